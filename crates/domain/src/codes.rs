@@ -1,0 +1,92 @@
+//! The only spelling of the error codes that clients see.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+        /// A stable machine-readable name of what went wrong; its spelling is part of the wire contract.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum ErrorCode { $($(#[$doc])* $name,)+ }
+
+        impl ErrorCode {
+            /// Every code this server can answer with.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The published spelling.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request cannot be understood: malformed JSON, header or parameter.
+    BadRequest = "bad_request",
+    /// No credential, or one that is not valid here.
+    Unauthorized = "unauthorized",
+    /// The credential is valid, but not for this operation.
+    Forbidden = "forbidden",
+    /// No such resource for this caller.
+    NotFound = "not_found",
+    /// The path exists, the method does not.
+    MethodNotAllowed = "method_not_allowed",
+    /// The resource exists already, or was changed at the same moment.
+    Conflict = "conflict",
+    /// A conditional write named a version that is not the current one.
+    PreconditionFailed = "precondition_failed",
+    /// A conditional write came without its condition.
+    PreconditionRequired = "precondition_required",
+    /// The request body is over the limit.
+    PayloadTooLarge = "payload_too_large",
+    /// The body is not of a type this operation reads.
+    UnsupportedMediaType = "unsupported_media_type",
+    /// The input is well-formed but its content is not acceptable.
+    ValidationFailed = "validation_failed",
+    /// The change note is too long or not decodable.
+    InvalidChangeNote = "invalid_change_note",
+    /// A render option has a value that is not accepted.
+    InvalidRenderOptions = "invalid_render_options",
+    /// The locale is not a BCP 47 tag.
+    InvalidLocale = "invalid_locale",
+    /// The time zone is not an IANA name.
+    InvalidTimeZone = "invalid_time_zone",
+    /// The render option is known but not available in this version.
+    UnsupportedRenderOption = "unsupported_render_option",
+    /// An expression of the template is wrong or failed.
+    TemplateExpressionError = "template_expression_error",
+    /// Strict bindings were asked for and a binding has no value.
+    UnresolvedBindings = "unresolved_bindings",
+    /// The template needs more steps, nesting or output than a render may use.
+    TemplateBudgetExceeded = "template_budget_exceeded",
+    /// The document's input (data, nodes, HTML) is larger than a render accepts.
+    RenderInputTooLarge = "render_input_too_large",
+    /// An image or other asset of the document is refused.
+    AssetBlocked = "asset_blocked",
+    /// The PDF is larger than a render may produce.
+    PdfTooLarge = "pdf_too_large",
+    /// The document has more pages than a render may produce.
+    TooManyPages = "too_many_pages",
+    /// The render did not end within its deadline.
+    RenderTimeout = "render_timeout",
+    /// All render slots and queue places are taken.
+    RenderSaturated = "render_saturated",
+    /// The browser died while rendering, also on the second attempt.
+    EngineCrash = "engine_crash",
+    /// The caller takes PDFs of URLs only where the deployment allows it.
+    ConvertUrlNotAllowed = "convert_url_not_allowed",
+    /// Too many requests.
+    RateLimited = "rate_limited",
+    /// Something is broken on our side; the request id leads to the log.
+    InternalError = "internal_error",
+    /// The published interface has this operation, this version has not.
+    NotImplemented = "not_implemented",
+    /// A dependency (database, browser) is away; try again after `Retry-After`.
+    ServiceUnavailable = "service_unavailable",
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,307 @@
+//! How a document is laid out and delivered: the render options of a request.
+
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+use crate::codes::ErrorCode;
+use crate::issues::{Issue, near_names, pointer};
+use crate::paper::{Length, PaperSize};
+
+/// Which way the sheet lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Orientation {
+    /// Upright.
+    #[default]
+    Portrait,
+    /// Lying; width and height are exchanged.
+    Landscape,
+}
+
+/// The base direction of text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// Left to right.
+    Ltr,
+    /// Right to left.
+    Rtl,
+    /// From the first strong character.
+    Auto,
+}
+
+/// What the answer asks of a browser that receives it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Disposition {
+    /// Show it.
+    Inline,
+    /// Save it; the default.
+    #[default]
+    Attachment,
+}
+
+/// The page margins; `None` leaves the template's own.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Margins {
+    /// Above.
+    pub top: Option<Length>,
+    /// To the right.
+    pub right: Option<Length>,
+    /// Below.
+    pub bottom: Option<Length>,
+    /// To the left.
+    pub left: Option<Length>,
+}
+
+/// What a PDF says about itself. All but title and subject are literal text.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Metadata {
+    /// `/Title`; may hold expressions.
+    pub title: Option<String>,
+    /// `/Subject`; may hold expressions.
+    pub subject: Option<String>,
+    /// `/Author`.
+    pub author: Option<String>,
+    /// `/Keywords`.
+    pub keywords: Option<String>,
+    /// `/Creator`.
+    pub creator: Option<String>,
+}
+
+/// Options of one render. What is `None` is taken from the template, then from the defaults.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct RenderOptions {
+    /// The sheet.
+    pub paper_size: Option<PaperSize>,
+    /// Which way it lies.
+    pub orientation: Option<Orientation>,
+    /// The margins.
+    pub margins: Margins,
+    /// A BCP 47 tag; becomes the document's language.
+    pub locale: Option<String>,
+    /// The zone in which dates are written.
+    pub time_zone: Option<TimeZone>,
+    /// Base direction of text.
+    pub direction: Option<Direction>,
+    /// What the PDF says about itself.
+    pub metadata: Metadata,
+    /// Name of the file in the answer; may hold expressions.
+    pub filename: Option<String>,
+    /// Show or save.
+    pub disposition: Disposition,
+    /// Headings as the PDF's outline; absent means no outline.
+    pub bookmarks: Option<Bookmarks>,
+}
+
+/// An outline was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bookmarks {
+    /// From the document's headings.
+    FromHeadings,
+    /// Explicitly none.
+    Off,
+}
+
+/// Options that cannot be used, with the code under which they are refused.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OptionsRefused {
+    /// The code for the answer.
+    pub code: ErrorCode,
+    /// Every option that is wrong.
+    pub issues: Vec<Issue>,
+}
+
+const KNOWN: [&str; 10] =
+    ["paperSize", "orientation", "margins", "locale", "timeZone", "direction", "metadata", "filename", "disposition", "bookmarks"];
+/// Published options that this version does not have.
+const UNSUPPORTED: [&str; 6] = ["watermark", "printProduction", "theme", "layout", "pdf", "aiNarratives"];
+const FILENAME_CHARACTERS: usize = 1000;
+
+impl RenderOptions {
+    /// Reads the `options` object of a render request found at `path`.
+    pub fn from_json(value: &Value, path: &str) -> Result<Self, OptionsRefused> {
+        let Value::Object(given) = value else {
+            return Err(OptionsRefused { code: ErrorCode::InvalidRenderOptions, issues: vec![Issue::new(path, "must be an object")] });
+        };
+        let mut reader = Reader { given, path, code: ErrorCode::InvalidRenderOptions, issues: Vec::new() };
+        let options = Self {
+            paper_size: reader.read("paperSize", PaperSize::from_json),
+            orientation: reader.read("orientation", |value, path| {
+                choice(value, path, &[("portrait", Orientation::Portrait), ("landscape", Orientation::Landscape)])
+            }),
+            margins: reader.read("margins", Margins::from_json).unwrap_or_default(),
+            locale: reader.read_as("locale", ErrorCode::InvalidLocale, locale),
+            time_zone: reader.read_as("timeZone", ErrorCode::InvalidTimeZone, time_zone),
+            direction: reader.read("direction", |value, path| {
+                choice(value, path, &[("ltr", Direction::Ltr), ("rtl", Direction::Rtl), ("auto", Direction::Auto)])
+            }),
+            metadata: reader.read("metadata", metadata).unwrap_or_default(),
+            filename: reader.read("filename", |value, path| text(value, path, FILENAME_CHARACTERS)),
+            disposition: reader
+                .read("disposition", |value, path| {
+                    choice(value, path, &[("inline", Disposition::Inline), ("attachment", Disposition::Attachment)])
+                })
+                .unwrap_or_default(),
+            bookmarks: reader.read("bookmarks", |value, path| {
+                let wanted = value.as_bool().ok_or_else(|| Issue::new(path, "must be true or false"))?;
+                Ok(if wanted { Bookmarks::FromHeadings } else { Bookmarks::Off })
+            }),
+        };
+        reader.refuse_unknown();
+        if reader.issues.is_empty() { Ok(options) } else { Err(OptionsRefused { code: reader.code, issues: reader.issues }) }
+    }
+}
+
+impl Margins {
+    /// Reads `{"top": "20mm", …}`; sides may be left out.
+    pub fn from_json(value: &Value, path: &str) -> Result<Self, Issue> {
+        let Value::Object(given) = value else {
+            return Err(Issue::new(path, "must be an object with \"top\", \"right\", \"bottom\" and \"left\""));
+        };
+        if let Some(other) = given.keys().find(|key| !matches!(key.as_str(), "top" | "right" | "bottom" | "left")) {
+            return Err(Issue::new(pointer(path, other), format!("\"{other}\" is no side; accepted: top, right, bottom, left")));
+        }
+        let side = |name: &str| match given.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value
+                .as_str()
+                .and_then(Length::parse)
+                .map(Some)
+                .ok_or_else(|| Issue::new(pointer(path, name), "must be a length as text, such as \"20mm\", \"0.8in\" or \"0\"")),
+        };
+        Ok(Self { top: side("top")?, right: side("right")?, bottom: side("bottom")?, left: side("left")? })
+    }
+}
+
+/// Reads members of one object and gathers what is wrong with them.
+struct Reader<'a> {
+    given: &'a Map<String, Value>,
+    path: &'a str,
+    code: ErrorCode,
+    issues: Vec<Issue>,
+}
+
+impl Reader<'_> {
+    fn read<T>(&mut self, name: &str, read: impl FnOnce(&Value, &str) -> Result<T, Issue>) -> Option<T> {
+        self.read_as(name, ErrorCode::InvalidRenderOptions, read)
+    }
+
+    fn read_as<T>(&mut self, name: &str, code: ErrorCode, read: impl FnOnce(&Value, &str) -> Result<T, Issue>) -> Option<T> {
+        let value = self.given.get(name).filter(|value| !value.is_null())?;
+        match read(value, &pointer(self.path, name)) {
+            Ok(read) => Some(read),
+            Err(issue) => {
+                self.code = code;
+                self.issues.push(issue);
+                None
+            }
+        }
+    }
+
+    fn refuse_unknown(&mut self) {
+        for (name, value) in self.given {
+            let path = pointer(self.path, name);
+            if UNSUPPORTED.contains(&name.as_str()) && !value.is_null() {
+                self.code = ErrorCode::UnsupportedRenderOption;
+                self.issues.push(Issue::new(path, format!("\"{name}\" is not available in this version; leave it out")));
+            } else if !KNOWN.contains(&name.as_str()) && !UNSUPPORTED.contains(&name.as_str()) {
+                let hint = near_names(name, KNOWN).first().map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+                self.issues.push(Issue::new(path, format!("\"{name}\" is no render option{hint} Accepted: {}", KNOWN.join(", "))));
+            }
+        }
+    }
+}
+
+/// Reads one of a few words.
+pub fn choice<T: Copy>(value: &Value, path: &str, accepted: &[(&str, T)]) -> Result<T, Issue> {
+    let found = value.as_str().and_then(|given| accepted.iter().find(|(name, _)| *name == given));
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<String> = accepted.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        Issue::new(path, format!("found {}; accepted: {}", short(value), names.join(", ")))
+    })
+}
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text }
+}
+
+fn text(value: &Value, path: &str, max_characters: usize) -> Result<String, Issue> {
+    let given = value.as_str().ok_or_else(|| Issue::new(path, "must be text"))?;
+    if given.chars().count() > max_characters {
+        return Err(Issue::new(path, format!("is longer than {max_characters} characters")));
+    }
+    Ok(given.to_owned())
+}
+
+fn metadata(value: &Value, path: &str) -> Result<Metadata, Issue> {
+    const NAMES: [&str; 5] = ["title", "subject", "author", "keywords", "creator"];
+    let Value::Object(given) = value else { return Err(Issue::new(path, "must be an object")) };
+    if let Some(other) = given.keys().find(|key| !NAMES.contains(&key.as_str())) {
+        return Err(Issue::new(pointer(path, other), format!("\"{other}\" is unknown; accepted: {}", NAMES.join(", "))));
+    }
+    let field = |name: &str| match given.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        // Upstream clients send keywords as a list as well.
+        Some(Value::Array(words)) if name == "keywords" => Ok(Some(words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))),
+        Some(value) => text(value, &pointer(path, name), 2000).map(Some),
+    };
+    Ok(Metadata {
+        title: field("title")?,
+        subject: field("subject")?,
+        author: field("author")?,
+        keywords: field("keywords")?,
+        creator: field("creator")?,
+    })
+}
+
+fn locale(value: &Value, path: &str) -> Result<String, Issue> {
+    // The object form `{currency, date}` names one tag per kind of value; the document's language is that of its dates.
+    let tag = if let Value::Object(given) = value { given.get("date").or_else(|| given.get("currency")) } else { Some(value) };
+    let tag = tag.and_then(Value::as_str).unwrap_or_default();
+    let mut subtags = tag.split('-');
+    let language = subtags.next().is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    let rest = subtags.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if language && rest && tag.len() <= 64 {
+        Ok(tag.to_owned())
+    } else {
+        Err(Issue::new(path, "must be a BCP 47 language tag, such as \"en-GB\" or \"de\"").with_code("invalid_locale"))
+    }
+}
+
+fn time_zone(value: &Value, path: &str) -> Result<TimeZone, Issue> {
+    value.as_str().and_then(|name| TimeZone::get(name).ok()).ok_or_else(|| {
+        Issue::new(path, format!("found {}; must be an IANA time zone, such as \"Europe/Berlin\"", short(value)))
+            .with_code("invalid_time_zone")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_wrong_option_is_named_with_what_is_accepted() {
+        let refused =
+            RenderOptions::from_json(&json!({"orientation": "sideways", "margins": {"top": "wide"}, "papersize": "A4"}), "/options")
+                .unwrap_err();
+        let said: Vec<String> = refused.issues.iter().map(|issue| format!("{}: {}", issue.path, issue.message)).collect();
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].contains("/options/orientation") && said[0].contains("\"portrait\", \"landscape\""), "{said:?}");
+        assert!(said[1].starts_with("/options/margins/top"), "{said:?}");
+        assert!(said[2].contains("did you mean \"paperSize\""), "{said:?}");
+    }
+
+    #[test]
+    fn an_option_of_a_later_version_is_refused_under_its_own_code() {
+        let refused = RenderOptions::from_json(&json!({"watermark": {"text": "DRAFT"}}), "/options").unwrap_err();
+        assert_eq!(refused.code, ErrorCode::UnsupportedRenderOption);
+    }
+
+    #[test]
+    fn zones_and_locales_are_checked_by_name() {
+        assert!(RenderOptions::from_json(&json!({"timeZone": "Europe/Berlin", "locale": "de-CH"}), "").is_ok());
+        assert_eq!(RenderOptions::from_json(&json!({"timeZone": "Mars/Olympus"}), "").unwrap_err().code, ErrorCode::InvalidTimeZone);
+        assert_eq!(RenderOptions::from_json(&json!({"locale": "x\" onload"}), "").unwrap_err().code, ErrorCode::InvalidLocale);
+    }
+}
