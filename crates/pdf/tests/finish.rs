@@ -1,4 +1,5 @@
 //! What a reader of a finished file sees, on files that Chromium printed.
+#![cfg(test)]
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
