@@ -1,0 +1,1 @@
+//! Which characters the installed fonts can draw.

@@ -1,0 +1,217 @@
+//! The browser as a child process: started in its own process group, killed as a group, reaped, its profile removed.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, test_kill_process_group, waitpgid};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncBufReadExt, BufReader, Interest};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::profile::Profile;
+
+/// A large document crosses in few switches.
+const PIPE_BYTES: usize = 1024 * 1024;
+/// How much of the browser's standard error is kept for error messages.
+const TAIL_BYTES: usize = 4096;
+/// How long the processes of a killed group may take to vanish.
+const VANISH: Duration = Duration::from_secs(5);
+
+/// What to start.
+#[derive(Debug)]
+pub(crate) struct Launch<'a> {
+    pub(crate) executable: &'a Path,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) environment: &'a [(String, String)],
+    pub(crate) runtime_dir: &'a Path,
+}
+
+/// A running browser process. Dropping it does nothing; [`Process::kill`] it.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    pid: Pid,
+    tail: Arc<Mutex<VecDeque<String>>>,
+    end: watch::Receiver<End>,
+}
+
+/// How far the end of a process has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It runs.
+    Running,
+    /// It is dead; how, in words.
+    Exited(String),
+    /// Nothing of it is left, neither process nor directory.
+    Cleared(String),
+}
+
+/// Starts the browser and returns it with our ends of the debugging pipe.
+pub(crate) fn start(launch: Launch<'_>) -> io::Result<(Process, pipe::Sender, pipe::Receiver)> {
+    let (browser_reads, we_write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (we_read, browser_writes) = pipe_with(PipeFlags::CLOEXEC)?;
+    for end in [&we_write, &we_read] {
+        // Above the limit of an unprivileged user the smaller default serves as well.
+        let _ = fcntl_setpipe_size(end, PIPE_BYTES);
+    }
+    let profile = Profile::create(launch.runtime_dir)?;
+    let cache = launch.runtime_dir.join("cache");
+    let mut command = Command::new(launch.executable);
+    command
+        .args(launch.arguments)
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .env_clear()
+        .envs([("HOME", profile.path()), ("TMPDIR", profile.path()), ("XDG_CACHE_HOME", cache.as_path())])
+        .envs([("PATH", "/usr/local/bin:/usr/bin:/bin"), ("LANG", "C.UTF-8"), ("TZ", "UTC")])
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let mapped = command.fd_mappings(vec![
+        FdMapping { parent_fd: browser_reads, child_fd: 3 },
+        FdMapping { parent_fd: browser_writes, child_fd: 4 },
+    ]);
+    mapped.map_err(|error| io::Error::other(error.to_string()))?;
+    let mut child = command.spawn()?;
+    // The command holds the browser's pipe ends; only without it does the pipe end when the browser does.
+    drop(command);
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+    let pid = pid.ok_or_else(|| io::Error::other("the browser has no process id"))?;
+    let tail = Arc::new(Mutex::new(VecDeque::new()));
+    if let Some(stderr) = child.stderr.take() {
+        tokio::spawn(follow(BufReader::new(stderr), tail.clone()));
+    }
+    let (end, ended) = watch::channel(End::Running);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    let remains = Remains { pid, child, profile, gone: false };
+    tokio::spawn(attend(remains, pidfd, end));
+    let process = Process { pid, tail, end: ended };
+    Ok((process, pipe::Sender::from_owned_fd(we_write)?, pipe::Receiver::from_owned_fd(we_read)?))
+}
+
+impl Process {
+    /// The process id of the browser's main process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid.as_raw_pid()
+    }
+
+    /// Kills every process of the browser's group. Does nothing once it has exited.
+    pub(crate) fn kill(&self) {
+        if *self.end.borrow() == End::Running {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+    }
+
+    /// How it ended, once it has; words for people.
+    pub(crate) async fn exited(&self) -> String {
+        let mut end = self.end.clone();
+        match end.wait_for(|end| *end != End::Running).await.as_deref() {
+            Ok(End::Exited(how) | End::Cleared(how)) => how.clone(),
+            _ => "unknown".to_owned(),
+        }
+    }
+
+    /// Returns when neither a process nor the profile directory is left.
+    pub(crate) async fn cleared(&self) {
+        let mut end = self.end.clone();
+        let _ = end.wait_for(|end| matches!(end, End::Cleared(_))).await;
+    }
+
+    /// The last lines of its standard error.
+    pub(crate) fn stderr_tail(&self) -> String {
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// What has to be cleaned up, even when the runtime is torn down under us.
+struct Remains {
+    pid: Pid,
+    child: Child,
+    profile: Profile,
+    gone: bool,
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        if !self.gone {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+            let _ = self.profile.remove();
+        }
+    }
+}
+
+/// Waits for the end of the process and clears up after it.
+async fn attend(mut remains: Remains, pidfd: OwnedFd, end: watch::Sender<End>) {
+    // The descriptor tells of the end before the process is reaped, so its group id cannot have been given to others yet.
+    #[expect(deprecated, reason = "sound for an owned descriptor; its successor can only be called from unsafe code")]
+    let registered = AsyncFd::with_interest(pidfd, Interest::READABLE);
+    if let Ok(exited) = registered {
+        let _ = exited.readable().await;
+    }
+    let _ = kill_process_group(remains.pid, Signal::KILL);
+    let how = match remains.child.wait().await {
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    end.send_replace(End::Exited(how.clone()));
+    vanish(remains.pid).await;
+    if let Err(error) = remains.profile.remove() {
+        tracing::warn!(%error, path = %remains.profile.path().display(), "a browser's profile directory could not be removed");
+    }
+    remains.gone = true;
+    end.send_replace(End::Cleared(how));
+}
+
+/// Waits until no process of the group is left. As process 1 of a container we inherit its orphans and reap them.
+async fn vanish(group: Pid) {
+    let until = Instant::now() + VANISH;
+    while Instant::now() < until {
+        while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
+        if test_kill_process_group(group).is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    tracing::warn!(group = group.as_raw_pid(), "processes of a killed browser are still there");
+}
+
+/// Passes the browser's words on and keeps the last of them.
+async fn follow(mut stderr: BufReader<tokio::process::ChildStderr>, tail: Arc<Mutex<VecDeque<String>>>) {
+    let mut line = Vec::new();
+    // A line is cut at the buffer's size by nobody, so a browser that never ends one is read in pieces.
+    while let Ok(piece) = stderr.fill_buf().await {
+        if piece.is_empty() {
+            break;
+        }
+        let cut = memchr::memchr(b'\n', piece).map(|at| at + 1);
+        let taken = cut.unwrap_or(piece.len());
+        line.extend_from_slice(&piece[..taken]);
+        stderr.consume(taken);
+        if cut.is_some() || line.len() > TAIL_BYTES {
+            keep(&tail, String::from_utf8_lossy(&line).trim_end().to_owned());
+            line.clear();
+        }
+    }
+}
+
+fn keep(tail: &Mutex<VecDeque<String>>, line: String) {
+    tracing::debug!(target: "chromium::stderr", "{line}");
+    let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+    tail.push_back(line);
+    while tail.iter().map(String::len).sum::<usize>() > TAIL_BYTES && tail.len() > 1 {
+        tail.pop_front();
+    }
+}

@@ -1,0 +1,121 @@
+//! One flat DevTools session: calls that end when the target dies, and what its events have told so far.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::cdp::{self, Command};
+use crate::pipe::Connection;
+
+/// Why a call has no reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// The browser is gone: the pipe ended.
+    Gone,
+    /// The renderer died or the target was closed. Chromium never answers such calls by itself.
+    Crashed,
+    /// Chromium refused the command.
+    Refused(String),
+    /// The reply was larger than the connection accepts; it was skipped.
+    TooLarge,
+    /// The reply was not what the protocol promises.
+    Malformed(String),
+}
+
+/// What the events of a session have told, as running totals.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// `Page.loadEventFired` of the main frame.
+    pub(crate) loads: u64,
+    /// Navigations of the main frame that were committed.
+    pub(crate) navigations: u64,
+    /// The main frame was somewhere else than about:blank.
+    pub(crate) strayed: bool,
+    /// Requests that were refused, as far as Chromium reports them.
+    pub(crate) refused: u32,
+    /// The renderer died or the target is gone.
+    pub(crate) crashed: bool,
+    /// The browser is gone.
+    pub(crate) gone: bool,
+}
+
+/// A session and the totals of its events. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    connection: Connection,
+    id: Arc<str>,
+    seen: watch::Receiver<Seen>,
+}
+
+impl Session {
+    /// Starts to listen to a session that has just been attached.
+    pub(crate) fn new(connection: &Connection, id: String) -> Self {
+        let id: Arc<str> = id.into();
+        let seen = connection.listen(&id);
+        Self { connection: connection.clone(), id, seen }
+    }
+
+    /// Calls a method and reads its reply.
+    pub(crate) async fn call<C: Command>(&self, command: &C) -> Result<C::Reply, CallError> {
+        let reply = self.call_raw(command).await?;
+        serde_json::from_slice(&reply).map_err(|error| CallError::Malformed(format!("{}: {error}", C::METHOD)))
+    }
+
+    /// Calls a method and leaves the reply as the bytes that came through the pipe.
+    pub(crate) async fn call_raw<C: Command>(&self, command: &C) -> Result<Bytes, CallError> {
+        self.connection.call(Some(&self.id), command).await
+    }
+
+    /// The totals right now.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.borrow().clone()
+    }
+
+    /// Whether a call could still be answered.
+    pub(crate) fn is_alive(&self) -> bool {
+        let seen = self.seen.borrow();
+        !seen.crashed && !seen.gone
+    }
+
+    /// A receiver of every change of the totals.
+    pub(crate) fn changes(&self) -> watch::Receiver<Seen> {
+        self.seen.clone()
+    }
+
+    /// Stops listening; for when the target is closed.
+    pub(crate) fn forget(&self) {
+        self.connection.forget(&self.id);
+    }
+}
+
+/// Applies an event to the totals. Returns the request to refuse, when the event is one that waits for an answer.
+pub(crate) fn apply(seen: &watch::Sender<Seen>, method: &str, params: Option<&str>) -> Option<String> {
+    let read = || params.and_then(|text| serde_json::from_str::<cdp::EventParams<'_>>(text).ok());
+    match method {
+        "Page.loadEventFired" => seen.send_modify(|seen| seen.loads += 1),
+        "Inspector.targetCrashed" | "Inspector.detached" => seen.send_modify(|seen| seen.crashed = true),
+        "Page.frameNavigated" => {
+            if let Some(frame) = read().and_then(|params| params.frame).filter(|frame| frame.parent_id.is_none()) {
+                seen.send_modify(|seen| {
+                    seen.navigations += 1;
+                    seen.strayed |= frame.url != "about:blank";
+                });
+            }
+        }
+        "Log.entryAdded" => {
+            if let Some(entry) = read().and_then(|params| params.entry)
+                && entry.level == "error"
+                && (entry.source == "network" || entry.source == "security")
+            {
+                seen.send_modify(|seen| seen.refused += 1);
+            }
+        }
+        "Fetch.requestPaused" => {
+            seen.send_modify(|seen| seen.refused += 1);
+            return read().and_then(|params| params.request_id).map(Into::into);
+        }
+        _ => {}
+    }
+    None
+}

@@ -1,0 +1,371 @@
+//! Who has which tab: the idle ones, the queue in front of them, and the leases that are out.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::browser::Browser;
+use crate::lease::Lease;
+use crate::tab::{Purpose, Tab};
+use crate::{ChromiumError, Phase, PoolOptions};
+
+/// How much one print moves the estimate of their duration.
+const SMOOTHING: f64 = 0.1;
+/// Failures in a row to open a tab after which the browser itself is taken for broken.
+const OPEN_ATTEMPTS: u32 = 3;
+
+/// The tabs of a pool and everything that waits for them.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    pub(crate) options: Arc<PoolOptions>,
+    /// Work off the critical path; the pool's end waits for it.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the pool ends.
+    pub(crate) closing: CancellationToken,
+    /// Browsers that run right now.
+    pub(crate) browsers: Arc<AtomicUsize>,
+    pub(crate) restarts: AtomicU64,
+    pub(crate) recycles: AtomicU64,
+    runtime: Handle,
+    state: Mutex<State>,
+    returned: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    open: bool,
+    browser: Option<Arc<Browser>>,
+    idle: Vec<Tab>,
+    /// Prepared for the next document with scripts, once there has been one.
+    scripted: Option<Tab>,
+    queue: VecDeque<Waiter>,
+    next_ticket: u64,
+    in_use: usize,
+    large_in_use: usize,
+    print_seconds: f64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    want: Want,
+    hand_over: oneshot::Sender<Lease>,
+}
+
+/// What a job needs of its tab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Want {
+    /// Counts against the places for large documents.
+    pub(crate) large: bool,
+    /// A tab that has printed for this tenant is best.
+    pub(crate) tenant: String,
+    /// A second attempt goes to the front and is never refused a place.
+    pub(crate) again: bool,
+}
+
+/// The figures of a moment.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    pub(crate) healthy: usize,
+    pub(crate) in_use: usize,
+    pub(crate) queued: usize,
+    pub(crate) version: String,
+}
+
+impl Slots {
+    /// An empty set for this runtime.
+    pub(crate) fn new(options: Arc<PoolOptions>) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            browsers: Arc::default(),
+            restarts: AtomicU64::new(0),
+            recycles: AtomicU64::new(0),
+            runtime: Handle::current(),
+            state: Mutex::new(State {
+                open: true,
+                browser: None,
+                idle: Vec::new(),
+                scripted: None,
+                queue: VecDeque::new(),
+                next_ticket: 0,
+                in_use: 0,
+                large_in_use: 0,
+                print_seconds: 0.05,
+            }),
+            returned: Notify::new(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs work that nobody waits for but the end of the pool.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(work, &self.runtime);
+    }
+
+    /// Takes a tab, waiting in the queue when there is none.
+    pub(crate) async fn acquire(self: &Arc<Self>, want: &Want, deadline: Instant) -> Result<Lease, ChromiumError> {
+        let expired = ChromiumError::DeadlineExceeded { phase: Phase::Queue };
+        if deadline <= Instant::now() {
+            return Err(expired);
+        }
+        let (place, mut handed_over) = {
+            let mut state = self.state();
+            if !state.open {
+                return Err(ChromiumError::Closed);
+            }
+            if let Some(tab) = self.take_idle(&mut state, want) {
+                return Ok(Lease::new(self, tab, want.large));
+            }
+            if !want.again && state.queue.len() >= self.options.queue_depth {
+                return Err(self.saturated(&state));
+            }
+            let ticket = state.next_ticket;
+            state.next_ticket += 1;
+            let (hand_over, handed_over) = oneshot::channel();
+            let waiter = Waiter { ticket, want: want.clone(), hand_over };
+            if want.again { state.queue.push_front(waiter) } else { state.queue.push_back(waiter) }
+            metrics::gauge!("pulp_chromium_queue_depth").set(count(state.queue.len()));
+            (Place { slots: self, ticket }, handed_over)
+        };
+        let answer = timeout_at(deadline, &mut handed_over).await;
+        drop(place);
+        match answer {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(_)) => Err(ChromiumError::Closed),
+            Err(_) => Err(expired),
+        }
+    }
+
+    fn saturated(&self, state: &State) -> ChromiumError {
+        let rounds = count(state.queue.len() + 1) / count(self.options.tabs);
+        let seconds = (rounds * state.print_seconds).clamp(1.0, 60.0).ceil();
+        ChromiumError::Saturated { queue_depth: state.queue.len(), retry_after: Duration::from_secs_f64(seconds) }
+    }
+
+    /// Takes an idle tab that lives, for a want that may be served now.
+    fn take_idle(self: &Arc<Self>, state: &mut State, want: &Want) -> Option<Tab> {
+        // One tab is kept for small documents, where there is more than one.
+        if want.large && state.large_in_use >= (self.options.tabs - 1).max(1) {
+            return None;
+        }
+        loop {
+            let best = state.idle.iter().rposition(|tab| tab.tenant.as_deref() == Some(&want.tenant));
+            let best = best.or_else(|| state.idle.iter().rposition(|tab| tab.tenant.is_none()));
+            let tab = match best {
+                Some(at) => state.idle.swap_remove(at),
+                None => state.idle.pop()?,
+            };
+            if tab.is_alive() {
+                state.in_use += 1;
+                state.large_in_use += usize::from(want.large);
+                return Some(tab);
+            }
+            self.replace(tab, "crashed_idle");
+        }
+    }
+
+    /// Serves the queue with what is idle. A large document that must wait does not hold up the small ones behind it.
+    fn serve(self: &Arc<Self>, state: &mut State) {
+        let mut at = 0;
+        while at < state.queue.len() && !state.idle.is_empty() {
+            let want = state.queue[at].want.clone();
+            let Some(tab) = self.take_idle(state, &want) else {
+                at += 1;
+                continue;
+            };
+            let Some(waiter) = state.queue.remove(at) else { break };
+            if let Err(refused) = waiter.hand_over.send(Lease::new(self, tab, want.large)) {
+                // Its caller left a moment ago.
+                state.in_use -= 1;
+                state.large_in_use -= usize::from(want.large);
+                state.idle.extend(refused.disarm());
+            }
+        }
+        metrics::gauge!("pulp_chromium_queue_depth").set(count(state.queue.len()));
+    }
+
+    /// Ends a lease's count. The tab goes its own way, see [`Slots::put`] and [`Slots::replace`].
+    pub(crate) fn end_lease(&self, large: bool, busy: Duration) {
+        let mut state = self.state();
+        state.in_use -= 1;
+        state.large_in_use -= usize::from(large);
+        state.print_seconds += SMOOTHING * (busy.as_secs_f64() - state.print_seconds);
+        drop(state);
+        self.returned.notify_waiters();
+    }
+
+    /// Makes a tab available, if it belongs to the browser that serves now.
+    pub(crate) fn put(self: &Arc<Self>, tab: Tab) {
+        let mut state = self.state();
+        let current = state.browser.as_ref().is_some_and(|browser| browser.generation == tab.browser.generation);
+        if !current {
+            drop(state);
+            return self.spawn(tab.close());
+        }
+        state.idle.push(tab);
+        self.serve(&mut state);
+    }
+
+    /// Closes a tab and makes another in its place, off the critical path.
+    pub(crate) fn replace(self: &Arc<Self>, tab: Tab, reason: &'static str) {
+        tracing::info!(reason, prints = tab.prints, "a tab is replaced");
+        metrics::counter!("pulp_chromium_tab_restarts_total", "reason" => reason).increment(1);
+        let slots = self.clone();
+        self.spawn(async move {
+            let browser = tab.browser.clone();
+            tab.close().await;
+            slots.refill(browser).await;
+        });
+    }
+
+    /// Opens one more tab in this browser, if it still serves. A browser that cannot is killed, and the supervisor goes on.
+    pub(crate) async fn refill(self: Arc<Self>, browser: Arc<Browser>) {
+        for _ in 0..OPEN_ATTEMPTS {
+            if !self.serves(&browser) {
+                return;
+            }
+            match Tab::open_warm(&browser).await {
+                Ok(tab) => return self.put(tab),
+                Err(error) if browser.is_alive() => tracing::warn!(?error, "a tab could not be opened"),
+                Err(_) => return,
+            }
+        }
+        if self.serves(&browser) {
+            tracing::error!("the browser opens no more tabs and is killed");
+            browser.kill();
+        }
+    }
+
+    fn serves(&self, browser: &Arc<Browser>) -> bool {
+        browser.is_alive()
+            && !self.closing.is_cancelled()
+            && self.state().browser.as_ref().is_some_and(|current| current.generation == browser.generation)
+    }
+
+    /// From now on this browser serves with these tabs; idle tabs of its predecessor are closed.
+    pub(crate) fn install(self: &Arc<Self>, browser: &Arc<Browser>, tabs: Vec<Tab>) {
+        let mut state = self.state();
+        state.browser = Some(browser.clone());
+        let old = std::mem::replace(&mut state.idle, tabs);
+        let old_scripted = state.scripted.take();
+        self.serve(&mut state);
+        drop(state);
+        for tab in old.into_iter().chain(old_scripted) {
+            self.spawn(tab.close());
+        }
+    }
+
+    /// The serving browser is gone: nothing idle of it is given out any more.
+    pub(crate) fn uninstall(&self) {
+        let mut state = self.state();
+        state.browser = None;
+        let dead = (std::mem::take(&mut state.idle), state.scripted.take());
+        drop(state);
+        drop(dead);
+    }
+
+    /// Replaces idle tabs whose renderer has died.
+    pub(crate) fn replace_dead(self: &Arc<Self>) {
+        let mut state = self.state();
+        let dead: Vec<Tab> = state.idle.extract_if(.., |tab| !tab.is_alive()).collect();
+        drop(state);
+        for tab in dead {
+            self.replace(tab, "crashed_idle");
+        }
+    }
+
+    /// The tab prepared for a document with scripts, or one made now.
+    pub(crate) async fn scripted(&self, browser: &Arc<Browser>) -> Result<Tab, crate::session::CallError> {
+        let prepared = self.state().scripted.take();
+        match prepared {
+            Some(tab) if tab.is_alive() && tab.browser.generation == browser.generation => Ok(tab),
+            stale => {
+                if let Some(tab) = stale {
+                    self.spawn(tab.close());
+                }
+                Tab::open(browser, Purpose::Scripted).await
+            }
+        }
+    }
+
+    /// Prepares a tab for the next document with scripts, off the critical path.
+    pub(crate) fn prepare_scripted(self: &Arc<Self>, browser: Arc<Browser>) {
+        let slots = self.clone();
+        self.spawn(async move {
+            if !slots.serves(&browser) || slots.state().scripted.is_some() {
+                return;
+            }
+            if let Ok(tab) = Tab::open(&browser, Purpose::Scripted).await {
+                let surplus = slots.state().scripted.replace(tab);
+                if let Some(tab) = surplus {
+                    tab.close().await;
+                }
+            }
+        });
+    }
+
+    /// Accepts no more jobs and sends the waiting ones away.
+    pub(crate) fn shut(&self) {
+        let mut state = self.state();
+        state.open = false;
+        state.queue.clear();
+        metrics::gauge!("pulp_chromium_queue_depth").set(0);
+    }
+
+    /// Returns when no lease is out.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let returned = self.returned.notified();
+            tokio::pin!(returned);
+            returned.as_mut().enable();
+            if self.state().in_use == 0 {
+                return;
+            }
+            returned.await;
+        }
+    }
+
+    /// The figures right now.
+    pub(crate) fn counts(&self) -> Counts {
+        let state = self.state();
+        Counts {
+            healthy: state.in_use + state.idle.iter().filter(|tab| tab.is_alive()).count(),
+            in_use: state.in_use,
+            queued: state.queue.len(),
+            version: state.browser.as_ref().map_or_else(String::new, |browser| browser.product().to_owned()),
+        }
+    }
+}
+
+/// A place in the queue; dropping it gives it back.
+struct Place<'a> {
+    slots: &'a Slots,
+    ticket: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.slots.state();
+        if let Some(at) = state.queue.iter().position(|waiter| waiter.ticket == self.ticket) {
+            state.queue.remove(at);
+            metrics::gauge!("pulp_chromium_queue_depth").set(count(state.queue.len()));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "queue lengths and tab counts are far below 2^52")]
+fn count(number: usize) -> f64 {
+    number as f64
+}
