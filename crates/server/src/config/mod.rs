@@ -1,0 +1,198 @@
+//! What the operator asked for: the environment, checked as a whole, as one value.
+//!
+//! This is the only place that reads the environment. A setting is declared in `settings.rs` and read here.
+
+mod manual;
+mod problems;
+mod reader;
+mod rules;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod unknown;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use domain::Scope;
+
+pub use manual::{markdown, plain};
+pub use problems::Problems;
+use reader::Values;
+pub use rules::is_loopback;
+use settings as known;
+
+/// The environment, or what a test says instead of it.
+pub type Variables = BTreeMap<String, String>;
+
+/// The variables of this process. Bytes that are not UTF-8 become U+FFFD, which no setting accepts as it was meant.
+pub fn environment() -> Variables {
+    std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect()
+}
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("(hidden)")
+    }
+}
+
+/// Where the templates live.
+#[derive(Debug)]
+pub enum Storage {
+    /// In a private PostgreSQL that this server starts in its data folder.
+    Embedded {
+        /// Where its programs are, when the operator said so.
+        bin_dir: Option<PathBuf>,
+    },
+    /// In the database of this URL.
+    Postgres {
+        /// With its password.
+        url: Secret,
+    },
+}
+
+/// Whether the examples are loaded into an empty embedded database.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Examples {
+    /// When it holds no template.
+    Auto,
+    /// Not at all.
+    Never,
+}
+
+/// Whether `/docs` answers.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Docs {
+    /// It does.
+    On,
+    /// It answers 404.
+    Off,
+}
+
+/// Whether Chromium's sandbox may be used.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum Sandbox {
+    /// Where the host allows it.
+    WhenPossible,
+    /// Not at all: the operator switched it off.
+    Disabled,
+}
+
+/// How a log line looks.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+    /// For people on a terminal, JSON otherwise.
+    ByTerminal,
+}
+
+/// A configuration without problems.
+#[derive(Debug)]
+pub struct Config {
+    /// The address or name to listen on.
+    pub host: String,
+    /// The port to listen on.
+    pub port: u16,
+    /// The largest request body after decompression.
+    pub body_limit_bytes: usize,
+    /// How long a stopping server lets requests finish.
+    pub shutdown_grace_ms: u64,
+    /// Whether the interface is described at `/docs`.
+    pub docs: Docs,
+    /// The version to report.
+    pub version: String,
+    /// The keys and what each may do; none means that every request passes as admin.
+    pub keys: Vec<(Scope, Secret)>,
+    /// What `/metrics` asks for.
+    pub metrics_token: Option<Secret>,
+    /// Where the templates live.
+    pub storage: Storage,
+    /// How many database connections this server may hold.
+    pub database_max_connections: u32,
+    /// The folder of everything on this server's disk.
+    pub data_dir: PathBuf,
+    /// Whether the examples are loaded.
+    pub examples: Examples,
+    /// How many documents are printed at the same moment.
+    pub max_concurrent_pages: usize,
+    /// How many renders may wait.
+    pub max_queue_depth: usize,
+    /// The time a render may take, waiting included.
+    pub render_timeout_ms: u64,
+    /// The most pages of a document.
+    pub max_pages: u32,
+    /// The most bytes of a document.
+    pub max_output_bytes: u64,
+    /// The browser, when the operator named one.
+    pub chromium_path: Option<PathBuf>,
+    /// Whether Chromium's sandbox may be used.
+    pub sandbox: Sandbox,
+    /// How much is logged.
+    pub log_level: String,
+    /// How a log line looks.
+    pub log_format: LogFormat,
+    /// What the operator should know, though it stops nothing.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Checks `variables` as a whole; `cores` is the number of processors that defaults are worked out from.
+    pub fn read(variables: &Variables, cores: usize) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let mut warnings = Vec::new();
+        let values = Values::read(variables, &mut problems);
+        unknown::check(variables, &mut problems, &mut warnings);
+        rules::reachable_only_with_a_key(&values, &mut problems);
+        rules::assets_in_a_folder(&values, &mut problems);
+        let keys = rules::keys(&values, &mut problems);
+        let storage = rules::storage(&values, &mut problems);
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+
+        let max_concurrent_pages = values.whole(&known::RENDER_MAX_CONCURRENT_PAGES).unwrap_or_else(|| (cores + 1).min(50));
+        Ok(Self {
+            host: values.required(&known::HOST),
+            port: values.required(&known::PORT),
+            body_limit_bytes: values.required(&known::REQUEST_BODY_LIMIT_BYTES),
+            shutdown_grace_ms: values.required(&known::SHUTDOWN_GRACE_MS),
+            docs: if values.is_on(&known::DOCS_ENABLED) { Docs::On } else { Docs::Off },
+            version: values.required(&known::APP_VERSION),
+            keys,
+            metrics_token: values.secret(&known::METRICS_TOKEN),
+            storage,
+            database_max_connections: values.required(&known::DATABASE_MAX_CONNECTIONS),
+            data_dir: values.required(&known::PULP_DATA_DIR),
+            examples: if values.text(&known::LOAD_EXAMPLES) == Some("never") { Examples::Never } else { Examples::Auto },
+            max_concurrent_pages,
+            max_queue_depth: values.whole(&known::RENDER_MAX_QUEUE_DEPTH).unwrap_or(2 * max_concurrent_pages),
+            render_timeout_ms: values.required(&known::RENDER_WORKER_TIMEOUT_MS),
+            max_pages: values.required(&known::RENDER_MAX_PAGES),
+            max_output_bytes: values.required(&known::RENDER_MAX_OUTPUT_BYTES),
+            chromium_path: values.path(&known::CHROMIUM_PATH),
+            sandbox: if values.is_on(&known::PULP_ENGINE_DISABLE_SANDBOX) { Sandbox::Disabled } else { Sandbox::WhenPossible },
+            log_level: values.required(&known::LOG_LEVEL),
+            log_format: match values.text(&known::LOG_FORMAT) {
+                Some("json") => LogFormat::Json,
+                Some(_) => LogFormat::Text,
+                None => LogFormat::ByTerminal,
+            },
+            warnings,
+        })
+    }
+}
