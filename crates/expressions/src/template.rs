@@ -1,0 +1,101 @@
+//! The two things that can be parsed and evaluated: a template and a lone expression.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::ExpressionError;
+use crate::evaluate::{Evaluator, Source};
+use crate::limits::Limits;
+use crate::parser::{parse_expression, parse_template};
+use crate::run::Run;
+use crate::scope::Scope;
+use crate::tree::{Expr, Node};
+use crate::used_paths::{self, UsedPath};
+use crate::value::Evaluated;
+
+/// Tells parsed sources apart; findings of one run name the source they are about.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+fn source(text: &str) -> Source {
+    Source { text: text.into(), id: NEXT_ID.fetch_add(1, Ordering::Relaxed) }
+}
+
+/// A parsed template. Immutable; share it behind an `Arc` and render it from any number of threads.
+#[derive(Debug)]
+pub struct Template {
+    source: Source,
+    nodes: Vec<Node>,
+}
+
+impl Template {
+    /// Parses a template, in time linear in its size.
+    ///
+    /// # Errors
+    /// `Syntax`, `Arguments`, `Unsupported`, `Depth` or `TooLarge`, with the place.
+    pub fn parse(source_text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
+        Ok(Self { nodes: parse_template(source_text, limits)?, source: source(source_text) })
+    }
+
+    /// Appends the template's text for `scope` to `out`. On an error `out` is what it was before.
+    ///
+    /// # Errors
+    /// `UnknownHelper`, `Missing` (of a strict run), `Budget` or `Depth`, with the place.
+    pub fn render(&self, scope: &Scope<'_>, run: &mut Run<'_>, out: &mut String) -> Result<(), ExpressionError> {
+        let before = out.len();
+        let result = Evaluator { source: &self.source, run, out }.nodes(&self.nodes, scope);
+        if result.is_err() {
+            out.truncate(before);
+        }
+        result
+    }
+
+    /// The data paths the template names, in the order written.
+    pub fn used_paths(&self) -> Vec<UsedPath> {
+        used_paths::of_nodes(&self.nodes, &self.source.text)
+    }
+
+    /// Whether the template is only text.
+    pub fn is_literal(&self) -> bool {
+        self.nodes.iter().all(|node| matches!(node, Node::Text(_) | Node::Comment(_)))
+    }
+
+    /// The source it was parsed from.
+    pub fn source(&self) -> &str {
+        &self.source.text
+    }
+}
+
+/// A parsed expression without braces: `order.items`, `lookup a 'b'`, `(lookup a 'b')`, `12`, `"text"`.
+#[derive(Debug)]
+pub struct Expression {
+    source: Source,
+    value: Expr,
+}
+
+impl Expression {
+    /// Parses one expression.
+    ///
+    /// # Errors
+    /// `Syntax`, `Arguments`, `Depth` or `TooLarge`, with the place.
+    pub fn parse(source_text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
+        Ok(Self { value: parse_expression(source_text, limits)?, source: source(source_text) })
+    }
+
+    /// The value in `scope`. A missing one is undefined and not noted: what that means is for the caller to say.
+    ///
+    /// # Errors
+    /// `UnknownHelper`, `Budget`, with the place.
+    pub fn evaluate<'a>(&'a self, scope: &'a Scope<'a>, run: &mut Run<'_>) -> Result<Evaluated<'a>, ExpressionError> {
+        let mut unused = String::new();
+        Evaluator { source: &self.source, run, out: &mut unused }.value(&self.value, scope)
+    }
+
+    /// The data paths the expression names, in the order written.
+    pub fn used_paths(&self) -> Vec<UsedPath> {
+        used_paths::of_expression(&self.value, &self.source.text)
+    }
+
+    /// The source it was parsed from.
+    pub fn source(&self) -> &str {
+        &self.source.text
+    }
+}
