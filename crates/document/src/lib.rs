@@ -1,1 +1,38 @@
-//! Placeholder
+//! What a definition and its data become, purely: definition and data in, one HTML document out.
+//!
+//! This room does no I/O, reads no clock and knows no async; whatever a document needs is an argument. It must not
+//! name Chromium, HTTP or the database, and nothing of a caller's data may reach the output unescaped.
+//!
+//! To add a kind of node: see `nodes`. To add a property of a node: read it in the node's `read` (what is not read
+//! there is refused as unknown) and write it in its `write_html`. To add another format, write a walk over
+//! `nodes::Content` beside `html.rs`. The whole path of a document is `html::write`.
+
+mod check;
+mod css;
+mod definition;
+mod error;
+mod fields;
+mod furniture;
+mod head;
+mod html;
+mod images;
+mod issues;
+mod limits;
+mod mapping;
+mod markup;
+mod nodes;
+mod page;
+mod report;
+mod sample;
+mod schema;
+mod style;
+mod writer;
+
+pub use check::{check, validate};
+pub use definition::Compiled;
+pub use error::DocumentError;
+pub use html::{Bindings, Input, Written, write_html};
+pub use limits::Limits;
+pub use report::{
+    DryRun, ExpressionProblem, Expressions, Location, Reason, Severity, Suggestion, UnresolvedBinding, Validation, Warning, Warnings,
+};

@@ -1,0 +1,230 @@
+//! A template definition: read from JSON, checked whole, and kept in the form that documents are written from.
+
+use domain::issues::pointer;
+use domain::options::RenderOptions;
+use domain::templates::{TemplateKey, TemplateVersion};
+use serde_json::{Map, Value};
+
+use crate::error::DocumentError;
+use crate::fields::{Fields, Reading, Text};
+use crate::furniture::{self, Furniture};
+use crate::issues::Issues;
+use crate::limits::Limits;
+use crate::mapping::{self, Mapping};
+use crate::nodes::{Document, read_document};
+use crate::report::Warning;
+use crate::schema::Schema;
+use crate::{css, sample};
+
+/// What existing clients send along with a definition and what changes nothing here.
+const HARMLESS: [&str; 17] = [
+    "$schema",
+    "tags",
+    "metadata",
+    "createdAt",
+    "updatedAt",
+    "createdBy",
+    "updatedBy",
+    "currentVersion",
+    "permissions",
+    "portal",
+    "catalogueSource",
+    "sourceFormat",
+    "folderId",
+    "folderPath",
+    "owner",
+    "deletedAt",
+    "deletedBy",
+];
+
+/// Characters of a name and of a description.
+const NAME_CHARACTERS: usize = 200;
+const DESCRIPTION_CHARACTERS: usize = 4_000;
+
+/// A checked definition. Immutable; share it behind an `Arc` and write any number of documents from it at once.
+#[derive(Debug)]
+pub struct Compiled {
+    pub(crate) key: Option<TemplateKey>,
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) version: Option<TemplateVersion>,
+    pub(crate) schema: Option<Schema>,
+    pub(crate) mappings: Vec<Mapping>,
+    pub(crate) config: RenderConfig,
+    sample: Option<Value>,
+    pub(crate) body: Body,
+}
+
+/// Which of the two kinds a definition is.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Tree(Document),
+    Html { html: Text, css: Option<Text> },
+}
+
+/// `renderConfig`: what the author set for every document.
+#[derive(Debug, Default)]
+pub(crate) struct RenderConfig {
+    /// Those settings that a request can override.
+    pub(crate) options: RenderOptions,
+    pub(crate) custom_css: String,
+    pub(crate) header: Option<Furniture>,
+    pub(crate) footer: Option<Furniture>,
+    /// Noticed while reading, told with every document.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl Compiled {
+    /// Reads and checks a definition. The error lists every problem up to the limit, not only the first.
+    pub fn compile(definition: &Value, limits: &Limits) -> Result<Self, DocumentError> {
+        let Some(object) = definition.as_object() else {
+            let found = crate::issues::short(definition);
+            let issue = domain::Issue::new("", format!("the definition is {found}; accepted: an object with \"document\" or \"html\""));
+            return Err(DocumentError::Definition(vec![issue]));
+        };
+        let mut reading = Reading { limits, issues: Issues::new(limits.issues), trail: Vec::new() };
+        let compiled = read(&mut reading, object);
+        match compiled {
+            Some(compiled) if reading.issues.is_empty() => Ok(compiled),
+            _ => Err(DocumentError::Definition(reading.issues.into_list())),
+        }
+    }
+
+    /// The key the definition names itself by.
+    pub fn key(&self) -> Option<&TemplateKey> {
+        self.key.as_ref()
+    }
+
+    /// The template's name for people.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What the template is for.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// The version the author wrote into the definition.
+    pub fn version(&self) -> Option<TemplateVersion> {
+        self.version
+    }
+
+    /// The schema of the data as the author wrote it; `None` accepts any data.
+    pub fn input_schema(&self) -> Option<&Value> {
+        self.schema.as_ref().map(|schema| &schema.source)
+    }
+
+    /// The author's `sampleData`, or data made from the schema, or an empty object.
+    pub fn sample_data(&self) -> Value {
+        match (&self.sample, &self.schema) {
+            (Some(sample), _) => sample.clone(),
+            (None, Some(schema)) => sample::generate(&schema.source),
+            (None, None) => Value::Object(Map::new()),
+        }
+    }
+}
+
+fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Option<Compiled> {
+    let mappings = match object.get("fieldMappings") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(list) => mapping::read(reading, &Map::from_iter([("fieldMappings".to_owned(), list.clone())])),
+    };
+    let mut fields = Fields::new(reading, object, String::new(), String::new());
+    fields.skip(&HARMLESS);
+    fields.skip(&["fieldMappings"]);
+    let key = parsed(&mut fields, "key", |error: domain::templates::InvalidTemplateKey| error.to_string());
+    let version = parsed(&mut fields, "version", |error: domain::templates::InvalidTemplateVersion| error.to_string());
+    let name = bounded(&mut fields, "name", NAME_CHARACTERS);
+    let description = bounded(&mut fields, "description", DESCRIPTION_CHARACTERS);
+    fields.choice("kind", &[("document", ())]);
+    let sample = fields.object("sampleData").map(|sample| Value::Object(sample.clone()));
+    let schema = fields.value("inputSchema").and_then(|source| match Schema::compile(source, fields.reading.limits) {
+        Ok(schema) => Some(schema),
+        Err(issue) => {
+            fields.reading.issues.push(issue);
+            None
+        }
+    });
+    let config = fields.value("renderConfig").map(|config| read_config(&mut fields, config)).unwrap_or_default();
+    let body = read_body(&mut fields);
+    fields.finish("a template definition");
+    Some(Compiled { key, name, description, version, schema, mappings, config, sample, body: body? })
+}
+
+fn read_body(fields: &mut Fields<'_, '_>) -> Option<Body> {
+    let document = fields.value("document");
+    let html = fields.text(&["html"]);
+    let css = fields.text(&["css"]);
+    match (document, fields.are_absent(&["html"])) {
+        (Some(_), false) => {
+            fields.refuse("html", "a definition has either \"document\" (a tree of blocks) or \"html\", not both");
+            None
+        }
+        (Some(_), true) if css.is_some() => {
+            fields.refuse("css", "\"css\" belongs to \"html\"; style a tree of blocks through \"style\" and \"renderConfig.customCss\"");
+            None
+        }
+        (Some(document), true) => read_document(fields.reading, document).map(Body::Tree),
+        (None, false) => Some(Body::Html { html: html?, css }),
+        (None, true) => {
+            fields.refuse_missing("document", "either \"document\" (a tree of blocks) or \"html\" (with \"css\")");
+            None
+        }
+    }
+}
+
+fn parsed<T: std::str::FromStr>(fields: &mut Fields<'_, '_>, name: &'static str, say: fn(T::Err) -> String) -> Option<T> {
+    match fields.string(name)?.parse() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            fields.refuse(name, &say(error));
+            None
+        }
+    }
+}
+
+fn bounded(fields: &mut Fields<'_, '_>, name: &'static str, max_characters: usize) -> Option<String> {
+    let text = fields.string(name)?;
+    let count = text.chars().count();
+    if count == 0 || count > max_characters {
+        fields.refuse(name, &format!("\"{name}\" has {count} characters; accepted: 1 to {max_characters}"));
+    }
+    Some(text.to_owned())
+}
+
+/// Options that an author can set for every document, by their names in a request.
+const OPTIONS: [&str; 9] = ["paperSize", "orientation", "margins", "locale", "timeZone", "direction", "metadata", "filename", "bookmarks"];
+
+fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
+    let Some(object) = value.as_object() else {
+        outer.refuse("renderConfig", &format!("\"renderConfig\" is {}; accepted: an object", crate::issues::short(value)));
+        return RenderConfig::default();
+    };
+    let at = outer.at("renderConfig");
+    let mut fields = Fields::new(outer.reading, object, at.clone(), "renderConfig.".into());
+    let mut warnings = Vec::new();
+    let mut options = Map::new();
+    for name in OPTIONS {
+        if let Some(value) = fields.value(name) {
+            options.insert(name.to_owned(), value.clone());
+        }
+    }
+    // The published definition says `margin`, the published options say `margins`.
+    if let Some(margin) = fields.value("margin") {
+        options.insert("margins".to_owned(), margin.clone());
+    }
+    let options = RenderOptions::from_json(&Value::Object(options), &at).unwrap_or_else(|refused| {
+        refused.issues.into_iter().for_each(|issue| fields.reading.issues.push(issue));
+        RenderOptions::default()
+    });
+    let custom_css = fields.string("customCss").map(|sheet| css::without_loads(sheet, &mut warnings)).unwrap_or_default();
+    for (index, _) in fields.list("fontImports").unwrap_or_default().iter().enumerate() {
+        let path = pointer(&at, format_args!("fontImports/{index}"));
+        warnings.push(Warning { code: "font_import", message: format!("{path}: fonts are not loaded from elsewhere; it was left out") });
+    }
+    let header = furniture::read(&mut fields, "pageHeader");
+    let footer = furniture::read(&mut fields, "pageFooter");
+    fields.finish("renderConfig");
+    RenderConfig { options, custom_css, header, footer, warnings }
+}

@@ -1,0 +1,78 @@
+//! Why a definition or a document was refused.
+
+use domain::{ErrorCode, Issue};
+
+use crate::report::{ExpressionProblem, UnresolvedBinding};
+
+/// Why there is no document.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// The definition is wrong; every problem that was found, with JSON pointers into the definition.
+    #[error("the template definition is not valid: {}", first(.0))]
+    Definition(Vec<Issue>),
+    /// The data does not fit the template's `inputSchema`; JSON pointers into the mapped data.
+    #[error("the data does not fit the template's inputSchema: {}", first(.0))]
+    Data(Vec<Issue>),
+    /// A render option's expression or value cannot be used.
+    #[error("the render options cannot be used: {}", first(.0))]
+    Options(Vec<Issue>),
+    /// An expression failed while the document was written.
+    #[error("{}", .0.whole_message())]
+    Expression(Box<ExpressionProblem>),
+    /// The template used up its steps, its output, its nesting or its time.
+    #[error("{}", .0.whole_message())]
+    Budget(Box<ExpressionProblem>),
+    /// The deadline passed or the caller gave up while the template was evaluated.
+    #[error("{}", .0.whole_message())]
+    Stopped(Box<ExpressionProblem>),
+    /// The document became larger than a render accepts.
+    #[error("the document's {what} passed the limit of {limit}")]
+    TooLarge {
+        /// What was counted, such as `HTML (bytes)`.
+        what: &'static str,
+        /// The limit in that unit.
+        limit: u64,
+    },
+    /// An image is refused.
+    #[error("{at}: {reason}")]
+    AssetBlocked {
+        /// The node's breadcrumb, or `HTML`.
+        at: String,
+        /// What was found and what would be accepted.
+        reason: String,
+    },
+    /// Strict bindings were asked for and these have no value.
+    #[error("{} bindings have no value, the first is `{}`", .0.len(), .0.first().map_or("", |binding| binding.path.as_str()))]
+    UnresolvedBindings(Vec<UnresolvedBinding>),
+}
+
+fn first(issues: &[Issue]) -> &str {
+    issues.first().map_or("", |issue| issue.message.as_str())
+}
+
+impl DocumentError {
+    /// The published code of this refusal.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Definition(_) | Self::Data(_) => ErrorCode::ValidationFailed,
+            Self::Options(_) => ErrorCode::InvalidRenderOptions,
+            Self::Expression(_) => ErrorCode::TemplateExpressionError,
+            Self::Budget(_) => ErrorCode::TemplateBudgetExceeded,
+            Self::Stopped(_) => ErrorCode::RenderTimeout,
+            Self::TooLarge { .. } => ErrorCode::RenderInputTooLarge,
+            Self::AssetBlocked { .. } => ErrorCode::AssetBlocked,
+            Self::UnresolvedBindings(_) => ErrorCode::UnresolvedBindings,
+        }
+    }
+
+    /// The problems as the error envelope lists them; empty where the message says all.
+    pub fn issues(&self) -> Vec<Issue> {
+        match self {
+            Self::Definition(issues) | Self::Data(issues) | Self::Options(issues) => issues.clone(),
+            Self::Expression(problem) | Self::Budget(problem) | Self::Stopped(problem) => vec![problem.as_issue()],
+            Self::AssetBlocked { at, reason } => vec![Issue::new(at.clone(), reason.clone()).with_code("asset_blocked")],
+            Self::UnresolvedBindings(bindings) => bindings.iter().map(UnresolvedBinding::as_issue).collect(),
+            Self::TooLarge { .. } => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Reads one object of a definition: what is asked for is known, the rest is refused with the nearest known name.
+
+use domain::Issue;
+use domain::issues::pointer;
+use expressions::{Expression, ExpressionError, Template};
+use serde_json::{Map, Value};
+
+use crate::issues::{Issues, clip, hint, short};
+use crate::limits::Limits;
+
+/// What all readers of one definition share.
+pub(crate) struct Reading<'l> {
+    pub(crate) limits: &'l Limits,
+    pub(crate) issues: Issues,
+    /// Labels of the nodes around, outermost first.
+    pub(crate) trail: Vec<Box<str>>,
+}
+
+/// A template of a definition, and the property it was read from.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) template: Template,
+    pub(crate) property: Box<str>,
+}
+
+/// An expression of a definition, and the property it was read from.
+#[derive(Debug)]
+pub(crate) struct Formula {
+    pub(crate) expression: Expression,
+    pub(crate) property: Box<str>,
+}
+
+/// One object being read.
+pub(crate) struct Fields<'r, 'l> {
+    pub(crate) reading: &'r mut Reading<'l>,
+    object: &'r Map<String, Value>,
+    pointer: String,
+    /// Property path from the node, such as `columns[2].`, in front of names in messages.
+    prefix: String,
+    known: Vec<&'static str>,
+}
+
+impl<'r, 'l> Fields<'r, 'l> {
+    pub(crate) fn new(reading: &'r mut Reading<'l>, object: &'r Map<String, Value>, pointer: String, prefix: String) -> Self {
+        Self { reading, object, pointer, prefix, known: Vec::with_capacity(8) }
+    }
+
+    /// The value of a property that is there and not null.
+    pub(crate) fn value(&mut self, name: &'static str) -> Option<&'r Value> {
+        self.known.push(name);
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Accepts a property without reading it.
+    pub(crate) fn skip(&mut self, names: &[&'static str]) {
+        self.known.extend(names);
+    }
+
+    /// The name and value of the first of several spellings of one property.
+    fn one_of(&mut self, names: &[&'static str]) -> Option<(&'static str, &'r Value)> {
+        let found: Vec<_> = names.iter().filter_map(|name| Some((*name, self.value(name)?))).collect();
+        if let [first, second, ..] = found[..] {
+            self.refuse(second.0, &format!("\"{}\" and \"{}\" say the same thing; give one of them", first.0, second.0));
+        }
+        found.first().copied()
+    }
+
+    pub(crate) fn object(&mut self, name: &'static str) -> Option<&'r Map<String, Value>> {
+        let value = self.value(name)?;
+        self.expect(name, value, value.as_object(), "an object")
+    }
+
+    pub(crate) fn list(&mut self, name: &'static str) -> Option<&'r [Value]> {
+        let value = self.value(name)?;
+        self.expect(name, value, value.as_array().map(Vec::as_slice), "a list")
+    }
+
+    pub(crate) fn string(&mut self, name: &'static str) -> Option<&'r str> {
+        let value = self.value(name)?;
+        self.expect(name, value, value.as_str(), "text")
+    }
+
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        let value = self.value(name)?;
+        self.expect(name, value, value.as_bool(), "true or false")
+    }
+
+    pub(crate) fn choice<T: Copy>(&mut self, name: &'static str, accepted: &[(&str, T)]) -> Option<T> {
+        let value = self.value(name)?;
+        let found = value.as_str().and_then(|given| accepted.iter().find(|(word, _)| *word == given)).map(|(_, choice)| *choice);
+        let words: Vec<String> = accepted.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        self.expect(name, value, found, &words.join(", "))
+    }
+
+    /// A CSS length that `check` lets through.
+    pub(crate) fn checked(&mut self, name: &'static str, check: fn(&Value) -> Result<String, &'static str>) -> Option<Box<str>> {
+        let value = self.value(name)?;
+        match check(value) {
+            Ok(css) => Some(css.into()),
+            Err(accepted) => self.expect(name, value, None, accepted),
+        }
+    }
+
+    fn expect<T>(&mut self, name: &str, value: &Value, found: Option<T>, accepted: &str) -> Option<T> {
+        if found.is_none() {
+            self.refuse(name, &format!("\"{}{name}\" is {}; accepted: {accepted}", self.prefix, short(value)));
+        }
+        found
+    }
+
+    /// A template under the first of several spellings. Numbers and booleans are taken as their text.
+    pub(crate) fn text(&mut self, names: &[&'static str]) -> Option<Text> {
+        let (name, value) = self.one_of(names)?;
+        let source = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            _ => return self.expect(name, value, None, "text, which may hold {{expressions}}"),
+        };
+        match Template::parse(&source, &self.reading.limits.parsing) {
+            Ok(template) => Some(Text { template, property: format!("{}{name}", self.prefix).into() }),
+            Err(error) => self.refuse_expression(name, &error),
+        }
+    }
+
+    pub(crate) fn required_text(&mut self, names: &[&'static str]) -> Option<Text> {
+        let text = self.text(names);
+        if self.are_absent(names) {
+            self.refuse_missing(names[0], "text, which may hold {{expressions}}");
+        }
+        text
+    }
+
+    /// An expression, with or without its braces.
+    pub(crate) fn formula(&mut self, names: &[&'static str]) -> Option<Formula> {
+        let (name, value) = self.one_of(names)?;
+        let Some(source) = value.as_str() else { return self.expect(name, value, None, "an expression, such as \"order.items\"") };
+        let trimmed = source.trim();
+        let bare = trimmed.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).map_or(trimmed, str::trim);
+        match Expression::parse(bare, &self.reading.limits.parsing) {
+            Ok(expression) => Some(Formula { expression, property: format!("{}{name}", self.prefix).into() }),
+            Err(error) => self.refuse_expression(name, &error),
+        }
+    }
+
+    pub(crate) fn required_formula(&mut self, names: &[&'static str]) -> Option<Formula> {
+        let formula = self.formula(names);
+        if self.are_absent(names) {
+            self.refuse_missing(names[0], "an expression, such as \"order.items\"");
+        }
+        formula
+    }
+
+    /// A path as the template that prints it.
+    pub(crate) fn path_text(&mut self, name: &'static str) -> Option<Text> {
+        let path = self.string(name)?;
+        let bare = path.trim().trim_start_matches("{{").trim_end_matches("}}");
+        match Template::parse(&format!("{{{{{bare}}}}}"), &self.reading.limits.parsing) {
+            Ok(template) => Some(Text { template, property: format!("{}{name}", self.prefix).into() }),
+            Err(error) => self.refuse_expression(name, &error),
+        }
+    }
+
+    /// Whether none of these properties is there.
+    pub(crate) fn are_absent(&self, names: &[&'static str]) -> bool {
+        names.iter().all(|name| self.object.get(*name).is_none_or(Value::is_null))
+    }
+
+    /// Reads each object of a list, such as a table's columns, with its place in front of messages.
+    pub(crate) fn each<T>(&mut self, name: &'static str, mut read: impl FnMut(&mut Fields<'_, 'l>) -> Option<T>) -> Vec<T> {
+        let Some(list) = self.list(name) else { return Vec::new() };
+        let at = self.at(name);
+        let mut found = Vec::with_capacity(list.len());
+        for (index, value) in list.iter().enumerate() {
+            if let Some(object) = value.as_object() {
+                let prefix = format!("{}{name}[{index}].", self.prefix);
+                let mut fields = Fields::new(self.reading, object, pointer(&at, index), prefix);
+                found.extend(read(&mut fields));
+                fields.finish("this object");
+            } else {
+                self.refuse_at(&format!("{name}/{index}"), &format!("\"{name}[{index}]\" is {}; accepted: an object", short(value)));
+            }
+        }
+        found
+    }
+
+    /// The pointer of a property.
+    pub(crate) fn at(&self, name: &str) -> String {
+        pointer(&self.pointer, name)
+    }
+
+    pub(crate) fn refuse(&mut self, name: &str, message: &str) {
+        self.refuse_at(name, message);
+    }
+
+    /// Refuses what stands at `below`, a pointer that begins at this object.
+    pub(crate) fn refuse_at(&mut self, below: &str, message: &str) {
+        let path = if below.is_empty() { self.pointer.clone() } else { format!("{}/{below}", self.pointer) };
+        self.reading.refuse(path, message);
+    }
+
+    pub(crate) fn refuse_missing(&mut self, name: &str, accepted: &str) {
+        self.refuse_at("", &format!("\"{}{name}\" is missing; accepted: {accepted}", self.prefix));
+    }
+
+    fn refuse_expression<T>(&mut self, name: &str, error: &ExpressionError) -> Option<T> {
+        let path = self.at(name);
+        let message = format!("\"{}{name}\", line {}, column {}: {}", self.prefix, error.line(), error.column(), error.message());
+        let message = self.reading.in_place(&message);
+        self.reading.issues.push(Issue::new(path, message).with_code("template_expression_error"));
+        None
+    }
+
+    pub(crate) fn refuse_member<const N: usize>(&mut self, parent: &str, name: &str, what: &str, known: [&str; N], meant: Option<&str>) {
+        let hint = match meant {
+            Some(meant) => format!("; did you mean \"{meant}\"? accepted: {}", known.join(", ")),
+            None => hint(name, known),
+        };
+        let path = pointer(&self.at(parent), name);
+        self.reading.refuse(path, &format!("\"{}\" is no {what}{hint}", clip(name, 60)));
+    }
+
+    /// Refuses every property nobody asked for. `what` is the object's kind, as in `a property of text`.
+    pub(crate) fn finish(self, what: &str) {
+        let known: Vec<&str> = self.known.clone();
+        for name in self.object.keys().filter(|name| !known.contains(&name.as_str())) {
+            let message = format!("\"{}{}\" is no property of {what}{}", self.prefix, clip(name, 60), hint(name, known.iter().copied()));
+            self.reading.refuse(pointer(&self.pointer, name), &message);
+        }
+    }
+}
+
+impl Reading<'_> {
+    /// A problem at a pointer, with the breadcrumb of the node in front.
+    pub(crate) fn refuse(&mut self, path: String, message: &str) {
+        let message = self.in_place(message);
+        self.issues.push(Issue::new(path, message));
+    }
+
+    fn in_place(&self, message: &str) -> String {
+        if self.trail.is_empty() { message.to_owned() } else { format!("{}: {message}", self.trail.join(" > ")) }
+    }
+}

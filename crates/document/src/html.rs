@@ -1,0 +1,277 @@
+//! Definition and data to one HTML document: the steps in order.
+
+use std::sync::atomic::AtomicBool;
+
+use domain::options::{Metadata, RenderOptions};
+use expressions::{Run, Scope, Template};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::css::in_style_element;
+use crate::definition::{Body, Compiled};
+use crate::error::DocumentError;
+use crate::fields::Text;
+use crate::furniture::{self, Known};
+use crate::limits::Limits;
+use crate::page::EffectiveOptions;
+use crate::report::{Severity, UnresolvedBinding, Warning};
+use crate::writer::{Gathered, OnProblem, Writer, escape_into};
+use crate::{head, mapping, nodes};
+
+/// For trees of blocks: a finished look.
+const TREE_CSS: &str = include_str!("default.css");
+/// For the author's own fragments: a font, no margin.
+const FRAGMENT_CSS: &str = include_str!("base.css");
+/// Characters of a file name.
+const FILE_NAME_CHARACTERS: usize = 200;
+
+/// What a document is written from, beside its definition.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The caller's payload, before `fieldMappings`.
+    pub data: &'a Value,
+    /// The request's options; they go over those of the template.
+    pub options: &'a RenderOptions,
+    /// The moment the document says it was made.
+    pub now: Timestamp,
+    /// What a binding without a value means.
+    pub bindings: Bindings,
+    /// Becomes true when nobody waits for the document any more.
+    pub cancelled: Option<&'a AtomicBool>,
+}
+
+/// What a binding without a value means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bindings {
+    /// It prints nothing and is reported.
+    #[default]
+    Lenient,
+    /// The document is refused with the list of all such bindings. An explicit null is a value.
+    Strict,
+}
+
+/// A finished document.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The whole HTML document with its page set-up; it loads nothing by itself.
+    pub html: String,
+    /// What the PDF says about itself; expressions are evaluated and the title is always there when the document has one.
+    pub metadata: Metadata,
+    /// Name for the file as the options or the template give it, safe in every file system, without an added extension.
+    pub filename: Option<String>,
+    /// BCP 47 tag, where options or template name one.
+    pub locale: Option<String>,
+    /// Bindings that printed nothing, at most 100.
+    pub unresolved_bindings: Vec<UnresolvedBinding>,
+    /// More bindings printed nothing than are listed.
+    pub truncated: bool,
+    /// What was left out or changed.
+    pub warnings: Vec<Warning>,
+    /// Field mappings that set a value.
+    pub mappings_applied: usize,
+}
+
+/// Writes a document as one self-contained HTML page.
+///
+/// The same definition, data, options and moment give the same bytes.
+pub fn write_html(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<Written, DocumentError> {
+    let outcome = write(compiled, input, limits, OnProblem::Stop)?;
+    let Gathered { unresolved, warnings, truncated, .. } = outcome.gathered;
+    if input.bindings == Bindings::Strict {
+        let missing: Vec<_> = unresolved.iter().filter(|binding| binding.severity == Severity::Warning).cloned().collect();
+        if !missing.is_empty() {
+            return Err(DocumentError::UnresolvedBindings(missing));
+        }
+    }
+    Ok(Written {
+        html: outcome.html,
+        metadata: outcome.metadata,
+        filename: outcome.filename,
+        locale: outcome.locale,
+        unresolved_bindings: unresolved,
+        truncated,
+        warnings,
+        mappings_applied: outcome.mappings_applied,
+    })
+}
+
+/// What writing gives in either mode.
+pub(crate) struct Outcome {
+    pub(crate) html: String,
+    pub(crate) metadata: Metadata,
+    pub(crate) filename: Option<String>,
+    pub(crate) locale: Option<String>,
+    pub(crate) mappings_applied: usize,
+    pub(crate) data_issues: Vec<domain::Issue>,
+    pub(crate) gathered: Gathered,
+}
+
+pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_problem: OnProblem) -> Result<Outcome, DocumentError> {
+    // 1. The data, as the template wants it.
+    let mut writer = Writer::new(run(input, limits), limits, on_problem);
+    writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
+    let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
+    let data_issues = compiled.schema.as_ref().map(|schema| schema.check(&data, limits)).unwrap_or_default();
+    if !data_issues.is_empty() && on_problem == OnProblem::Stop {
+        return Err(DocumentError::Data(data_issues));
+    }
+    let scope = Scope::root(&data);
+
+    // 2. What the document says about itself.
+    let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
+    let title = option_text(&mut writer, "/options/metadata/title", "title", options.metadata.title.as_deref(), &scope, limits)?;
+    let subject = option_text(&mut writer, "/options/metadata/subject", "subject", options.metadata.subject.as_deref(), &scope, limits)?;
+    let filename = option_text(&mut writer, "/options/filename", "filename", options.filename.as_deref(), &scope, limits)?;
+
+    // 3. The body, into which the head is put once it is known.
+    let (html, title) = match &compiled.body {
+        Body::Tree(document) => {
+            let title = title.or_else(|| compiled.name.clone());
+            let css = head_css(compiled, &options, title.as_deref(), TREE_CSS, "", &mut writer, &scope, input.now)?;
+            open_document(&mut writer, &options, title.as_deref(), &css, &document.style);
+            writer.begin("document");
+            nodes::write_all(&document.children, &mut writer, &scope)?;
+            writer.push("</body></html>");
+            (None, title)
+        }
+        Body::Html { html, css } => {
+            writer.begin("css");
+            let author_css = css.as_ref().map(|css| writer.markup(css, &scope).map(|()| writer.take())).transpose()?.unwrap_or_default();
+            writer.check_images_in(&author_css)?;
+            writer.begin("html");
+            writer.markup(html, &scope)?;
+            let body = writer.take();
+            writer.check_images_in(&body)?;
+            match head::anatomy(&body) {
+                Some(anatomy) => {
+                    let ours = title.clone().or_else(|| compiled.name.clone().filter(|_| anatomy.title.is_none()));
+                    let known = ours.clone().or_else(|| anatomy.title.clone());
+                    let css = head_css(compiled, &options, known.as_deref(), "", &author_css, &mut writer, &scope, input.now)?;
+                    let head = head_markup(ours.as_deref(), &css);
+                    (Some(head::inject(&body, &anatomy, &options.html_attributes(), &head)), known)
+                }
+                None => {
+                    let title = title.or_else(|| compiled.name.clone());
+                    let css = head_css(compiled, &options, title.as_deref(), FRAGMENT_CSS, &author_css, &mut writer, &scope, input.now)?;
+                    open_document(&mut writer, &options, title.as_deref(), &css, &crate::style::Style::default());
+                    writer.push(&body);
+                    writer.push("</body></html>");
+                    (None, title)
+                }
+            }
+        }
+    };
+    writer.check_size()?;
+    let (written, gathered) = writer.finish();
+    let metadata = Metadata { title, subject, ..options.metadata };
+    Ok(Outcome {
+        html: html.unwrap_or(written),
+        metadata,
+        filename: filename.as_deref().and_then(file_name),
+        locale: options.locale,
+        mappings_applied,
+        data_issues,
+        gathered,
+    })
+}
+
+fn run<'a>(input: &Input<'a>, limits: &Limits) -> Run<'a> {
+    let run = Run::new(limits.budget);
+    match input.cancelled {
+        Some(flag) => run.cancelled_by(flag),
+        None => run,
+    }
+}
+
+/// Evaluates an option that may hold expressions.
+fn option_text(
+    writer: &mut Writer<'_>,
+    path: &str,
+    place: &'static str,
+    source: Option<&str>,
+    scope: &Scope<'_>,
+    limits: &Limits,
+) -> Result<Option<String>, DocumentError> {
+    let Some(source) = source else { return Ok(None) };
+    writer.begin(place);
+    match Template::parse(source, &limits.parsing) {
+        Ok(template) => writer.plain(&Text { template, property: place.into() }, scope).map(Some),
+        Err(error) => Err(DocumentError::Options(vec![Writer::option_issue(path, &error)])),
+    }
+}
+
+/// Everything that stands in our style element.
+#[expect(clippy::too_many_arguments, reason = "the parts of one style element, in its order")]
+fn head_css(
+    compiled: &Compiled,
+    options: &EffectiveOptions,
+    title: Option<&str>,
+    base: &str,
+    author_css: &str,
+    writer: &mut Writer<'_>,
+    scope: &Scope<'_>,
+    now: Timestamp,
+) -> Result<String, DocumentError> {
+    let date = now.to_zoned(options.time_zone.clone()).date().to_string();
+    let known = Known { date: &date, title: title.unwrap_or_default() };
+    let mut css = options.page_css();
+    for (furniture, place, edge) in [(&compiled.config.header, "pageHeader", "top"), (&compiled.config.footer, "pageFooter", "bottom")] {
+        if let Some(furniture) = furniture {
+            writer.begin(place);
+            let boxes = furniture::write_css(furniture, edge, &known, writer, scope)?;
+            css.push_str("@page{");
+            css.push_str(&boxes);
+            css.push('}');
+        }
+    }
+    css.push_str(base);
+    css.push_str(author_css);
+    css.push_str(&compiled.config.custom_css);
+    Ok(in_style_element(&css))
+}
+
+fn head_markup(title: Option<&str>, css: &str) -> String {
+    let mut head = String::from("<meta charset=\"utf-8\">");
+    if let Some(title) = title {
+        head.push_str("<title>");
+        escape_into(title, &mut head);
+        head.push_str("</title>");
+    }
+    head.push_str("<style>");
+    head.push_str(css);
+    head.push_str("</style>");
+    head
+}
+
+fn open_document(writer: &mut Writer<'_>, options: &EffectiveOptions, title: Option<&str>, css: &str, style: &crate::style::Style) {
+    writer.push("<!doctype html><html");
+    writer.push(&options.html_attributes());
+    writer.push("><head>");
+    writer.push(&head_markup(title, css));
+    writer.push("</head>");
+    writer.open("body", "", style);
+}
+
+/// A name that every file system takes: no separators, controls or characters that some reserve.
+fn file_name(text: &str) -> Option<String> {
+    let clean: String = text
+        .chars()
+        .filter(|character| !character.is_control())
+        .map(|character| if matches!(character, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|') { '-' } else { character })
+        .take(FILE_NAME_CHARACTERS)
+        .collect();
+    let clean = clean.trim_matches(|character: char| character.is_whitespace() || character == '.');
+    (!clean.is_empty()).then(|| clean.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_leaves_no_folder_and_is_never_empty() {
+        assert_eq!(file_name("Rechnung 7/26: \"Größe\".pdf").as_deref(), Some("Rechnung 7-26- -Größe-.pdf"));
+        assert_eq!(file_name("../../etc/passwd").as_deref(), Some("-..-etc-passwd"));
+        assert_eq!(file_name(" .\n. "), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! How large a definition, its data and its document may be.
+
+/// Limits of one definition and of one document. Every excess is an error that names the limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Nodes in a tree. Default 20,000: a hundred times the largest tree made by hand.
+    pub nodes: usize,
+    /// Nodes inside each other. Default 100; the writer recurses once per level and has to fit a 2 MiB stack.
+    pub depth: usize,
+    /// Bytes of the finished HTML. Default 64 MiB; Chromium needs about 20 times as much memory to print it.
+    pub html_bytes: usize,
+    /// Bytes of one image, decoded from its data URI. Default 10 MiB.
+    pub image_bytes: usize,
+    /// Pixels of one image. Default 100 megapixels; a pixel costs Chromium four bytes whatever the file's size is.
+    pub image_pixels: u64,
+    /// Pixels of all different images of a document together. Default 400 megapixels.
+    pub all_image_pixels: u64,
+    /// Issues gathered before the rest is left out. Default 100.
+    pub issues: usize,
+    /// Bytes of `inputSchema` as JSON. Default 1 MiB.
+    pub schema_bytes: usize,
+    /// Limits of parsing one template or expression.
+    pub parsing: expressions::Limits,
+    /// What evaluating all expressions of one document may cost together.
+    pub budget: expressions::Budget,
+}
+
+/// Nesting no caller can go beyond, whatever [`Limits::depth`] says.
+pub(crate) const MAX_DEPTH: usize = 100;
+
+impl Default for Limits {
+    fn default() -> Self {
+        let html_bytes = 64 * 1024 * 1024;
+        Self {
+            nodes: 20_000,
+            depth: MAX_DEPTH,
+            html_bytes,
+            image_bytes: 10 * 1024 * 1024,
+            image_pixels: 100_000_000,
+            all_image_pixels: 400_000_000,
+            issues: 100,
+            schema_bytes: 1024 * 1024,
+            parsing: expressions::Limits::default(),
+            // 100,000 rows of ten cells need about 5 million steps and stay under a second in a release build.
+            budget: expressions::Budget { steps: 10_000_000, output_bytes: html_bytes, ..expressions::Budget::default() },
+        }
+    }
+}

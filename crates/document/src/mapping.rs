@@ -1,0 +1,89 @@
+//! `fieldMappings`: from the payload a caller has to the data a template wants.
+//!
+//! Each entry is `{"target": "customer.name", "source": "cust.nm", "default": "–"}` or
+//! `{"target": "total", "expression": "lookup totals 'gross'"}`; `to` and `from` are other names of `target` and
+//! `source`. The mapped data is the payload with every target set on top of it, in the order of the list. Sources
+//! and expressions see the payload, never the result of other entries. An entry without a value leaves its target alone.
+
+use std::borrow::Cow;
+
+use expressions::Scope;
+use serde_json::{Map, Value};
+
+use crate::error::DocumentError;
+use crate::fields::{Fields, Formula, Reading};
+use crate::writer::Writer;
+
+/// Steps of a dot path.
+const MAX_SEGMENTS: usize = 32;
+
+/// One entry.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    target: Vec<Box<str>>,
+    value: Option<Formula>,
+    default: Option<Value>,
+}
+
+/// Reads the list.
+pub(crate) fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Vec<Mapping> {
+    let mut fields = Fields::new(reading, object, String::new(), String::new());
+    fields.each("fieldMappings", read_entry)
+}
+
+fn read_entry(entry: &mut Fields<'_, '_>) -> Option<Mapping> {
+    let target = entry.string("target").or(entry.string("to"));
+    let source = entry.formula(&["source", "from", "expression"]);
+    let default = entry.value("default").cloned();
+    if entry.are_absent(&["target", "to"]) {
+        entry.refuse_missing("target", "a path such as \"customer.name\"");
+    }
+    if default.is_none() && entry.are_absent(&["source", "from", "expression"]) {
+        entry.refuse_missing("source", "a path such as \"cust.nm\", an \"expression\" or a \"default\"");
+    }
+    let segments: Vec<Box<str>> = target?.split('.').map(Into::into).collect();
+    if segments.len() > MAX_SEGMENTS || segments.iter().any(|segment| segment.trim().is_empty()) {
+        entry.refuse(
+            "target",
+            &format!("\"target\" is no path; accepted: 1 to {MAX_SEGMENTS} names with dots between, such as \"customer.name\""),
+        );
+        return None;
+    }
+    Some(Mapping { target: segments, value: source, default })
+}
+
+/// The mapped data and how many entries set a value. Without entries the payload itself.
+pub(crate) fn apply<'d>(mappings: &[Mapping], data: &'d Value, writer: &mut Writer<'_>) -> Result<(Cow<'d, Value>, usize), DocumentError> {
+    if mappings.is_empty() {
+        return Ok((Cow::Borrowed(data), 0));
+    }
+    writer.begin("fieldMappings");
+    let mut mapped = data.clone();
+    let mut applied = 0;
+    let scope = Scope::root(data);
+    for mapping in mappings {
+        let found = match &mapping.value {
+            Some(formula) => writer.evaluate(formula, &scope)?.and_then(expressions::Evaluated::into_value),
+            None => None,
+        };
+        let value = found.map(Cow::into_owned).filter(|value| !value.is_null()).or_else(|| mapping.default.clone());
+        if let Some(value) = value {
+            set(&mut mapped, &mapping.target, value);
+            applied += 1;
+        }
+    }
+    Ok((Cow::Owned(mapped), applied))
+}
+
+/// Sets a value at a path; what is no object on the way there is replaced by one.
+fn set(data: &mut Value, path: &[Box<str>], value: Value) {
+    let mut place = data;
+    for segment in path {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        let Value::Object(object) = place else { return };
+        place = object.entry(&**segment).or_insert(Value::Null);
+    }
+    *place = value;
+}

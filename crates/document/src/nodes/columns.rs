@@ -1,0 +1,94 @@
+//! `columns`: content side by side.
+
+use std::fmt::Write as _;
+
+use expressions::Scope;
+use serde_json::Value;
+
+use super::tree::Tree;
+use super::{Content, Node, write_all};
+use crate::error::DocumentError;
+use crate::fields::Fields;
+use crate::issues::short;
+use crate::style::{Style, length};
+use crate::writer::Writer;
+
+/// `{columns: [{children, ratio?, width?}], gap?}`, or `{children, ratios?, gap?}` where each child is a column.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    /// `grid-template-columns` and `gap`.
+    layout: Box<str>,
+    columns: Vec<Vec<Node>>,
+}
+
+/// Narrower ones hold no text.
+const MAX_COLUMNS: usize = 12;
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature every kind has")]
+pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
+    let gap = fields.checked("gap", length).unwrap_or_else(|| "6mm".into());
+    let given = fields.list("columns");
+    let mut tracks = Vec::new();
+    let mut columns = Vec::new();
+    if given.is_some() {
+        let at = fields.at("columns");
+        for (index, value) in given.unwrap_or_default().iter().enumerate() {
+            let Some(object) = value.as_object() else {
+                fields.refuse_at(
+                    &format!("columns/{index}"),
+                    &format!("a column is {}; accepted: an object with \"children\"", short(value)),
+                );
+                continue;
+            };
+            let mut column = Fields::new(fields.reading, object, domain::issues::pointer(&at, index), format!("columns[{index}]."));
+            let width = column.checked("width", length);
+            let ratio = column.value("ratio").map(|ratio| ratio_of(&mut column, "ratio", ratio));
+            tracks.push(width.map_or_else(|| fraction(ratio.flatten().unwrap_or(1.0)), String::from));
+            columns.push(tree.children(&mut column, "children"));
+            column.finish("a column");
+        }
+        fields.skip(&["children", "ratios"]);
+    } else {
+        let ratios: Vec<f64> =
+            fields.list("ratios").unwrap_or_default().iter().map(|ratio| ratio_of(fields, "ratios", ratio).unwrap_or(1.0)).collect();
+        for (index, child) in tree.children(fields, "children").into_iter().enumerate() {
+            tracks.push(fraction(ratios.get(index).copied().unwrap_or(1.0)));
+            columns.push(vec![child]);
+        }
+    }
+    if columns.len() > MAX_COLUMNS {
+        fields.refuse("columns", &format!("there are {} columns; at most {MAX_COLUMNS} are accepted", columns.len()));
+    }
+    if given.is_none() && fields.value("children").is_none() {
+        fields.refuse_missing("columns", "a list of {\"children\": […], \"ratio\"?, \"width\"?}");
+    }
+    Some(Content::Columns(Columns { layout: format!("grid-template-columns:{};gap:{gap}", tracks.join(" ")).into(), columns }))
+}
+
+fn fraction(ratio: f64) -> String {
+    let mut track = String::new();
+    // minmax lets a column be narrower than its longest word. Writing to a String does not fail.
+    let _ = write!(track, "minmax(0,{ratio}fr)");
+    track
+}
+
+fn ratio_of(fields: &mut Fields<'_, '_>, name: &str, value: &Value) -> Option<f64> {
+    let ratio = value.as_f64().filter(|ratio| (0.01..=1000.0).contains(ratio));
+    if ratio.is_none() {
+        fields.refuse(name, &format!("a ratio is {}; accepted: a number from 0.01 to 1000", short(value)));
+    }
+    ratio
+}
+
+impl Columns {
+    pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        writer.open_with("div", "columns", style, &self.layout);
+        for column in &self.columns {
+            writer.push("<div>");
+            write_all(column, writer, scope)?;
+            writer.push("</div>");
+        }
+        writer.push("</div>");
+        Ok(())
+    }
+}

@@ -1,0 +1,27 @@
+//! `html`: markup of the author with bindings; `{{value}}` is escaped, `{{{value}}}` is not.
+
+use expressions::Scope;
+
+use super::Content;
+use super::tree::Tree;
+use crate::error::DocumentError;
+use crate::fields::{Fields, Text};
+use crate::writer::Writer;
+
+/// `{content}`; `html` is another name of `content`.
+#[derive(Debug)]
+pub(crate) struct Html {
+    content: Text,
+}
+
+pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
+    Some(Content::Html(Html { content: fields.required_text(&["content", "html"])? }))
+}
+
+impl Html {
+    pub(crate) fn write_html<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        let from = writer.len();
+        writer.markup(&self.content, scope)?;
+        writer.check_images_from(from)
+    }
+}

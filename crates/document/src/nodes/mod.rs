@@ -1,0 +1,102 @@
+//! The block tree: one file per kind of node, each with how it is read and how it is written as HTML.
+//!
+//! To add a kind: a file here with a struct, `read` and `write_html`; a variant of [`Content`]; one line in [`KINDS`]
+//! and one in [`Node::write_html`]. Another format (CSV, XLSX) is another walk with its own match over [`Content`].
+
+mod columns;
+mod conditional;
+mod heading;
+mod html;
+mod image;
+mod page_break;
+mod repeater;
+mod section;
+mod table;
+mod text;
+mod tree;
+
+use expressions::Scope;
+
+pub(crate) use tree::{Document, read_document};
+
+use crate::error::DocumentError;
+use crate::fields::Fields;
+use crate::style::Style;
+use crate::writer::Writer;
+
+/// One node of the tree.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) id: Box<str>,
+    pub(crate) kind: &'static str,
+    /// Its part of a breadcrumb, such as `Section 'Body'` or `Text 1`.
+    pub(crate) label: Box<str>,
+    pub(crate) style: Style,
+    pub(crate) content: Content,
+}
+
+/// What a node is, by kind.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Columns(columns::Columns),
+    Conditional(conditional::Conditional),
+    Heading(heading::Heading),
+    Html(html::Html),
+    Image(image::Image),
+    PageBreak,
+    Repeater(repeater::Repeater),
+    Section(section::Section),
+    Table(table::Table),
+    Text(text::Paragraph),
+}
+
+/// Reads the properties of one kind; `None` where one that is needed is missing or wrong.
+type Read = fn(&mut tree::Tree, &mut Fields<'_, '_>) -> Option<Content>;
+
+/// Every kind of node by the name it has in `type`.
+const KINDS: [(&str, Read); 10] = [
+    ("section", section::read),
+    ("heading", heading::read),
+    ("text", text::read),
+    ("table", table::read),
+    ("image", image::read),
+    ("columns", columns::read),
+    ("pageBreak", page_break::read),
+    ("conditional", conditional::read),
+    ("repeater", repeater::read),
+    ("html", html::read),
+];
+
+impl Node {
+    /// Writes this node where `scope` is its data.
+    pub(crate) fn write_html<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        writer.enter(self)?;
+        match &self.content {
+            Content::Columns(columns) => columns.write_html(&self.style, writer, scope),
+            Content::Conditional(conditional) => conditional.write_html(writer, scope),
+            Content::Heading(heading) => heading.write_html(&self.style, writer, scope),
+            Content::Html(html) => html.write_html(writer, scope),
+            Content::Image(image) => image.write_html(&self.style, writer, scope),
+            Content::PageBreak => page_break::write_html(writer),
+            Content::Repeater(repeater) => repeater.write_html(writer, scope),
+            Content::Section(section) => section.write_html(&self.style, writer, scope),
+            Content::Table(table) => table.write_html(&self.style, writer, scope),
+            Content::Text(text) => text.write_html(&self.style, writer, scope),
+        }?;
+        writer.leave()
+    }
+}
+
+/// Writes nodes one after the other.
+pub(crate) fn write_all<'w>(nodes: &'w [Node], writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
+    nodes.iter().try_for_each(|node| node.write_html(writer, scope))
+}
+
+/// The members of a collection: the items of a list, or the values of an object with their keys.
+pub(crate) fn members(value: &serde_json::Value) -> Option<Vec<(Option<&str>, &serde_json::Value)>> {
+    match value {
+        serde_json::Value::Array(items) => Some(items.iter().map(|item| (None, item)).collect()),
+        serde_json::Value::Object(object) => Some(object.iter().map(|(key, item)| (Some(key.as_str()), item)).collect()),
+        _ => None,
+    }
+}

@@ -1,0 +1,18 @@
+//! `pageBreak`: what follows begins on a new page.
+
+use super::Content;
+use super::tree::Tree;
+use crate::error::DocumentError;
+use crate::fields::Fields;
+use crate::writer::Writer;
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature every kind has")]
+pub(crate) fn read(_: &mut Tree, _: &mut Fields<'_, '_>) -> Option<Content> {
+    Some(Content::PageBreak)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature every kind has")]
+pub(crate) fn write_html(writer: &mut Writer<'_>) -> Result<(), DocumentError> {
+    writer.push("<div class=\"page-break\"></div>");
+    Ok(())
+}

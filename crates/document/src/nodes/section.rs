@@ -1,0 +1,36 @@
+//! `section`: groups nodes under an optional title.
+
+use expressions::Scope;
+
+use super::tree::Tree;
+use super::{Content, Node, write_all};
+use crate::error::DocumentError;
+use crate::fields::{Fields, Text};
+use crate::style::Style;
+use crate::writer::Writer;
+
+/// `{title?, children}`
+#[derive(Debug)]
+pub(crate) struct Section {
+    title: Option<Text>,
+    children: Vec<Node>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature every kind has")]
+pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
+    Some(Content::Section(Section { title: fields.text(&["title"]), children: tree.children(fields, "children") }))
+}
+
+impl Section {
+    pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        writer.open("section", "", style);
+        if let Some(title) = &self.title {
+            writer.push("<h2>");
+            writer.text(title, scope)?;
+            writer.push("</h2>");
+        }
+        write_all(&self.children, writer, scope)?;
+        writer.push("</section>");
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! Reads the tree: ids, kinds, nesting and counts, and hands each node's properties to its kind.
+
+use std::collections::{BTreeMap, HashSet};
+
+use domain::issues::pointer;
+use serde_json::Value;
+
+use super::{KINDS, Node};
+use crate::fields::{Fields, Reading};
+use crate::issues::{clip, hint, short};
+use crate::limits::MAX_DEPTH;
+use crate::style::{self, Style};
+
+const ID_CHARACTERS: usize = 128;
+
+/// What reading the tree keeps track of.
+pub(crate) struct Tree {
+    ids: HashSet<Box<str>>,
+    nodes: usize,
+    depth: usize,
+}
+
+/// The root of a definition.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) style: Style,
+    pub(crate) children: Vec<Node>,
+}
+
+/// Reads the root node.
+pub(crate) fn read_document(reading: &mut Reading<'_>, value: &Value) -> Option<Document> {
+    let Some(object) = value.as_object() else {
+        reading.refuse(
+            "/document".into(),
+            &format!("\"document\" is {}; accepted: the root node {{\"id\", \"type\": \"document\", \"children\"}}", short(value)),
+        );
+        return None;
+    };
+    let mut tree = Tree { ids: HashSet::new(), nodes: 0, depth: 0 };
+    let mut fields = Fields::new(reading, object, "/document".into(), String::new());
+    tree.id(&mut fields);
+    match fields.string("type") {
+        Some("document") => {}
+        Some(other) => fields.refuse("type", &format!("the root node is of type \"{}\"; accepted: \"document\"", clip(other, 60))),
+        None => fields.refuse_missing("type", "\"document\""),
+    }
+    let style = style::read(&mut fields);
+    if fields.value("children").is_none() {
+        fields.refuse_missing("children", "a list of nodes");
+    }
+    let children = tree.children(&mut fields, "children");
+    fields.finish("document");
+    Some(Document { style, children })
+}
+
+impl Tree {
+    /// Reads a property that holds a list of nodes; nothing where it is absent.
+    pub(crate) fn children(&mut self, fields: &mut Fields<'_, '_>, name: &'static str) -> Vec<Node> {
+        let at = fields.at(name);
+        let list = fields.list(name).unwrap_or_default();
+        if !list.is_empty() && self.depth >= fields.reading.limits.depth.min(MAX_DEPTH) {
+            let limit = fields.reading.limits.depth.min(MAX_DEPTH);
+            fields.refuse(name, &format!("nodes are nested deeper than the {limit} levels accepted"));
+            return Vec::new();
+        }
+        self.depth += 1;
+        let mut counts = BTreeMap::new();
+        let nodes = list
+            .iter()
+            .enumerate()
+            .filter_map(|(index, value)| self.node(fields.reading, value, pointer(&at, index), &mut counts))
+            .collect();
+        self.depth -= 1;
+        nodes
+    }
+
+    fn node(&mut self, reading: &mut Reading<'_>, value: &Value, at: String, counts: &mut BTreeMap<&'static str, usize>) -> Option<Node> {
+        let limit = reading.limits.nodes;
+        self.nodes += 1;
+        if self.nodes > limit {
+            if self.nodes == limit + 1 {
+                reading.refuse(at, &format!("the tree has more than the {limit} nodes accepted"));
+            }
+            return None;
+        }
+        let Some(object) = value.as_object() else {
+            reading.refuse(at, &format!("a node is {}; accepted: an object with \"id\" and \"type\"", short(value)));
+            return None;
+        };
+        let kinds = KINDS.map(|(name, _)| name);
+        let given = object.get("type").and_then(Value::as_str);
+        let Some((kind, read)) = KINDS.iter().find(|(name, _)| Some(*name) == given) else {
+            let message = match given {
+                Some(given) => format!("\"{}\" is no type of node{}", clip(given, 60), hint(given, kinds)),
+                None => format!("a node without \"type\"; accepted: {}", kinds.join(", ")),
+            };
+            reading.refuse(pointer(&at, "type"), &message);
+            return None;
+        };
+        let count = counts.entry(kind).or_default();
+        *count += 1;
+        let label = label(kind, *count, object.get("title").and_then(Value::as_str));
+        reading.trail.push(label.clone());
+        let mut fields = Fields::new(reading, object, at, String::new());
+        fields.skip(&["type"]);
+        let id = self.id(&mut fields);
+        let style = style::read(&mut fields);
+        let content = read(self, &mut fields);
+        fields.finish(kind);
+        reading.trail.pop();
+        Some(Node { id: id?, kind, label, style, content: content? })
+    }
+
+    fn id(&mut self, fields: &mut Fields<'_, '_>) -> Option<Box<str>> {
+        let Some(id) = fields.string("id") else {
+            fields.refuse_missing("id", "text that no other node has as its id");
+            return None;
+        };
+        if id.is_empty() || id.chars().count() > ID_CHARACTERS {
+            fields.refuse("id", &format!("\"id\" is {}; accepted: 1 to {ID_CHARACTERS} characters", short(&Value::from(id))));
+        } else if !self.ids.insert(id.into()) {
+            fields.refuse("id", &format!("the id \"{id}\" is taken by another node; ids are unique in a document"));
+        }
+        Some(id.into())
+    }
+}
+
+/// `Section 'Body'` where a title tells nodes apart, otherwise `Text 1`, counted among its siblings.
+fn label(kind: &str, count: usize, title: Option<&str>) -> Box<str> {
+    let mut name = kind.to_owned();
+    if let Some(first) = name.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    match title.filter(|title| !title.trim().is_empty()) {
+        Some(title) => format!("{name} '{}'", clip(title, 40)).into(),
+        None => format!("{name} {count}").into(),
+    }
+}

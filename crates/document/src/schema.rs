@@ -1,0 +1,125 @@
+//! `inputSchema`: the JSON Schema that mapped data has to fit.
+
+use domain::Issue;
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::Value;
+
+use crate::issues::Issues;
+use crate::limits::Limits;
+
+/// Steps back that one regular expression may take on one text.
+const BACKTRACK_LIMIT: usize = 100_000;
+/// Bytes of one compiled regular expression.
+const REGEX_BYTES: usize = 1024 * 1024;
+
+/// A compiled schema and its source.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    pub(crate) source: Value,
+    validator: Validator,
+}
+
+impl Schema {
+    /// Compiles a schema of the draft that `$schema` names, Draft-07 where it names none.
+    pub(crate) fn compile(source: &Value, limits: &Limits) -> Result<Self, Issue> {
+        let refuse = |below: &str, message: String| Issue::new(format!("/inputSchema{below}"), message);
+        if !source.is_object() {
+            return Err(refuse("", format!("\"inputSchema\" is {}; accepted: a JSON Schema object", crate::issues::short(source))));
+        }
+        let size_bytes = source.to_string().len();
+        if size_bytes > limits.schema_bytes {
+            return Err(refuse("", format!("the schema has {size_bytes} bytes; at most {} are accepted", limits.schema_bytes)));
+        }
+        let draft = match source.get("$schema").and_then(Value::as_str).map(|uri| uri.trim_end_matches('#')) {
+            None => Draft::Draft7,
+            Some(uri) => {
+                let name = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://")).unwrap_or(uri);
+                match name {
+                    "json-schema.org/draft-04/schema" => Draft::Draft4,
+                    "json-schema.org/draft-06/schema" => Draft::Draft6,
+                    "json-schema.org/draft-07/schema" | "json-schema.org/schema" => Draft::Draft7,
+                    "json-schema.org/draft/2019-09/schema" => Draft::Draft201909,
+                    "json-schema.org/draft/2020-12/schema" => Draft::Draft202012,
+                    _ => {
+                        let accepted = "\"http://json-schema.org/draft-07/schema#\" or \"https://json-schema.org/draft/2020-12/schema\"";
+                        return Err(refuse(
+                            "/$schema",
+                            format!("\"{}\" is no known draft; accepted: {accepted}", crate::issues::clip(uri, 80)),
+                        ));
+                    }
+                }
+            }
+        };
+        let patterns = PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);
+        let options = jsonschema::options().with_draft(draft).should_validate_formats(true).with_pattern_options(patterns).offline();
+        match options.build(source) {
+            Ok(validator) => Ok(Self { source: source.clone(), validator }),
+            // The error is about the schema as an instance of its meta-schema.
+            Err(error) => Err(refuse(error.instance_path().as_str(), format!("the schema is not valid: {}", brief(&error.to_string())))),
+        }
+    }
+
+    /// What in `data` does not fit, at most as many as the limit.
+    pub(crate) fn check(&self, data: &Value, limits: &Limits) -> Vec<Issue> {
+        let mut issues = Issues::new(limits.issues);
+        // The iterator is lazy; one more than the limit shows that there are more.
+        for error in self.validator.iter_errors(data).take(limits.issues + 1) {
+            let issue = Issue::new(error.instance_path().as_str(), brief(&error.to_string()));
+            issues.push(match keyword(error.kind().keyword()) {
+                Some(code) => issue.with_code(code),
+                None => issue,
+            });
+        }
+        issues.into_list()
+    }
+}
+
+/// Messages quote the value they are about, which may be a whole table.
+fn brief(message: &str) -> String {
+    const CHARACTERS: usize = 300;
+    let count = message.chars().count();
+    if count <= CHARACTERS {
+        return message.to_owned();
+    }
+    // What is wrong stands behind the value.
+    let tail: String = message.chars().skip(count - CHARACTERS / 2).collect();
+    format!("{} {tail}", crate::issues::clip(message, CHARACTERS / 2))
+}
+
+/// The keyword as the stable code of an issue.
+fn keyword(name: &str) -> Option<&'static str> {
+    const KEYWORDS: [&str; 31] = [
+        "$ref",
+        "additionalItems",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "contains",
+        "contentEncoding",
+        "contentMediaType",
+        "enum",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "falseSchema",
+        "format",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "multipleOf",
+        "not",
+        "oneOf",
+        "pattern",
+        "propertyNames",
+        "required",
+        "type",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "uniqueItems",
+    ];
+    KEYWORDS.into_iter().find(|keyword| *keyword == name)
+}
