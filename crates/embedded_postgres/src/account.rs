@@ -42,23 +42,23 @@ impl Account {
             };
         }
         let fallback = || named("postgres").or_else(|_| named("nobody"));
-        let Some((owner_uid, owner_gid)) = owner else {
+        let Some((found_uid, group)) = owner else {
             return asked_for.map_or_else(fallback, Ok);
         };
         let foreign = match &asked_for {
-            Some(account) => (account.uid() != owner_uid).then_some(account.clone()),
-            None => (owner_uid == 0).then(fallback).transpose()?,
+            Some(account) => (account.uid() != found_uid).then_some(account.clone()),
+            None => (found_uid == 0).then(fallback).transpose()?,
         };
         match foreign {
             // An empty folder that root made for us is no cluster yet; it will be replaced.
             Some(account) if is_empty(cluster) => Ok(account),
             Some(account) => Err(EmbeddedPostgresError::WrongOwner {
                 path: cluster.to_owned(),
-                owner: in_words(owner_uid),
+                owner: in_words(found_uid),
                 wanted: in_words(account.uid()),
                 remedy: format!("hand the folder over with `chown -R {} {}`", account.uid(), cluster.display()),
             }),
-            None => Ok(Self::Other { uid: owner_uid, gid: owner_gid, name: in_words(owner_uid) }),
+            None => Ok(Self::Other { uid: found_uid, gid: group, name: in_words(found_uid) }),
         }
     }
 

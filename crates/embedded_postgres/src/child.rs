@@ -10,14 +10,19 @@ use tokio::sync::{oneshot, watch};
 
 use crate::log::Log;
 
-/// How a child ended. `None` inside means that the system did not say.
-type Exit = watch::Receiver<Option<Option<ExitStatus>>>;
+/// How far a child has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Running,
+    /// Without a status when the system did not say.
+    Ended(Option<ExitStatus>),
+}
 
 /// A running or ended child.
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: u32,
-    exit: Exit,
+    state: watch::Receiver<State>,
     drained: watch::Receiver<bool>,
     log: Log,
 }
@@ -33,7 +38,7 @@ impl Child {
         let (reader, writer) = io::pipe()?;
         command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
         let (started_tx, started) = oneshot::channel();
-        let (exit_tx, exit) = watch::channel(None);
+        let (state_tx, state) = watch::channel(State::Running);
         let (drained_tx, drained) = watch::channel(false);
         let thread_log = log.clone();
         std::thread::Builder::new().name("postgres".to_owned()).spawn(move || {
@@ -53,25 +58,29 @@ impl Child {
             let started = drain_in_background(thread_log, reader, drained_tx).map(|()| child.id());
             let _ = started_tx.send(started);
             let status = child.wait().ok();
-            exit_tx.send_replace(Some(status));
+            state_tx.send_replace(State::Ended(status));
         })?;
         let pid = started.await.unwrap_or_else(|_| Err(io::Error::other("the starting thread died")))?;
-        Ok(Self { pid, exit, drained, log })
+        Ok(Self { pid, state, drained, log })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// `None` while it runs.
-    pub(crate) fn ended(&self) -> Option<Option<ExitStatus>> {
-        *self.exit.borrow()
+    pub(crate) fn state(&self) -> State {
+        *self.state.borrow()
     }
 
     /// Waits for the end, independently of this value's life.
     pub(crate) fn exited(&self) -> impl Future<Output = Option<ExitStatus>> + Send + use<> {
-        let mut exit = self.exit.clone();
-        async move { exit.wait_for(Option::is_some).await.ok().and_then(|ended| ended.flatten()) }
+        let mut state = self.state.clone();
+        async move {
+            match state.wait_for(|state| *state != State::Running).await.as_deref() {
+                Ok(State::Ended(status)) => *status,
+                Ok(State::Running) | Err(_) => None,
+            }
+        }
     }
 
     /// Waits for the end; false when it did not come in time.
@@ -80,7 +89,7 @@ impl Child {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        if self.ended().is_none() {
+        if self.state() == State::Running {
             signal_process(self.pid, signal);
         }
     }

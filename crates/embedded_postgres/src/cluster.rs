@@ -19,7 +19,7 @@ use crate::settings::{DATABASE, Durability, ROLE};
 /// it at a start was cut short and holds nobody's data.
 const UNFINISHED: &str = "postgres.initdb-";
 /// On a slow disk `initdb` was seen to take 10 s; past this it hangs.
-const INIT_LIMIT: Duration = Duration::from_secs(180);
+const INIT_LIMIT: Duration = Duration::from_mins(3);
 
 /// The major version of the cluster in `cluster`, or `None` when there is none yet.
 pub(crate) fn major(cluster: &Path) -> Result<Option<u32>, EmbeddedPostgresError> {
@@ -46,8 +46,8 @@ pub(crate) fn major(cluster: &Path) -> Result<Option<u32>, EmbeddedPostgresError
             match entries.next() {
                 None => Ok(None),
                 Some(first) => Err(not_a_cluster(format!(
-                    "it has no PG_VERSION but contains {:?}{}",
-                    first.file_name(),
+                    "it has no PG_VERSION but contains {}{}",
+                    first.file_name().display(),
                     if entries.next().is_some() { " and more" } else { "" }
                 ))),
             }
@@ -140,7 +140,7 @@ async fn run(command: std::process::Command, input: String, data_dir: &Path, log
 pub(crate) fn disk_full(data_dir: &Path, log_tail: &str) -> Option<EmbeddedPostgresError> {
     log_tail.contains("No space left on device").then(|| EmbeddedPostgresError::DiskFull {
         path: data_dir.to_owned(),
-        free_mib: rustix::fs::statvfs(data_dir).map_or(0, |fs| fs.f_bavail * fs.f_frsize >> 20),
+        free_mib: rustix::fs::statvfs(data_dir).map_or(0, |fs| (fs.f_bavail * fs.f_frsize) >> 20),
         log_tail: log_tail.to_owned(),
     })
 }

@@ -31,7 +31,7 @@ impl Options {
             data_dir: data_dir.into(),
             bin_dir: None,
             run_as: None,
-            start_timeout: Duration::from_secs(60),
+            start_timeout: Duration::from_mins(1),
             durability: Durability::Safe,
             settings: Vec::new(),
         }

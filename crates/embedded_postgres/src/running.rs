@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::account::Account;
 use crate::binaries::{self, Binaries};
-use crate::child::{Child, in_words};
+use crate::child::{Child, State, in_words};
 use crate::error::{EmbeddedPostgresError, folder};
 use crate::lock::DataDirLock;
 use crate::log::Log;
@@ -187,12 +187,12 @@ async fn until_ready(process: &Process, cluster: &Path, timeout: Duration) -> Re
     let child = &process.child;
     let pid_file = cluster.join("postmaster.pid");
     let ready = async {
-        while child.ended().is_none() && !says_ready(&pid_file, child.pid()) {
+        while child.state() == State::Running && !says_ready(&pid_file, child.pid()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     let in_time = tokio::time::timeout(timeout, ready).await.is_ok();
-    if let Some(status) = child.ended() {
+    if let State::Ended(status) = child.state() {
         let (status, log_tail) = (in_words(status), child.log_tail().await);
         return Err(EmbeddedPostgresError::StartFailed { cluster: cluster.to_owned(), status, log_tail });
     }

@@ -32,16 +32,8 @@ impl Socket {
         }
         let note = data_dir.join("postgres.socket-dir");
         let noted = std::fs::read_to_string(&note).ok().map(|text| PathBuf::from(text.trim()));
-        let short = match noted.filter(|path| is_private_folder_of(path, account)) {
-            Some(path) => path,
-            None => {
-                let path = short_base(account).join(format!("{SHORT_PREFIX}{}", random_name()?));
-                DirBuilder::new().mode(0o700).create(&path).map_err(folder("make the folder", &path))?;
-                account.hand_over(&path).map_err(folder("give away", &path))?;
-                std::fs::write(&note, path.display().to_string()).map_err(folder("write", &note))?;
-                path
-            }
-        };
+        let reusable = noted.filter(|path| is_private_folder_of(path, account));
+        let short = reusable.map_or_else(|| make_short_folder(account, &note), Ok)?;
         Ok(Self { setting: short.display().to_string(), folder: short })
     }
 
@@ -62,10 +54,18 @@ fn file_in(dir: &Path) -> PathBuf {
     dir.join(format!(".s.PGSQL.{PORT}"))
 }
 
+fn make_short_folder(account: &Account, note: &Path) -> Result<PathBuf, EmbeddedPostgresError> {
+    let path = short_base(account).join(format!("{SHORT_PREFIX}{}", random_name()?));
+    DirBuilder::new().mode(0o700).create(&path).map_err(folder("make the folder", &path))?;
+    account.hand_over(&path).map_err(folder("give away", &path))?;
+    std::fs::write(note, path.display().to_string()).map_err(folder("write", note))?;
+    Ok(path)
+}
+
 fn is_private_folder_of(path: &Path, account: &Account) -> bool {
     let named_by_us = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SHORT_PREFIX));
     named_by_us
-        && std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir() && meta.uid() == account.uid() && meta.mode() & 0o077 == 0)
+        && std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir() && meta.uid() == account.uid() && meta.mode() & 0o777 == 0o700)
 }
 
 /// The system's place for sockets when it is ours to use, else `/tmp`.

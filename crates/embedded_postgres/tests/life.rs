@@ -1,4 +1,5 @@
 //! A private Postgres from its first start to its last, with real processes.
+#![cfg(test)]
 
 mod sandbox;
 

@@ -11,7 +11,7 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(20);
 const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 pub struct Sandbox {
-    root: PathBuf,
+    pub root: PathBuf,
     pub data_dir: PathBuf,
 }
 
