@@ -48,6 +48,7 @@ command!(GetFrameTree = "Page.getFrameTree" -> FrameTree {});
 command!(SetScriptExecutionDisabled = "Emulation.setScriptExecutionDisabled" -> Done { value: bool });
 command!(FetchEnable = "Fetch.enable" -> Done { patterns: &'static [FetchPattern] });
 command!(FetchFail<'a> = "Fetch.failRequest" -> Done { request_id: &'a str, error_reason: &'static str });
+command!(DismissDialog = "Page.handleJavaScriptDialog" -> Done { accept: bool });
 command!(Navigate = "Page.navigate" -> Navigated { url: &'static str });
 command!(SetDocumentContent<'a> = "Page.setDocumentContent" -> Done { frame_id: &'a str, html: &'a str });
 command!(Evaluate<'a> = "Runtime.evaluate" -> Evaluated { expression: &'a str, await_promise: bool, return_by_value: bool });
@@ -179,6 +180,8 @@ pub(crate) struct EventParams<'a> {
     pub(crate) request_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(crate) session_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(crate) frame_id: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Deserialize)]

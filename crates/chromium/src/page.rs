@@ -94,6 +94,8 @@ pub(crate) async fn load(tab: &Tab, html: &str, before: &Seen) -> Result<(), Fai
             match timeout(LOAD_AFTER_REFUSAL, changes.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(Failure::Lost(CallError::Gone)),
+                // A script sent the page elsewhere while it was parsed: what is there is cut off in the middle.
+                Err(_) if seen.departures > before.departures => return Err(navigates()),
                 Err(_) => return Ok(()),
             }
         } else if changes.changed().await.is_err() {
@@ -107,8 +109,12 @@ fn stayed(now: &Seen, before: &Seen) -> Result<(), Failure> {
     if now.navigations == before.navigations {
         return Ok(());
     }
+    Err(navigates())
+}
+
+fn navigates() -> Failure {
     let reason = "it navigates to another address (a refresh or a script does that)".to_owned();
-    Err(Failure::Final(ChromiumError::Refused { reason }))
+    Failure::Final(ChromiumError::Refused { reason })
 }
 
 /// Has the loaded document printed: small ones in one message, large ones as a stream.

@@ -12,8 +12,8 @@ use tokio::net::unix::pipe;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::cdp::{Command, EventParams, FetchFail};
-use crate::session::{self, CallError, Seen};
+use crate::cdp::{Command, DismissDialog, EventParams, FetchFail};
+use crate::session::{Answer, CallError, Listener, Seen};
 
 /// Room kept free in the reading buffer: one filled pipe.
 const READ_BYTES: usize = 1024 * 1024;
@@ -39,7 +39,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Routes {
     pending: HashMap<u64, Pending>,
-    sessions: HashMap<Arc<str>, watch::Sender<Seen>>,
+    sessions: HashMap<Arc<str>, Listener>,
     ended: bool,
 }
 
@@ -104,7 +104,7 @@ impl Connection {
                 return Err(CallError::Gone);
             }
             if let Some(session) = session
-                && routes.sessions.get(session).is_none_or(|seen| seen.borrow().crashed)
+                && routes.sessions.get(session).is_none_or(|listener| listener.seen.borrow().crashed)
             {
                 return Err(CallError::Crashed);
             }
@@ -116,10 +116,10 @@ impl Connection {
     }
 
     /// Starts to collect the events of a session.
-    pub(crate) fn listen(&self, session: &Arc<str>) -> watch::Receiver<Seen> {
+    pub(crate) fn listen(&self, session: &Arc<str>, main_frame: &str) -> watch::Receiver<Seen> {
         let mut routes = self.0.routes();
-        let (sender, receiver) = watch::channel(Seen { gone: routes.ended, ..Seen::default() });
-        routes.sessions.insert(session.clone(), sender);
+        let (seen, receiver) = watch::channel(Seen { gone: routes.ended, ..Seen::default() });
+        routes.sessions.insert(session.clone(), Listener { seen, main_frame: main_frame.to_owned() });
         receiver
     }
 
@@ -285,15 +285,17 @@ impl Inner {
             return;
         }
         let Some(session_id) = session_id else { return };
-        let refuse = match self.routes().sessions.get(session_id) {
-            Some(seen) => session::apply(seen, method, params),
-            None => return,
+        let answer = self.routes().sessions.get(session_id).and_then(|listener| listener.apply(method, params));
+        // Nobody waits for the replies: an unknown id is ignored when it comes back.
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let _ = match answer {
+            Some(Answer::Refuse(request_id)) => {
+                let fail = FetchFail { request_id: &request_id, error_reason: "Aborted" };
+                self.send(id, Some(session_id), &fail)
+            }
+            Some(Answer::DismissDialog) => self.send(id, Some(session_id), &DismissDialog { accept: true }),
+            None => Ok(()),
         };
-        if let Some(request_id) = refuse {
-            // Nobody waits for the answer: an unknown id is ignored when it comes back.
-            let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-            let _ = self.send(id, Some(session_id), &FetchFail { request_id: &request_id, error_reason: "Aborted" });
-        }
         if method == "Inspector.targetCrashed" {
             self.lose_session(session_id);
         }
@@ -303,8 +305,8 @@ impl Inner {
     fn lose_session(&self, session_id: &str) {
         let lost: Vec<Pending> = {
             let mut routes = self.routes();
-            if let Some(seen) = routes.sessions.get(session_id) {
-                seen.send_modify(|seen| seen.crashed = true);
+            if let Some(listener) = routes.sessions.get(session_id) {
+                listener.seen.send_modify(|seen| seen.crashed = true);
             }
             routes.pending.extract_if(|_, call| call.session.as_deref() == Some(session_id)).map(|(_, call)| call).collect()
         };
@@ -319,8 +321,8 @@ impl Inner {
         let mut routes = self.routes();
         routes.ended = true;
         routes.pending.clear();
-        for seen in routes.sessions.values() {
-            seen.send_modify(|seen| seen.gone = true);
+        for listener in routes.sessions.values() {
+            listener.seen.send_modify(|seen| seen.gone = true);
         }
         drop(routes);
         self.ended.cancel();

@@ -32,6 +32,8 @@ pub(crate) struct Seen {
     pub(crate) navigations: u64,
     /// The main frame was somewhere else than about:blank.
     pub(crate) strayed: bool,
+    /// Navigations of the main frame that were refused. Started by a script, one ends the parsing of the document.
+    pub(crate) departures: u32,
     /// Requests that were refused, as far as Chromium reports them.
     pub(crate) refused: u32,
     /// The renderer died or the target is gone.
@@ -50,9 +52,9 @@ pub(crate) struct Session {
 
 impl Session {
     /// Starts to listen to a session that has just been attached.
-    pub(crate) fn new(connection: &Connection, id: String) -> Self {
+    pub(crate) fn new(connection: &Connection, id: String, main_frame: &str) -> Self {
         let id: Arc<str> = id.into();
-        let seen = connection.listen(&id);
+        let seen = connection.listen(&id, main_frame);
         Self { connection: connection.clone(), id, seen }
     }
 
@@ -89,33 +91,54 @@ impl Session {
     }
 }
 
-/// Applies an event to the totals. Returns the request to refuse, when the event is one that waits for an answer.
-pub(crate) fn apply(seen: &watch::Sender<Seen>, method: &str, params: Option<&str>) -> Option<String> {
-    let read = || params.and_then(|text| serde_json::from_str::<cdp::EventParams<'_>>(text).ok());
-    match method {
-        "Page.loadEventFired" => seen.send_modify(|seen| seen.loads += 1),
-        "Inspector.targetCrashed" | "Inspector.detached" => seen.send_modify(|seen| seen.crashed = true),
-        "Page.frameNavigated" => {
-            if let Some(frame) = read().and_then(|params| params.frame).filter(|frame| frame.parent_id.is_none()) {
-                seen.send_modify(|seen| {
+/// What has to be answered at once, so that the page goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// A navigation waits for permission, which it does not get.
+    Refuse(String),
+    /// A script shows a dialog, which nobody can see.
+    DismissDialog,
+}
+
+/// Collects the events of one session.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) seen: watch::Sender<Seen>,
+    pub(crate) main_frame: String,
+}
+
+impl Listener {
+    /// Applies an event to the totals. Returns what it wants answered.
+    pub(crate) fn apply(&self, method: &str, params: Option<&str>) -> Option<Answer> {
+        let read = || params.and_then(|text| serde_json::from_str::<cdp::EventParams<'_>>(text).ok());
+        match method {
+            "Page.loadEventFired" => self.seen.send_modify(|seen| seen.loads += 1),
+            "Inspector.targetCrashed" | "Inspector.detached" => self.seen.send_modify(|seen| seen.crashed = true),
+            "Page.frameNavigated" => {
+                let frame = read()?.frame.filter(|frame| frame.parent_id.is_none())?;
+                self.seen.send_modify(|seen| {
                     seen.navigations += 1;
                     seen.strayed |= frame.url != "about:blank";
                 });
             }
-        }
-        "Log.entryAdded" => {
-            if let Some(entry) = read().and_then(|params| params.entry)
-                && entry.level == "error"
-                && (entry.source == "network" || entry.source == "security")
-            {
-                seen.send_modify(|seen| seen.refused += 1);
+            "Log.entryAdded" => {
+                let entry = read()?.entry?;
+                if entry.level == "error" && (entry.source == "network" || entry.source == "security") {
+                    self.seen.send_modify(|seen| seen.refused += 1);
+                }
             }
+            "Fetch.requestPaused" => {
+                let paused = read()?;
+                let departs = paused.frame_id.as_deref() == Some(&self.main_frame);
+                self.seen.send_modify(|seen| {
+                    seen.refused += 1;
+                    seen.departures += u32::from(departs);
+                });
+                return Some(Answer::Refuse(paused.request_id?.into()));
+            }
+            "Page.javascriptDialogOpening" => return Some(Answer::DismissDialog),
+            _ => {}
         }
-        "Fetch.requestPaused" => {
-            seen.send_modify(|seen| seen.refused += 1);
-            return read().and_then(|params| params.request_id).map(Into::into);
-        }
-        _ => {}
+        None
     }
-    None
 }

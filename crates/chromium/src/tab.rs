@@ -58,7 +58,7 @@ impl Tab {
         };
         let (target_id, begin_frame_control) = create_target(browser, context_id.as_deref()).await?;
         let attached = browser.call(&AttachToTarget { target_id: &target_id, flatten: true }).await?;
-        let session = Session::new(&browser.connection, attached.session_id);
+        let session = Session::new(&browser.connection, attached.session_id, &target_id);
         session.call(&EnablePage {}).await?;
         session.call(&EnableInspector {}).await?;
         session.call(&EnableLog {}).await?;

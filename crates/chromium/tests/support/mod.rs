@@ -41,11 +41,21 @@ pub async fn start(change: impl FnOnce(&mut PoolOptions)) -> TestPool {
 impl TestPool {
     /// Closes the pool and proves that no process and no profile directory is left.
     pub async fn close(self) {
-        self.pool.close(soon()).await;
+        self.close_by(soon()).await;
+    }
+
+    /// The same, with running prints given until then.
+    pub async fn close_by(self, deadline: Instant) {
+        self.pool.close(deadline).await;
         let run = self.runtime.path().join("run");
         assert_eq!(processes_naming(&run), Vec::<i32>::new(), "processes are left");
         let left: Vec<_> = std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| name != "cache").collect();
         assert!(left.is_empty(), "left behind: {left:?}");
+    }
+
+    /// Drops the pool without closing it.
+    pub fn into_runtime(self) -> TempDir {
+        self.runtime
     }
 
     /// The browser processes of this pool, main processes first.
