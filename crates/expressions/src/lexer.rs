@@ -37,7 +37,10 @@ pub(crate) enum Kind {
     Null,
     OpenParams,
     Bar,
+    /// A character no token begins with.
     Invalid,
+    /// The opening mark of a string, a bracketed name or a comment that is never closed.
+    Unclosed,
     End,
 }
 
@@ -63,17 +66,16 @@ pub(crate) struct Lexer<'s> {
     source: &'s str,
     at: usize,
     mode: Mode,
-    bare: bool,
 }
 
 impl<'s> Lexer<'s> {
     pub(crate) fn template(source: &'s str) -> Self {
-        Self { source, at: 0, mode: Mode::Text, bare: false }
+        Self { source, at: 0, mode: Mode::Text }
     }
 
-    /// For one expression without braces: the end of the source ends a name.
+    /// For one expression without braces.
     pub(crate) fn bare(source: &'s str) -> Self {
-        Self { source, at: 0, mode: Mode::Tag, bare: true }
+        Self { source, at: 0, mode: Mode::Tag }
     }
 
     pub(crate) fn next(&mut self) -> Token {
@@ -189,14 +191,16 @@ impl<'s> Lexer<'s> {
     fn ends_name(&self, distance: usize) -> bool {
         match self.rest()[distance..].chars().next() {
             Some(c) => matches!(c, '=' | '~' | '}' | '/' | '.' | ')' | '|') || is_space(c),
-            None => self.bare,
+            // A tag that is not finished is refused for that.
+            None => true,
         }
     }
 
     fn ends_literal(&self, distance: usize) -> bool {
         match self.rest()[distance..].chars().next() {
             Some(c) => matches!(c, '~' | '}' | ')') || is_space(c),
-            None => self.bare,
+            // A tag that is not finished is refused for that.
+            None => true,
         }
     }
 
@@ -255,7 +259,7 @@ impl<'s> Lexer<'s> {
         self.mode = Mode::Text;
         match length {
             Some(length) => self.take(Kind::Comment, length),
-            None => self.take(Kind::Invalid, open + 1),
+            None => self.take(Kind::Unclosed, open + 1),
         }
     }
 
@@ -297,7 +301,7 @@ impl<'s> Lexer<'s> {
         }
         match kept {
             Some(end) => self.take(kind, end + 1),
-            None => self.take(Kind::Invalid, 1),
+            None => self.take(Kind::Unclosed, 1),
         }
     }
 
@@ -328,7 +332,13 @@ impl<'s> Lexer<'s> {
                 return self.take(Kind::OpenParams, 2 + space + 1);
             }
         }
-        if self.ends_name(length) { self.take(Kind::Id, length) } else { self.take(Kind::Invalid, length) }
+        if self.ends_name(length) {
+            return self.take(Kind::Id, length);
+        }
+        // What follows the name is what is wrong.
+        self.at += length;
+        let next = self.rest().chars().next().map_or(0, char::len_utf8);
+        self.take(Kind::Invalid, next)
     }
 }
 

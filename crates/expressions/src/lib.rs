@@ -34,6 +34,7 @@ mod evaluate;
 mod lexer;
 mod limits;
 mod near_names;
+mod parse_path;
 mod parse_value;
 mod parser;
 mod registry;

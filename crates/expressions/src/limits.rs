@@ -34,7 +34,7 @@ impl Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Nodes, loop turns, arguments and path segments visited. Default 2,000,000: a table of 100,000 cells needs about
-    /// 300,000; a hostile loop uses the default up in well under 100 ms of a release build.
+    /// 500,000; a hostile loop uses the default up within 100 ms of a release build.
     pub steps: u64,
     /// Bytes of output. Default 32 MiB, more HTML than Chromium prints within its own limits.
     pub output_bytes: usize,

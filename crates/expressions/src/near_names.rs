@@ -15,10 +15,13 @@ pub(crate) fn near_names<'c>(name: &str, candidates: impl Iterator<Item = &'c st
     if wanted.is_empty() || wanted.len() > MAX_NAME_CHARS {
         return Vec::new();
     }
-    // Two edits turn any two-letter name into any other: allow fewer edits than letters.
-    let allowed = MAX_EDITS.min(wanted.len() - 1).max(1);
-    let mut found: Vec<(usize, &str)> =
-        candidates.take(2 * MAX_CANDIDATES).filter_map(|candidate| Some((edits(&wanted, candidate, allowed)?, candidate))).collect();
+    // Two edits turn any two-letter name into any other: at most every second letter may differ.
+    let allowed = MAX_EDITS.min(wanted.len() / 2);
+    let mut found: Vec<(usize, &str)> = candidates
+        .take(2 * MAX_CANDIDATES)
+        .filter(|candidate| *candidate != name)
+        .filter_map(|candidate| Some((edits(&wanted, candidate, allowed)?, candidate)))
+        .collect();
     found.sort_unstable();
     found.dedup();
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, candidate)| candidate.to_owned()).collect()

@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use serde_json::{Number, Value};
 
-use crate::characters::array_index;
 use crate::error::{ExpressionError, Position};
 use crate::lexer::{Kind, Lexer, Token};
 use crate::limits::Limits;
+use crate::parse_path::{is_scoped, segment};
 use crate::registry;
-use crate::tree::{Base, Call, Expr, Path, Segment};
+use crate::tree::{Base, Call, Expr, Path};
 
 /// What the parser of tags and the parser of blocks share: the tokens, one ahead.
 pub(crate) struct Tokens<'s> {
@@ -200,81 +200,6 @@ impl<'s> Tokens<'s> {
         Ok((value, close.end))
     }
 
-    /// Segments from `first` on; the written form joins them without brackets, as closers are compared.
-    fn path(&mut self, first: Token) -> Result<(Path, String, bool), ExpressionError> {
-        let start = first.start;
-        let mut end = first.end;
-        let mut written = String::new();
-        let data = first.kind == Kind::At;
-        let mut token = first;
-        if data {
-            written.push('@');
-            token = self.next();
-            if !matches!(token.kind, Kind::Id | Kind::Bracketed) {
-                return Err(self.unexpected(token, "the name of a variable such as `@index` or `@root`"));
-            }
-        }
-        let mut depth = 0;
-        let mut segments: Vec<Segment> = Vec::new();
-        loop {
-            end = end.max(token.end);
-            let (part, bracketed) = self.segment_text(token);
-            written.push_str(&part);
-            if !bracketed && matches!(part.as_str(), ".." | "." | "this") {
-                if !segments.is_empty() {
-                    return Err(self.syntax(format!("`{part}` can stand only at the start of a path"), token.start));
-                }
-                depth += usize::from(part == "..");
-            } else if token.kind == Kind::Number {
-                segments.extend(part.split('.').map(|piece| segment(piece.to_owned())));
-            } else {
-                segments.push(segment(part));
-            }
-            if self.peek().kind != Kind::Separator {
-                break;
-            }
-            let separator = self.next();
-            written.push_str(self.text(separator));
-            token = self.next();
-            if !is_segment(token.kind) {
-                return Err(self.unexpected(token, "a name after the dot or slash"));
-            }
-        }
-        let scoped = is_scoped(&written);
-        // handlebars.js takes a path that begins with an empty name for the context itself.
-        if segments.first().is_some_and(|first| first.name.is_empty()) {
-            segments.clear();
-        }
-        let base = if data && !segments.is_empty() { Base::Data(depth) } else { Base::Context(depth) };
-        let open = depth == 0 && !scoped && !segments.is_empty();
-        Ok((Path { base, segments: segments.into(), open, span: start..end }, written, scoped))
-    }
-
-    /// The name a token spells, and whether brackets make it literal.
-    fn segment_text(&self, token: Token) -> (String, bool) {
-        let text = self.text(token);
-        if token.kind != Kind::Bracketed {
-            return (text.to_owned(), false);
-        }
-        let mut name = String::with_capacity(text.len());
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            match (c, chars.peek()) {
-                ('\\', Some(next @ ('\\' | ']'))) => {
-                    name.push(*next);
-                    chars.next();
-                }
-                _ => name.push(c),
-            }
-        }
-        let one_line = !name.contains(['\n', '\r', '\u{2028}', '\u{2029}']);
-        let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|_| one_line);
-        match inner {
-            Some(inner) => (inner.to_owned(), true),
-            None => (name, false),
-        }
-    }
-
     /// `as |a b|` after the arguments of a block, if it is there.
     pub(crate) fn block_params(&mut self) -> Result<Box<[Box<str>]>, ExpressionError> {
         if self.peek().kind != Kind::OpenParams {
@@ -365,8 +290,9 @@ impl<'s> Tokens<'s> {
             Kind::CloseRaw | Kind::CloseUnescaped if wanted.contains("`}}`") => {
                 format!("found `{shown}` where {wanted} should stand; put a space between the tag and a `}}` of the text")
             }
-            Kind::Invalid if text.starts_with(['"', '\'', '[']) => format!("`{shown}` is opened and never closed"),
-            Kind::Invalid if text.contains('!') && text.starts_with("{{") => "the comment is never closed".to_owned(),
+            Kind::Unclosed if text.starts_with("{{") => "the comment is never closed".to_owned(),
+            Kind::Unclosed => format!("`{shown}` is opened and never closed"),
+            Kind::Invalid => format!("`{shown}` cannot stand here; a name with such a character is written `[in brackets]`"),
             _ => format!("found `{shown}` where {wanted} should stand"),
         };
         self.syntax(message, found.start)
@@ -380,10 +306,6 @@ fn begins_param(kind: Kind) -> bool {
     matches!(kind, Kind::At | Kind::Str | Kind::Number | Kind::True | Kind::False | Kind::Null | Kind::Undefined | Kind::OpenCall)
 }
 
-fn is_segment(kind: Kind) -> bool {
-    matches!(kind, Kind::Id | Kind::Bracketed | Kind::Number | Kind::True | Kind::False | Kind::Null | Kind::Undefined)
-}
-
 fn keyword(kind: Kind) -> Expr {
     match kind {
         Kind::True => Expr::Literal(Value::Bool(true)),
@@ -391,10 +313,6 @@ fn keyword(kind: Kind) -> Expr {
         Kind::Null => Expr::Literal(Value::Null),
         _ => Expr::Undefined,
     }
-}
-
-fn segment(name: String) -> Segment {
-    Segment { index: array_index(&name), name: name.into() }
 }
 
 fn unquote(text: &str) -> String {
@@ -411,13 +329,6 @@ fn number(text: &str) -> Value {
     // Too many digits make an infinity, which JSON cannot hold.
     let value: f64 = text.parse().unwrap_or(f64::MAX);
     Value::Number(Number::from_f64(value.clamp(f64::MIN, f64::MAX)).unwrap_or_else(|| Number::from(0)))
-}
-
-/// handlebars.js never takes such a name for a helper or a block parameter: it begins with a dot or has a word that
-/// ends in `this`.
-fn is_scoped(written: &str) -> bool {
-    written.starts_with('.')
-        || written.match_indices("this").any(|(at, _)| !written[at + 4..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
 }
 
 impl HeadName {
