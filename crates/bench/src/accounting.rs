@@ -26,7 +26,7 @@ impl Accounting {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
         let root = Path::new("/sys/fs/cgroup");
-        for folder in [root.join(own), root.to_owned()] {
+        for folder in [root.join(own), root.to_owned(), root.join("unified")] {
             if takes_processes(&folder, "cpu.stat") {
                 return Self::CgroupV2(folder);
             }

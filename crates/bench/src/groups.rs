@@ -98,6 +98,10 @@ impl Group {
 
     /// Asks the variant to end, waits, and ends by force what is still there. Returns whether it went by itself.
     pub async fn stop(&self) -> bool {
+        self.stop_within(STOP_WITHIN).await
+    }
+
+    async fn stop_within(&self, patience: Duration) -> bool {
         // Without a cgroup, whoever outlives its parent would be lost from sight; so remember who was there.
         let known: Vec<(i32, String)> = self.members().into_iter().map(|pid| (pid, proc::command_line(pid))).collect();
         let left = || {
@@ -107,7 +111,7 @@ impl Group {
             left
         };
         signal(self.root, Signal::TERM);
-        let deadline = Instant::now() + STOP_WITHIN;
+        let deadline = Instant::now() + patience;
         while Instant::now() < deadline && (self.runs() || !left().is_empty()) {
             sleep(Duration::from_millis(20)).await;
         }
@@ -226,5 +230,42 @@ impl Groups {
         for group in started.iter().rev() {
             group.stop().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A shell that works for a while, with a child that works too and a grandchild that ignores the polite signal.
+    const BUSY: &str = "trap 'exit 0' TERM; sh -c 'trap \"\" TERM; while :; do :; done' & \
+                        i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; wait";
+
+    async fn works_is_counted_and_ends(accounting: Accounting) {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let groups = Groups::new(accounting, scratch.path().to_owned());
+        let words = vec!["/bin/sh".into(), "-c".into(), BUSY.into()];
+        let folder = scratch.path().to_owned();
+        let group = groups.start(Launch { name: "busy", words, folder, ..Launch::default() }).expect("started");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while group.cpu_ns() < 200_000_000 {
+            assert!(Instant::now() < deadline, "only {} ns of work were counted", group.cpu_ns());
+            sleep(Duration::from_millis(10)).await;
+        }
+        let members = group.members();
+        assert!(members.len() >= 2, "the child is missing from {members:?}");
+        group.stop_within(Duration::from_millis(200)).await;
+        let alive = || members.iter().any(|pid| !proc::command_line(*pid).is_empty());
+        assert!(!alive() && !group.runs() && group.cgroup.as_ref().is_none_or(|folder| !folder.exists()));
+    }
+
+    #[tokio::test]
+    async fn what_a_variant_starts_is_counted_and_ended_with_the_best_counter_of_this_machine() {
+        works_is_counted_and_ends(Accounting::find()).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_variant_starts_is_counted_and_ended_without_a_cgroup() {
+        works_is_counted_and_ends(Accounting::ProcessTree).await;
     }
 }
