@@ -169,14 +169,12 @@ impl Evaluator<'_, '_> {
     /// The value of an expression somebody wants to see: a missing one is noted, or refused by a strict run.
     pub(crate) fn required<'s>(&mut self, expr: &'s Expr, scope: &'s Scope<'s>) -> Result<Evaluated<'s>, ExpressionError> {
         let value = self.value(expr, scope)?;
-        if value.is_nullish()
-            && let Expr::Path(path) = expr
-        {
+        if value.is_nullish() {
             let reason = match value.view() {
                 View::Null => MissingReason::Null,
                 _ => MissingReason::Missing,
             };
-            self.note_missing(path, scope, reason)?;
+            self.note_missing(expr, scope, reason)?;
         }
         Ok(value)
     }
@@ -290,18 +288,27 @@ impl Evaluator<'_, '_> {
         ExpressionError::UnknownHelper { name: call.name.to_string(), at: self.position(call.span.start), suggestions }
     }
 
+    /// Notes that a path or a `lookup` gave nothing; what other helpers give is their own affair.
     #[cold]
-    pub(crate) fn note_missing(&mut self, path: &Path, scope: &Scope<'_>, reason: MissingReason) -> Result<(), ExpressionError> {
+    pub(crate) fn note_missing(&mut self, expr: &Expr, scope: &Scope<'_>, reason: MissingReason) -> Result<(), ExpressionError> {
+        let looked_up = |call: &Call| call.helper.is_some_and(|helper| helper.name == "lookup");
+        let path = match expr {
+            Expr::Path(path) => Some(path),
+            Expr::Call(call) if looked_up(call) => None,
+            _ => return Ok(()),
+        };
         let source = self.source;
+        let span = expr.span();
+        let at = span.start;
         let describe = || {
-            let written = source.text[path.span.clone()].to_owned();
-            (written, Position::of(&source.text, path.span.start), near_paths(path, scope))
+            let near = path.map_or_else(Vec::new, |path| near_paths(path, scope));
+            (source.text[span].to_owned(), Position::of(&source.text, at), near)
         };
         if self.run.missing == Missing::Strict && reason != MissingReason::Null {
             let (path, at, suggestions) = describe();
             return Err(ExpressionError::Missing { path, at, suggestions });
         }
-        self.run.note((source.id, path.span.start), reason, describe);
+        self.run.note((source.id, at), reason, describe);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::error::ExpressionError;
 use crate::evaluate::{Evaluator, Source};
 use crate::limits::Limits;
 use crate::parser::{parse_expression, parse_template};
-use crate::run::Run;
+use crate::run::{MissingReason, Run};
 use crate::scope::Scope;
 use crate::tree::{Expr, Node};
 use crate::used_paths::{self, UsedPath};
@@ -87,6 +87,16 @@ impl Expression {
     pub fn evaluate<'a>(&'a self, scope: &'a Scope<'a>, run: &mut Run<'_>) -> Result<Evaluated<'a>, ExpressionError> {
         let mut unused = String::new();
         Evaluator { source: &self.source, run, out: &mut unused }.value(&self.value, scope)
+    }
+
+    /// Notes in `run` that the value was missing in `scope`, as a template would, with near paths. For a caller that
+    /// evaluated it and could not do without.
+    ///
+    /// # Errors
+    /// `Missing`, if the run is strict and the reason is not `Null`.
+    pub fn note_missing(&self, scope: &Scope<'_>, run: &mut Run<'_>, reason: MissingReason) -> Result<(), ExpressionError> {
+        let mut unused = String::new();
+        Evaluator { source: &self.source, run, out: &mut unused }.note_missing(&self.value, scope, reason)
     }
 
     /// The data paths the expression names, in the order written.

@@ -67,13 +67,14 @@ fn findings(source: &str, data: &Value) -> Vec<(String, MissingReason, u64, Vec<
 #[test]
 fn missing_values_are_counted_per_place_with_near_paths() {
     let data = json!({"customer": {"name": "x", "vat": null}, "items": [{"n": 1}, {"n": 2}], "currency": "EUR"});
-    let source = "{{customer.nam}}{{customer.vat}}{{#each items}}{{currency}}{{this.m}}{{/each}}{{#each itms}}{{/each}}{{#if nope}}{{/if}}{{customer.name}}";
+    let source = "{{customer.nam}}{{customer.vat}}{{#each items}}{{currency}}{{this.m}}{{/each}}{{#each itms}}{{/each}}{{#if nope}}{{/if}}{{customer.name}}{{lookup items 7}}";
     let expected = [
         ("customer.nam", MissingReason::Missing, 1, vec!["customer.name"]),
         ("customer.vat", MissingReason::Null, 1, vec![]),
         ("currency", MissingReason::Missing, 2, vec!["../currency"]),
         ("this.m", MissingReason::Missing, 2, vec![]),
         ("itms", MissingReason::MissingCollection, 1, vec!["items"]),
+        ("lookup items 7", MissingReason::Missing, 1, vec![]),
     ];
     let found = findings(source, &data);
     let found: Vec<(&str, MissingReason, u64, Vec<&str>)> = found
@@ -127,4 +128,16 @@ fn a_lone_expression_says_where_it_is_wrong() {
         assert_eq!(error.column(), column, "{source}: {error}");
         assert!(error.message().contains(text), "{source}: {error}");
     }
+}
+
+#[test]
+fn a_caller_notes_a_missing_collection_with_near_paths() {
+    let data = json!({"items": []});
+    let scope = Scope::root(&data);
+    let mut run = Run::new(Budget::default());
+    let value = Expression::parse(" itemz", &Limits::default()).unwrap();
+    assert!(value.evaluate(&scope, &mut run).unwrap().as_value().is_none());
+    value.note_missing(&scope, &mut run, MissingReason::MissingCollection).unwrap();
+    let found = &run.findings()[0];
+    assert_eq!((found.path.as_str(), found.at.column, found.suggestions.as_slice()), ("itemz", 2, &["items".to_owned()][..]));
 }

@@ -7,7 +7,7 @@ use crate::error::ExpressionError;
 use crate::evaluate::Evaluator;
 use crate::run::MissingReason;
 use crate::scope::{Params, Scope};
-use crate::tree::{Call, Expr, Node};
+use crate::tree::{Call, Node};
 use crate::value::{Evaluated, View};
 
 /// All groups of helpers; a name stands in one of them only.
@@ -136,9 +136,9 @@ impl<'s> Invocation<'_, '_, '_, 's> {
     /// Renders the body once per item.
     pub(crate) fn render_each(&mut self, collection: &Evaluated<'s>) -> Result<Outcome, ExpressionError> {
         if !matches!(collection.view(), View::Array(_) | View::Object(_))
-            && let Some(Expr::Path(path)) = self.call.args.first()
+            && let Some(subject) = self.call.args.first()
         {
-            self.evaluator.note_missing(path, self.scope, MissingReason::MissingCollection)?;
+            self.evaluator.note_missing(subject, self.scope, MissingReason::MissingCollection)?;
         }
         self.evaluator.each(collection, self.body, self.params, self.scope, self.call.span.start)
     }
