@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub async fn start_product(groups: &Groups, places: &Places, documents: &[String
     let port = free_port()?;
     let key = random_key()?;
     let data_dir = groups.scratch().join("server");
-    let temporary = groups.scratch().join("server-tmp");
+    let temporary = temporary_of_product(groups);
     for folder in [&data_dir, &temporary] {
         fs::create_dir_all(folder).while_doing(|| format!("making {}", folder.display()))?;
     }
@@ -95,6 +95,11 @@ pub async fn start_product(groups: &Groups, places: &Places, documents: &[String
         let body = json!({"template": template_key(name), "data": {}}).to_string();
         request("POST", "/render/pdf", &headers, body.as_bytes())
     }))
+}
+
+/// The folder the product is given for temporary files.
+pub fn temporary_of_product(groups: &Groups) -> PathBuf {
+    groups.scratch().join("server-tmp")
 }
 
 fn template_key(document: &str) -> String {

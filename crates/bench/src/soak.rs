@@ -77,8 +77,10 @@ pub async fn run(options: &SoakOptions, groups: &Groups, facts: &[(&str, String)
     }
     let rate = real(options.renders) / start.elapsed().saturating_sub(pauses).as_secs_f64();
     let zombies = lasting_zombies(&server.group).await;
+    let profiles = profile_folders(groups.scratch()).len();
     let went_by_itself = server.group.stop().await;
-    let left = profile_folders(groups.scratch());
+    let left = profile_folders(groups.scratch()).len();
+    let temporary = fs::read_dir(servers::temporary_of_product(groups)).map_or(0, Iterator::count);
 
     let mut text = "## Soak\n\n".to_owned();
     report::machine(&mut text, facts);
@@ -96,10 +98,9 @@ pub async fn run(options: &SoakOptions, groups: &Groups, facts: &[(&str, String)
     let _ = writeln!(
         text,
         "* browser processes, at most: {}\n* zombies at the end: {zombies} (most seen at one moment: {})\n\
-         * profile folders left after shutdown: {}\n* shutdown: {}\n",
+         * profile folders: {profiles} at the end, {left} after shutdown; other temporary files left: {temporary}\n* shutdown: {}\n",
         most(|sample| sample.browsers),
         most(|sample| sample.zombies),
-        left.len(),
         if went_by_itself { "every process ended by itself" } else { "**processes had to be killed**" },
     );
     Ok(text)
