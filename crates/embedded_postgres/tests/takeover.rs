@@ -23,7 +23,7 @@ async fn server_process() {
     match start(Options::new(data_dir)).await {
         Ok(postgres) => {
             println!("\npid {} url {}", postgres.pid(), postgres.url());
-            tokio::time::timeout(Duration::from_secs(60), postgres.exited()).await.unwrap();
+            tokio::time::timeout(Duration::from_mins(1), postgres.exited()).await.unwrap();
         }
         Err(error) => println!("\nrefused {error}"),
     }
@@ -74,6 +74,17 @@ async fn postgres_ends_by_itself_when_its_server_is_killed() {
     kill_and_reap(&mut server);
     until("the postmaster ends", || !is_alive(postmaster));
     println!("ended by itself after {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_ctrl_c_in_the_terminal_is_not_for_postgres() {
+    let sandbox = Sandbox::new("terminal");
+    let postgres = start(sandbox.options()).await.unwrap();
+    // The terminal signals the process group in front, which is ours.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", postgres.pid())).unwrap();
+    let process_group = stat.rsplit_once(") ").unwrap().1.split(' ').nth(2).unwrap();
+    assert_eq!(process_group, postgres.pid().to_string());
+    postgres.stop(STOP_LIMIT).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,1 +1,11 @@
-//! Placeholder
+//! What tests of several crates need: a database each, and assertions on PDFs. Never part of the product.
+//!
+//! It must not name `store`, `api` or any other room above `embedded_postgres`: they name it in their
+//! tests, and what it needs of them (such as the migrations) comes in as an argument.
+//!
+//! The usual change is a helper that asserts on what a person would look at: add it to the module of its
+//! subject, and let it panic with the reason, as a test would. A new room or a new heavy dependency is
+//! entered in `tests/architecture.rs`.
+
+pub mod pdf;
+pub mod postgres;

@@ -1,0 +1,64 @@
+//! What a person sees in a PDF, through the programs of poppler.
+//!
+//! Every function panics when the bytes are no PDF, and names the package when poppler is missing.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// The text of all pages with its layout kept by spaces; a form feed ends each page.
+pub fn words(pdf: &[u8]) -> String {
+    text(run("pdftotext", &["-layout", "-enc", "UTF-8"], pdf, &["-"]))
+}
+
+/// The text of one page, counted from 1. Panics when there is no such page.
+pub fn page_words(pdf: &[u8], page: u32) -> String {
+    check_page(pdf, page);
+    let number = page.to_string();
+    text(run("pdftotext", &["-layout", "-enc", "UTF-8", "-f", &number, "-l", &number], pdf, &["-"]))
+}
+
+/// How many pages there are.
+pub fn page_count(pdf: &[u8]) -> u32 {
+    let info = info(pdf);
+    info.get("Pages").and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("pdfinfo tells no number of pages: {info:?}"))
+}
+
+/// What `pdfinfo` prints, by its left column: `Title`, `Author`, `Pages`, `Page size`, `Tagged`,
+/// `CreationDate` (in ISO 8601) and so on. What the file does not say is absent.
+pub fn info(pdf: &[u8]) -> BTreeMap<String, String> {
+    let lines = text(run("pdfinfo", &["-isodates", "-enc", "UTF-8"], pdf, &[]));
+    let pairs = lines.lines().filter_map(|line| line.split_once(':'));
+    pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+}
+
+/// One page, counted from 1, as the bytes of a PNG at the given resolution. Panics when there is no such page.
+pub fn picture(pdf: &[u8], page: u32, dpi: u32) -> Vec<u8> {
+    check_page(pdf, page);
+    let (number, dpi) = (page.to_string(), dpi.to_string());
+    run("pdftoppm", &["-png", "-r", &dpi, "-f", &number, "-l", &number, "-singlefile"], pdf, &[])
+}
+
+fn check_page(pdf: &[u8], page: u32) {
+    let count = page_count(pdf);
+    assert!((1..=count).contains(&page), "there is no page {page}, the PDF has {count}");
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("poppler was asked for UTF-8")
+}
+
+fn run(program: &str, options: &[&str], pdf: &[u8], after_the_file: &[&str]) -> Vec<u8> {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(pdf).expect("room for a temporary file");
+    let output = Command::new(program)
+        .args(options)
+        .arg(file.path())
+        .args(after_the_file)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{program} cannot be run ({error}); install it with `apt install poppler-utils`"));
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} does not accept the PDF of {} bytes: {complaint}", pdf.len());
+    output.stdout
+}
