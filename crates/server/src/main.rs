@@ -1,8 +1,77 @@
 //! The binary `pulp-engine`: configuration, wiring in reading order, subcommands, shutdown order.
+//!
+//! It must hold no rule of the product: what a request means is said in `api`, what a render does in `render`.
+//! To add a setting, see `config/settings.rs`; to add a subcommand, give it a variant in `cli.rs` and a file of its name.
 
+mod browser;
+mod cli;
 mod config;
+mod database;
+mod doctor;
+mod error;
+mod examples;
+mod healthcheck;
+mod logs;
+mod metrics;
+mod migrate;
+mod serve;
+mod shutdown;
 
-fn main() {
-    let c = config::Config::read(&config::environment(), 2);
-    println!("{c:?} {} {} {}", config::plain(), config::markdown(), config::is_loopback(""));
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command, Page};
+use crate::config::Config;
+use crate::error::ServerError;
+
+fn main() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command.unwrap_or(Command::Serve),
+        Err(usage) => {
+            // Help and version are "errors" of clap too; a broken pipe while printing them changes nothing.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(&command) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            match error {
+                ServerError::Config(_) => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<ExitCode, ServerError> {
+    match command {
+        Command::Config { page: Page { markdown: true } } => print(&config::markdown()),
+        Command::Config { page: Page { markdown: false } } => print(&config::plain()),
+        Command::Openapi => print(&format!("{}\n", api::openapi_json())),
+        Command::Serve => serve::serve(&read_config()?),
+        Command::Migrate => migrate::migrate(&read_config()?),
+        Command::Healthcheck => Ok(healthcheck::healthcheck(&read_config()?)),
+        Command::Doctor => doctor::doctor(read_config()),
+    }
+}
+
+fn read_config() -> Result<Config, ServerError> {
+    Ok(Config::read(&config::environment(), cores())?)
+}
+
+/// The processors this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Prints a page; a reader that stopped reading early (`| head`) is no failure.
+fn print(page: &str) -> Result<ExitCode, ServerError> {
+    match std::io::stdout().write_all(page.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(ServerError::Print(error)),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }

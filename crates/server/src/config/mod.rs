@@ -20,7 +20,6 @@ use domain::Scope;
 pub use manual::{markdown, plain};
 pub use problems::Problems;
 use reader::Values;
-pub use rules::is_loopback;
 use settings as known;
 
 /// The environment, or what a test says instead of it.
@@ -137,7 +136,7 @@ pub struct Config {
     /// The most pages of a document.
     pub max_pages: u32,
     /// The most bytes of a document.
-    pub max_output_bytes: u64,
+    pub max_output_bytes: usize,
     /// The browser, when the operator named one.
     pub chromium_path: Option<PathBuf>,
     /// Whether Chromium's sandbox may be used.

@@ -57,7 +57,7 @@ pub fn reachable_only_with_a_key(values: &Values, problems: &mut Vec<Problem>) {
 }
 
 /// Whether an address or name is reached from this machine only.
-pub fn is_loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     host.parse::<IpAddr>().map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 

@@ -1,0 +1,60 @@
+//! Why the server does not start or go on, in words for the operator.
+
+use std::path::PathBuf;
+
+use crate::config::Problems;
+
+/// What ended a subcommand. The binary answers `Config` with exit code 2, and all others with 1.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Settings are wrong; correct them.
+    #[error("{0}")]
+    Config(#[from] Problems),
+    /// The data folder cannot be made or written.
+    #[error("PULP_DATA_DIR={} cannot be used: {source}; give this user the right to write there, or choose another folder", path.display())]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on HOST={host} PORT={port}: {source}{}", if source.kind() == std::io::ErrorKind::AddrInUse { "; stop the program that does, or choose another PORT" } else { "" })]
+    Listen {
+        /// The configured host.
+        host: String,
+        /// The configured port.
+        port: u16,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// The embedded database cannot be started or stopped.
+    #[error("the embedded database: {0}")]
+    EmbeddedPostgres(#[from] embedded_postgres::EmbeddedPostgresError),
+    /// The database cannot be reached, or its tables cannot be brought to this version.
+    #[error("the database: {0}")]
+    Store(#[from] store::StoreError),
+    /// Chromium is not there or does not start.
+    #[error("{0}")]
+    Chromium(#[from] chromium::ChromiumError),
+    /// An example that is part of the binary could not be loaded.
+    #[error("the example template {key} could not be loaded: {reason}")]
+    Example {
+        /// Its key.
+        key: &'static str,
+        /// What was wrong with it.
+        reason: String,
+    },
+    /// The recorder of `/metrics` could not be set up.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// The system refuses threads or signal handlers.
+    #[error("the runtime: {0}")]
+    Runtime(std::io::Error),
+    /// Accepting connections ended with an error.
+    #[error("serving ended: {0}")]
+    Serve(std::io::Error),
+    /// Nothing can be printed.
+    #[error("cannot print: {0}")]
+    Print(std::io::Error),
+}

@@ -1,0 +1,186 @@
+//! The server from its start to its end, in reading order.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use domain::Clock;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::browser::{self, Browser};
+use crate::config::{self, Config};
+use crate::database::Database;
+use crate::error::ServerError;
+use crate::shutdown::Signals;
+use crate::{examples, logs, metrics};
+
+/// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
+pub const TIDY_UP: Duration = Duration::from_secs(10);
+
+/// Runs the server until a signal ends it.
+pub fn serve(config: &Config) -> Result<ExitCode, ServerError> {
+    logs::start(config);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServerError::Runtime)?;
+    runtime.block_on(until_signalled(config))
+}
+
+async fn until_signalled(config: &Config) -> Result<ExitCode, ServerError> {
+    let mut signals = Signals::listen()?;
+    let starting = Running::start(config);
+    let mut running = tokio::select! {
+        running = starting => running?,
+        // What had started ends as its handles are dropped.
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped while starting");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    tokio::select! {
+        ended = &mut running.serving => {
+            let failure = accepting_ended(ended);
+            running.stop(Duration::ZERO).await?;
+            return Err(failure);
+        }
+        signal = signals.next() => tracing::info!(signal, grace_ms = config.shutdown_grace_ms, "stopping; a second signal stops at once"),
+    }
+    running.close_the_door();
+    let grace = Duration::from_millis(config.shutdown_grace_ms);
+    tokio::select! {
+        _ = timeout(grace, &mut running.serving) => {}
+        signal = signals.next() => tracing::warn!(signal, "stopping at once"),
+    }
+    tokio::select! {
+        stopped = running.stop(TIDY_UP) => stopped?,
+        signal = signals.next() => tracing::warn!(signal, "stopping at once, without tidying up"),
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that runs, and in which order it stops.
+struct Running {
+    serving: JoinHandle<std::io::Result<()>>,
+    readiness: api::Readiness,
+    shutdown: CancellationToken,
+    browser: Browser,
+    store: store::Store,
+    database: Database,
+}
+
+impl Running {
+    async fn start(config: &Config) -> Result<Self, ServerError> {
+        let began = Instant::now();
+        // The port first: nothing is started beside a server that runs already.
+        let listener = TcpListener::bind((config.host.as_str(), config.port)).await.map_err(|source| ServerError::Listen {
+            host: config.host.clone(),
+            port: config.port,
+            source,
+        })?;
+        make_data_dir(config)?;
+        let metrics_text = metrics::start()?;
+
+        let starting_browser = browser::start(config);
+        let starting_database = connected_database(config);
+        let (browser, (database, store)) = tokio::try_join!(starting_browser, starting_database)?;
+
+        let clock = Clock::system();
+        let renderer = render::Renderer::new(render::Setup {
+            store: store.clone(),
+            pool: browser.pool.clone(),
+            clock: clock.clone(),
+            limits: limits(config),
+        });
+        let examples = match config.examples {
+            config::Examples::Auto if database.is_embedded() => examples::load_into_empty(&store).await?,
+            _ => 0,
+        };
+
+        let readiness = api::Readiness::default();
+        let shutdown = CancellationToken::new();
+        let address = listener.local_addr().map_err(ServerError::Serve)?;
+        let setup = api::Setup {
+            renderer,
+            store: store.clone(),
+            clock,
+            keys: api::Keys::new(config.keys.iter().map(|(scope, key)| (*scope, key.reveal().to_owned()))),
+            version: config.version.clone(),
+            body_limit_bytes: config.body_limit_bytes,
+            docs: match config.docs {
+                config::Docs::On => api::Docs::On,
+                config::Docs::Off => api::Docs::Off,
+            },
+            metrics: api::Metrics {
+                handle_render: metrics_text,
+                token: config.metrics_token.as_ref().map(|token| token.reveal().to_owned()),
+            },
+            readiness: readiness.clone(),
+        };
+        let serving = tokio::spawn(api::serve(listener, setup, shutdown.clone()));
+        tracing::info!(
+            version = config.version,
+            address = %format_args!("http://{address}"),
+            storage = database.description,
+            chromium = browser.pool.status().version,
+            sandbox = browser.sandbox,
+            tabs = config.max_concurrent_pages,
+            keys = config.keys.len(),
+            examples_loaded = examples,
+            started_in_ms = began.elapsed().as_millis(),
+            "Pulp Engine is ready"
+        );
+        if config.keys.is_empty() {
+            tracing::warn!("no API key is set: every request from this machine passes as admin");
+        }
+        Ok(Self { serving, readiness, shutdown, browser, store, database })
+    }
+
+    /// Readiness off, no new connections; requests under way go on.
+    fn close_the_door(&self) {
+        self.readiness.off();
+        self.shutdown.cancel();
+    }
+
+    /// Ends what requests needed, in the order that leaves nothing hanging: Chromium, connections, PostgreSQL.
+    async fn stop(self, tidy_up: Duration) -> Result<(), ServerError> {
+        self.close_the_door();
+        self.serving.abort();
+        self.browser.pool.close(Instant::now() + tidy_up).await;
+        self.store.close(tidy_up).await;
+        self.database.stop(tidy_up).await
+    }
+}
+
+async fn connected_database(config: &Config) -> Result<(Database, store::Store), ServerError> {
+    let database = Database::start(config).await?;
+    let options = database.connect_options(config);
+    store::migrate(&options).await?;
+    let store = store::Store::connect(&options).await?;
+    Ok((database, store))
+}
+
+fn make_data_dir(config: &Config) -> Result<(), ServerError> {
+    std::fs::create_dir_all(&config.data_dir).map_err(|source| ServerError::DataDir { path: config.data_dir.clone(), source })
+}
+
+fn limits(config: &Config) -> render::Limits {
+    render::Limits {
+        deadline_ms: config.render_timeout_ms,
+        max_pages: config.max_pages,
+        max_output_bytes: config.max_output_bytes,
+        ..render::Limits::default()
+    }
+}
+
+/// Accepting connections goes on until it is told to end; anything else is a failure.
+fn accepting_ended(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> ServerError {
+    ServerError::Serve(match ended {
+        Ok(Ok(())) => std::io::Error::other("nobody asked for it"),
+        Ok(Err(error)) => error,
+        Err(panicked) => panicked.into(),
+    })
+}
