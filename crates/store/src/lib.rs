@@ -1,1 +1,35 @@
-//! Placeholder
+//! Everything said to Postgres: one file per noun, LISTEN/NOTIFY, the migrations runner.
+//!
+//! This room must not decide what a template means or who may touch it, must not hold a connection while something
+//! else is waited for, and must not let SQL text or rows of another tenant out. Only it names `sqlx`.
+//!
+//! To add a noun: a migration in `migrations/` whose table has a `tenant_id`, a file named after the noun with a
+//! handle reached from [`TenantStore`], verbs as `get` (an `Option`), `list`, `insert`, `update`, `delete`, each one
+//! wrapped in `speak!`, then `scripts/generate-sqlx`. A write announces itself with `changes::announce` in its own
+//! transaction, so that the caches of all replicas let go of what they hold.
+
+mod changes;
+mod connect;
+mod connection;
+mod error;
+mod migrations;
+mod page;
+mod samples;
+mod template_list;
+mod template_versions;
+mod templates;
+mod tenants;
+
+pub use changes::{Change, ChangeEvent, ChangeListener};
+pub use connect::{ConnectOptions, Store};
+pub use error::{Outage, StoreError};
+pub use migrations::{MigrationReport, migrate};
+pub use page::{MAX_PAGE_ROWS, Page};
+pub use samples::Samples;
+pub use template_list::{SortOrder, TemplateFilter, TemplateSort};
+pub use template_versions::{RestoreOutcome, TemplateRecord, TemplateVersions, VersionSummary};
+pub use templates::{
+    CHANGE_NOTE_LIMIT_CHARS, DESCRIPTION_LIMIT_CHARS, InsertOutcome, NAME_LIMIT_CHARS, NewTemplate, Revision, TAGS_LIMIT, TemplateContent,
+    TemplateKind, TemplateSummary, Templates, UpdateOutcome,
+};
+pub use tenants::{TenantStore, Tenants};

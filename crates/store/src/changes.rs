@@ -1,0 +1,179 @@
+//! Changes made through any replica, heard of by LISTEN and told by NOTIFY. A hint: whoever misses one relies on time.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use domain::TenantId;
+use serde::{Deserialize, Serialize};
+use sqlx::PgTransaction;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::error::StoreError;
+
+/// The channel of all changes. Its name is part of what replicas of neighbouring releases agree on.
+const CHANNEL: &str = "pulp_changes";
+/// How long opening the connection and LISTEN may take.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// After this much silence the connection is asked whether it lives: a vanished host sends no farewell.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long that answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first and the longest pause before the connection is opened again.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// Something of a tenant changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which noun: `template`. A newer release may name others.
+    pub kind: String,
+    /// Which one of them.
+    pub key: String,
+}
+
+/// What a listener has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeEvent {
+    /// This changed.
+    Changed(Change),
+    /// Listening begins now, for the first time or anew: anything may have changed before. Drop every cache.
+    Reconnected,
+}
+
+/// Hears of changes. It opens its connection when it is first asked, and again whenever that is lost.
+pub struct ChangeListener {
+    options: PgConnectOptions,
+    closed: watch::Receiver<bool>,
+    listener: Option<PgListener>,
+    failures: u32,
+}
+
+impl ChangeListener {
+    pub(crate) fn new(options: PgConnectOptions, closed: watch::Receiver<bool>) -> Self {
+        Self { options, closed, listener: None, failures: 0 }
+    }
+
+    /// Waits for the next event; `None` once the store is closed. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<ChangeEvent> {
+        let mut closed = self.closed.clone();
+        tokio::select! {
+            biased;
+            _ = closed.wait_for(|closed| *closed) => None,
+            event = self.advance() => Some(event),
+        }
+    }
+
+    async fn advance(&mut self) -> ChangeEvent {
+        loop {
+            let Some(listener) = self.listener.as_mut() else {
+                if self.failures > 0 {
+                    tokio::time::sleep(pause(self.failures)).await;
+                }
+                match self.open().await {
+                    Ok(listener) => {
+                        self.listener = Some(listener);
+                        self.failures = 0;
+                        metrics::gauge!("pulp_store_listener_connected").set(1.0);
+                        return ChangeEvent::Reconnected;
+                    }
+                    Err(error) => {
+                        self.failures = self.failures.saturating_add(1);
+                        tracing::warn!(error = &error as &dyn std::error::Error, "cannot listen for changes; caches rely on their age");
+                        continue;
+                    }
+                }
+            };
+            match timeout(SILENCE, listener.try_recv()).await {
+                Ok(Ok(Some(notification))) => return read(notification.payload()),
+                Ok(Ok(None)) => self.lost("the connection ended"),
+                Ok(Err(error)) => self.lost(&error.to_string()),
+                Err(_) => {
+                    let alive = timeout(ANSWER_TIMEOUT, sqlx::query("SELECT 1").execute(listener)).await;
+                    if !matches!(alive, Ok(Ok(_))) {
+                        self.lost("no sign of life");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<PgListener, StoreError> {
+        // A pool of its own for one connection: the driver's listener takes its connections from a pool, and ours may be full.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(OPEN_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(self.options.clone());
+        let open = async {
+            let mut listener = PgListener::connect_with(&pool).await?;
+            // Otherwise the listener would reconnect by itself and we could not tell that something was missed.
+            listener.eager_reconnect(false);
+            listener.listen(CHANNEL).await?;
+            Ok::<_, sqlx::Error>(listener)
+        };
+        timeout(OPEN_TIMEOUT, open).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(StoreError::from)
+    }
+
+    fn lost(&mut self, why: &str) {
+        tracing::warn!(why, "the connection that listens for changes was lost");
+        metrics::gauge!("pulp_store_listener_connected").set(0.0);
+        self.listener = None;
+        self.failures = 1;
+    }
+}
+
+/// What cannot be read may have meant anything.
+fn read(payload: &str) -> ChangeEvent {
+    serde_json::from_str(payload).map_or_else(
+        |error| {
+            tracing::warn!(%error, "a change could not be read");
+            ChangeEvent::Reconnected
+        },
+        ChangeEvent::Changed,
+    )
+}
+
+/// Doubles with each failure; between a half and the whole of it, so that replicas do not come back in step.
+fn pause(failures: u32) -> Duration {
+    let longest = PAUSES.0.saturating_mul(2_u32.saturating_pow(failures.min(16).saturating_sub(1))).min(PAUSES.1);
+    let part = u32::try_from(RandomState::new().build_hasher().finish() % 512).unwrap_or(0);
+    longest / 2 + longest / 1024 * part
+}
+
+/// Tells every replica of a change when, and only if, the transaction commits.
+pub(crate) async fn announce(
+    transaction: &mut PgTransaction<'_>,
+    tenant: &TenantId,
+    kind: &'static str,
+    key: &str,
+) -> Result<(), StoreError> {
+    let change = Change { tenant: tenant.clone(), kind: kind.to_owned(), key: key.to_owned() };
+    let payload = serde_json::to_string(&change).map_err(|error| StoreError::Unexpected { source: error.into() })?;
+    sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload).execute(&mut **transaction).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound() {
+        for failures in 1..40 {
+            assert!((PAUSES.0 / 2..=PAUSES.1).contains(&pause(failures)), "{failures}");
+        }
+        assert!(pause(1) <= PAUSES.0);
+        assert!(pause(30) >= PAUSES.1 / 2);
+    }
+
+    #[test]
+    fn an_unreadable_change_means_that_anything_may_have_changed() {
+        assert_eq!(read("{"), ChangeEvent::Reconnected);
+        assert_eq!(read(r#"{"tenant":"NOT A TENANT","kind":"template","key":"a"}"#), ChangeEvent::Reconnected);
+    }
+}

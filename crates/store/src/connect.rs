@@ -1,0 +1,248 @@
+//! The store itself: its pool, its limits, and what it measures.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::{Clock, TenantId};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
+use tokio::sync::watch;
+use tracing::{Instrument, Span};
+
+use crate::changes::ChangeListener;
+use crate::connection::{Connection, Suspicion};
+use crate::error::{Outage, StoreError};
+use crate::tenants::{TenantStore, Tenants};
+
+/// The oldest major version of Postgres that is still maintained in 2026.
+const OLDEST_POSTGRES: u32 = 14;
+/// An idle connection is asked whether it lives before it is used, but not within this time after its last use.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// What an act may take on top of the acquire and statement timeouts: the network, and several statements in one act.
+const DEADLINE_SLACK: Duration = Duration::from_secs(2);
+
+/// How to reach Postgres, and what may be asked of it.
+#[derive(Clone)]
+pub struct ConnectOptions {
+    /// `postgres://user:password@host:port/database?…`; a Unix socket is `postgres:///database?host=/folder`.
+    /// Behind PgBouncer (1.21 or newer, transaction mode) its `ignore_startup_parameters` must name `options`, and the
+    /// role's own `statement_timeout` replaces ours.
+    pub url: String,
+    /// Goes past PgBouncer, for LISTEN; `None` means the same as `url`.
+    pub direct_url: Option<String>,
+    /// The most connections this process opens for statements, 1 or more; LISTEN takes one more.
+    pub max_connections: u32,
+    /// How long an act waits for a free connection, or for the server to be reachable.
+    pub acquire_timeout: Duration,
+    /// The server cancels a statement after this long, waits for locks included.
+    pub statement_timeout: Duration,
+    /// What `pg_stat_activity` shows.
+    pub application_name: String,
+    /// Gives the times that rows carry.
+    pub clock: Clock,
+}
+
+impl ConnectOptions {
+    /// Ten connections, 5 s for a connection, 15 s for a statement, the machine's clock.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            direct_url: None,
+            max_connections: 10,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(15),
+            application_name: "pulp-engine".to_owned(),
+            clock: Clock::system(),
+        }
+    }
+}
+
+impl fmt::Debug for ConnectOptions {
+    /// Leaves the URLs out: they hold passwords.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ConnectOptions")
+            .field("max_connections", &self.max_connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("application_name", &self.application_name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Connection parameters from a URL. `extra_float_digits` is left out because PgBouncer refuses to start a session with it.
+pub(crate) fn parameters(url: &str, application_name: &str) -> Result<PgConnectOptions, StoreError> {
+    Ok(PgConnectOptions::from_str(url)?.application_name(application_name).extra_float_digits(None))
+}
+
+/// Refuses a server that lacks what the statements use.
+pub(crate) fn check_server_version(version_number: Option<u32>) -> Result<(), StoreError> {
+    match version_number.map(|number| number / 10_000) {
+        Some(found) if found < OLDEST_POSTGRES => Err(StoreError::UnsupportedServer { found, needed: OLDEST_POSTGRES }),
+        _ => Ok(()),
+    }
+}
+
+/// The way to Postgres. Cloning shares the connections.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: PgPool,
+    suspicion: Arc<Suspicion>,
+    listen: PgConnectOptions,
+    deadline: Duration,
+    statements: AtomicU64,
+    closed: watch::Sender<bool>,
+    clock: Clock,
+}
+
+impl Store {
+    /// Opens the pool and proves that a server of a supported version answers.
+    ///
+    /// Fails with [`StoreError::Unavailable`] after `acquire_timeout` when it does not; trying again is the caller's part.
+    pub async fn connect(options: ConnectOptions) -> Result<Self, StoreError> {
+        let timeout_ms = options.statement_timeout.as_millis();
+        let session = parameters(&options.url, &options.application_name)?.options([
+            ("statement_timeout", format!("{timeout_ms}ms")),
+            // A replica that stops in the middle of a transaction must not keep its locks.
+            ("idle_in_transaction_session_timeout", format!("{timeout_ms}ms")),
+        ]);
+        let listen = parameters(options.direct_url.as_deref().unwrap_or(&options.url), &options.application_name)?;
+
+        let suspicion = Arc::new(Suspicion::new());
+        let judge = Arc::clone(&suspicion);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections.max(1))
+            .acquire_timeout(options.acquire_timeout)
+            // The hook below asks less often: one round trip less for nearly every act.
+            .test_before_acquire(false)
+            .before_acquire(move |connection, metadata| {
+                let usable = judge.allows(&metadata);
+                Box::pin(async move {
+                    if usable && metadata.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(usable)
+                })
+            })
+            .connect_lazy_with(session);
+
+        let first = Connection::acquire(&pool).await?;
+        check_server_version(first.server_version_num())?;
+        drop(first);
+
+        let deadline = options.acquire_timeout + options.statement_timeout + DEADLINE_SLACK;
+        let shared = Shared {
+            pool,
+            suspicion,
+            listen,
+            deadline,
+            statements: AtomicU64::new(0),
+            closed: watch::Sender::new(false),
+            clock: options.clock,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The rows of one tenant, and no others.
+    pub fn tenant(&self, tenant: TenantId) -> TenantStore {
+        TenantStore::new(self.clone(), tenant)
+    }
+
+    /// The tenants themselves. Only what acts for the whole installation has a reason to ask for them.
+    pub fn tenants(&self) -> Tenants<'_> {
+        Tenants::new(self)
+    }
+
+    /// Hears of changes made through any replica, over a connection of its own.
+    pub fn changes(&self) -> ChangeListener {
+        ChangeListener::new(self.shared.listen.clone(), self.shared.closed.subscribe())
+    }
+
+    /// Asks whether the server answers and takes writes, within `timeout`.
+    pub async fn ping(&self, timeout: Duration) -> Result<(), StoreError> {
+        let ask = async {
+            let mut connection = self.acquire().await?;
+            let read_only = sqlx::query_scalar!(r#"SELECT current_setting('transaction_read_only') = 'on' AS "read_only!""#)
+                .fetch_one(&mut *connection)
+                .await?;
+            if read_only { Err(StoreError::unavailable(Outage::ReadOnly)) } else { Ok(()) }
+        };
+        speak!(self, "ping", {
+            // Late is not broken: the server may be busy, so the other connections stay trusted.
+            tokio::time::timeout(timeout, ask).await.unwrap_or(Err(StoreError::unavailable(Outage::TooSlow)))
+        })
+        .await
+    }
+
+    /// Ends every [`ChangeListener`], waits until the acts under way have given their connections back, and closes those.
+    pub async fn close(&self) {
+        self.shared.closed.send_replace(true);
+        self.shared.pool.close().await;
+    }
+
+    /// How many acts have asked Postgres for something since the start. What a cache answers does not count.
+    pub fn statements_executed(&self) -> u64 {
+        self.shared.statements.load(Ordering::Relaxed)
+    }
+
+    /// Sets the gauges `pulp_store_connections{state="idle"|"used"}`; call it before the metrics are read.
+    pub fn record_pool_metrics(&self) {
+        let open = f64::from(self.shared.pool.size());
+        let idle = u32::try_from(self.shared.pool.num_idle()).map_or(0.0, f64::from);
+        metrics::gauge!("pulp_store_connections", "state" => "idle").set(idle);
+        metrics::gauge!("pulp_store_connections", "state" => "used").set((open - idle).max(0.0));
+    }
+
+    /// The present moment as Postgres can keep it, in whole microseconds.
+    pub(crate) fn now(&self) -> jiff_sqlx::Timestamp {
+        jiff_sqlx::ToSqlx::to_sqlx(self.shared.clock.now())
+    }
+
+    pub(crate) async fn acquire(&self) -> Result<Connection, StoreError> {
+        Ok(Connection::acquire(&self.shared.pool).await?)
+    }
+
+    /// Carries out one act within the deadline, counted and timed under `name`.
+    pub(crate) async fn run<T>(
+        &self,
+        name: &'static str,
+        span: Span,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.shared.statements.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        // The server cancels what takes too long: if nothing came at all, the way to it is broken.
+        let result = tokio::time::timeout(self.shared.deadline, work.instrument(span))
+            .await
+            .unwrap_or(Err(StoreError::unavailable(Outage::ConnectionLost)));
+        if result.as_ref().is_err_and(StoreError::taints_the_pool) {
+            self.shared.suspicion.distrust_all_open();
+        }
+        let outcome = result.as_ref().map_or_else(StoreError::label, |_| "ok");
+        metrics::counter!("pulp_store_statements_total", "statement" => name, "outcome" => outcome).increment(1);
+        metrics::histogram!("pulp_store_statement_seconds", "statement" => name).record(started.elapsed().as_secs_f64());
+        result
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Store")
+    }
+}
+
+/// Carries out `$work` as the act `$name` (`<noun>.<verb>`) of `$store`, in a span `store.<noun>.<verb>`. It is boxed because
+/// the future of a connection being opened is large.
+macro_rules! speak {
+    ($store:expr, $name:literal, $work:block) => {
+        $store.run($name, tracing::debug_span!(concat!("store.", $name)), Box::pin(async $work))
+    };
+}
+pub(crate) use speak;

@@ -1,0 +1,190 @@
+//! What can go wrong between us and Postgres, told apart by what the caller can do about it.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Why an act of the store failed. No variant shows SQL text; the sources are for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database is away or too slow: the same call may work in a moment.
+    #[error("the database is away: {why}")]
+    Unavailable {
+        /// What was observed.
+        why: Outage,
+        /// What the driver said, if it said anything.
+        source: Option<Source>,
+    },
+    /// Somebody else changed the same thing in the same moment: read again, then decide.
+    #[error("a concurrent change was in the way ({what})")]
+    Conflict {
+        /// The rule that two changes cannot both keep: the name of a constraint, or `deadlock`.
+        what: String,
+    },
+    /// A value breaks a rule of its column, which its caller should have checked.
+    #[error("the database refuses a value ({what})")]
+    Refused {
+        /// The name of the constraint, or the SQLSTATE code where there is none.
+        what: String,
+    },
+    /// The tenant of this handle has no row.
+    #[error("there is no such tenant")]
+    NoSuchTenant,
+    /// A row says something that no row of this release says.
+    #[error("a row of {table} is inconsistent: {what}")]
+    Inconsistent {
+        /// Where the row is.
+        table: &'static str,
+        /// What is wrong with it, without its content.
+        what: String,
+    },
+    /// A table or column is missing: the migrations have not been run.
+    #[error("the database has not been migrated; run `pulp-engine migrate`")]
+    NotMigrated,
+    /// A newer release has migrated this database.
+    #[error("the database was migrated by a newer release (its schema is {found}, this release knows up to {known}); run that release")]
+    NewerSchema {
+        /// The newest migration found.
+        found: i64,
+        /// The newest migration of this release.
+        known: i64,
+    },
+    /// Another process is migrating and did not end in time.
+    #[error("another process held the migration lock for {} s", waited.as_secs())]
+    MigrationLocked {
+        /// How long we tried.
+        waited: Duration,
+    },
+    /// A migration failed; it was rolled back and the ones before it stay.
+    #[error("migration {version} failed")]
+    MigrationFailed {
+        /// The number in the migration's file name, or 0 when the failure was between migrations.
+        version: i64,
+        /// What the driver said.
+        source: Source,
+    },
+    /// The server is older than what we run on.
+    #[error("PostgreSQL {found} is not supported; version {needed} or newer is needed")]
+    UnsupportedServer {
+        /// The major version found.
+        found: u32,
+        /// The oldest major version that works.
+        needed: u32,
+    },
+    /// The settings of the connection are wrong: waiting will not help.
+    #[error("the database connection is misconfigured: {what}")]
+    Misconfigured {
+        /// What to look at.
+        what: &'static str,
+        /// What the driver said.
+        source: Source,
+    },
+    /// Anything else: a defect of ours.
+    #[error("the database answered something unexpected")]
+    Unexpected {
+        /// What the driver said.
+        source: Source,
+    },
+}
+
+/// The driver's own error, for logs.
+pub type Source = Box<dyn Error + Send + Sync>;
+
+/// What was observed of a database that is away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outage {
+    /// No connection within the acquire timeout: unreachable, or all of the pool in use.
+    NoConnection,
+    /// A connection broke, or the server is shutting down or starting up.
+    ConnectionLost,
+    /// The server takes no writes: a standby, or a primary that has just been demoted.
+    ReadOnly,
+    /// The statement, or the wait for a lock in it, took longer than its limit.
+    TooSlow,
+    /// This store has been closed.
+    Closed,
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NoConnection => "no connection within the time allowed",
+            Self::ConnectionLost => "the connection was lost",
+            Self::ReadOnly => "the server takes no writes",
+            Self::TooSlow => "no answer within the time allowed",
+            Self::Closed => "the connections have been closed",
+        })
+    }
+}
+
+impl StoreError {
+    /// A row that cannot be what we wrote.
+    pub(crate) fn inconsistent(table: &'static str, what: impl fmt::Display) -> Self {
+        Self::Inconsistent { table, what: what.to_string() }
+    }
+
+    pub(crate) fn unavailable(why: Outage) -> Self {
+        Self::Unavailable { why, source: None }
+    }
+
+    /// Whether the other connections of the pool probably lead to the same dead end.
+    pub(crate) fn taints_the_pool(&self) -> bool {
+        matches!(self, Self::Unavailable { why: Outage::ConnectionLost | Outage::ReadOnly, .. })
+    }
+
+    /// One word for the metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "unavailable",
+            Self::Conflict { .. } => "conflict",
+            _ => "error",
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let away = |why, source: sqlx::Error| Self::Unavailable { why, source: Some(source.into()) };
+        match &error {
+            sqlx::Error::PoolTimedOut => away(Outage::NoConnection, error),
+            sqlx::Error::PoolClosed => away(Outage::Closed, error),
+            // A connection that dies between two bytes shows as a protocol error.
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => away(Outage::ConnectionLost, error),
+            sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
+                Self::Misconfigured { what: "the URL is not understood", source: error.into() }
+            }
+            sqlx::Error::Tls(_) => Self::Misconfigured { what: "no TLS session with the server", source: error.into() },
+            sqlx::Error::Database(answer) => {
+                let code = answer.code().unwrap_or_default().into_owned();
+                let constraint = answer.constraint().map(ToOwned::to_owned);
+                Self::from_sqlstate(&code, constraint, error)
+            }
+            _ => Self::Unexpected { source: error.into() },
+        }
+    }
+}
+
+impl StoreError {
+    fn from_sqlstate(code: &str, constraint: Option<String>, error: sqlx::Error) -> Self {
+        let away = |why, source: sqlx::Error| Self::Unavailable { why, source: Some(source.into()) };
+        let rule = constraint.unwrap_or_else(|| code.to_owned());
+        match code {
+            "25006" => away(Outage::ReadOnly, error),
+            // A statement over its time, a lock not granted in time, a transaction left idle.
+            "57014" | "55P03" | "25P03" => away(Outage::TooSlow, error),
+            "53300" | "53400" => away(Outage::NoConnection, error),
+            "40001" | "40P01" => Self::Conflict { what: "deadlock".to_owned() },
+            "23505" => Self::Conflict { what: rule },
+            "23503" if rule == "templates_tenant_id_fkey" => Self::NoSuchTenant,
+            "42P01" | "42703" | "42883" | "3F000" => Self::NotMigrated,
+            "3D000" => Self::Misconfigured { what: "the database does not exist", source: error.into() },
+            "42501" => Self::Misconfigured { what: "the role lacks a permission", source: error.into() },
+            _ => match code.get(..2) {
+                Some("08" | "53" | "57" | "58") => away(Outage::ConnectionLost, error),
+                Some("22" | "23") => Self::Refused { what: rule },
+                Some("28") => Self::Misconfigured { what: "the server refuses the role or its password", source: error.into() },
+                _ => Self::Unexpected { source: error.into() },
+            },
+        }
+    }
+}

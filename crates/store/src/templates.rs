@@ -1,0 +1,381 @@
+//! Templates: what is true of them now. Their past is in `template_versions`.
+
+use domain::ids::TemplateId;
+use domain::templates::{ContentHash, TemplateKey, TemplateVersion};
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::Connection as _;
+use uuid::Uuid;
+
+use crate::changes::announce;
+use crate::connect::speak;
+use crate::error::StoreError;
+use crate::page::Page;
+use crate::template_list::TemplateFilter;
+use crate::template_versions::{TemplateRecord, insert_version};
+use crate::tenants::TenantStore;
+
+/// The longest name of a template, in characters (a CHECK of the table).
+pub const NAME_LIMIT_CHARS: usize = 255;
+/// The longest description of a template, in characters (a CHECK of the table).
+pub const DESCRIPTION_LIMIT_CHARS: usize = 4_000;
+/// The longest change note of a version, in characters (a CHECK of the table; the wire contract's limit).
+pub const CHANGE_NOTE_LIMIT_CHARS: usize = 2_000;
+/// The most tags a template can have (a CHECK of the table).
+pub const TAGS_LIMIT: usize = 50;
+
+/// What a template is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum TemplateKind {
+    /// Becomes a document.
+    #[default]
+    Document,
+    /// Gives other templates their look.
+    Theme,
+    /// A part that other templates include.
+    Component,
+    /// A frame around other templates.
+    Layout,
+    /// An office file with placeholders.
+    Office,
+}
+
+impl TemplateKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Document, Self::Theme, Self::Component, Self::Layout, Self::Office];
+
+    /// The word on the wire and in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Document => "document",
+            Self::Theme => "theme",
+            Self::Component => "component",
+            Self::Layout => "layout",
+            Self::Office => "office",
+        }
+    }
+
+    /// The kind of that word, if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// What a save says about a template. The texts keep to the limits of this module.
+#[derive(Clone, Copy, Debug)]
+pub struct TemplateContent<'a> {
+    /// For people, not empty.
+    pub name: &'a str,
+    /// For people.
+    pub description: Option<&'a str>,
+    /// What the template is for.
+    pub kind: TemplateKind,
+    /// The whole definition; its order of properties is kept.
+    pub definition: &'a Value,
+}
+
+/// A template that does not exist yet.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTemplate<'a> {
+    /// Unique among the tenant's templates that are not deleted.
+    pub key: &'a TemplateKey,
+    /// What its first version says.
+    pub content: TemplateContent<'a>,
+    /// Words to find it by.
+    pub tags: &'a [String],
+    /// Who looks after it.
+    pub owner: Option<&'a str>,
+}
+
+/// Who saves, and why.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Revision<'a> {
+    /// The name of whoever saves, up to 255 characters.
+    pub created_by: Option<&'a str>,
+    /// Why, up to [`CHANGE_NOTE_LIMIT_CHARS`].
+    pub change_note: Option<&'a str>,
+}
+
+/// A template without its definition, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateSummary {
+    /// Names the template for ever; a key can be used anew.
+    pub template_id: TemplateId,
+    /// Names it to callers.
+    pub key: TemplateKey,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// What it is for.
+    pub kind: TemplateKind,
+    /// The version that renders unless another one is asked for.
+    pub current_version: TemplateVersion,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// Who looks after it.
+    pub owner: Option<String>,
+    /// When its first version was saved.
+    pub created_at: Timestamp,
+    /// When its current version was saved.
+    pub updated_at: Timestamp,
+}
+
+/// How an insert ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum InsertOutcome {
+    /// The template exists now.
+    Written(TemplateSummary),
+    /// The key is taken; nothing was changed.
+    KeyTaken,
+}
+
+/// How a conditional write ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum UpdateOutcome<T = TemplateSummary> {
+    /// Done; what there is now.
+    Written(T),
+    /// There is no such template; nothing was changed.
+    NotFound,
+    /// Another version is current than the caller expected; nothing was changed.
+    Stale {
+        /// The current version.
+        current: TemplateVersion,
+    },
+}
+
+/// The templates of one tenant.
+pub struct Templates<'a>(pub(crate) &'a TenantStore);
+
+impl Templates<'_> {
+    /// The template of that key, without its definition.
+    pub async fn get(&self, key: &TemplateKey) -> Result<Option<TemplateSummary>, StoreError> {
+        speak!(self.0.store, "templates.get", {
+            let mut connection = self.0.store.acquire().await?;
+            let row = sqlx::query_as!(
+                TemplateRow,
+                "SELECT template_id, template_key, name, description, kind, tags, owner,
+                        current_major, current_minor, current_patch, created_at, updated_at
+                 FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL",
+                self.0.tenant.as_str(),
+                key.as_str()
+            )
+            .fetch_optional(&mut *connection)
+            .await?;
+            row.map(TemplateSummary::try_from).transpose()
+        })
+        .await
+    }
+
+    /// The current version of the template of that key, with its definition.
+    pub async fn get_current(&self, key: &TemplateKey) -> Result<Option<TemplateRecord>, StoreError> {
+        self.0.template_versions().get_current(key).await
+    }
+
+    /// One page of the templates that `filter` describes.
+    pub async fn list(&self, filter: &TemplateFilter) -> Result<Page<TemplateSummary>, StoreError> {
+        crate::template_list::list(self.0, filter).await
+    }
+
+    /// Makes a template. Its first version has the number in the definition's `version`, or else 1.0.0.
+    pub async fn insert(&self, new: NewTemplate<'_>, revision: Revision<'_>) -> Result<InsertOutcome, StoreError> {
+        speak!(self.0.store, "templates.insert", {
+            let text = new.content.definition.to_string();
+            let version = first_version(new.content.definition);
+            let (major, minor, patch) = numbers(version)?;
+            let mut connection = self.0.store.acquire().await?;
+            let mut transaction = connection.begin().await?;
+            let inserted = sqlx::query_as!(
+                TemplateRow,
+                "INSERT INTO templates (template_id, tenant_id, template_key, name, description, kind, tags, owner,
+                                        current_major, current_minor, current_patch, created_at, updated_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
+                 ON CONFLICT (tenant_id, template_key) WHERE deleted_at IS NULL DO NOTHING
+                 RETURNING template_id, template_key, name, description, kind, tags, owner,
+                           current_major, current_minor, current_patch, created_at, updated_at",
+                TemplateId::generate().as_uuid(),
+                self.0.tenant.as_str(),
+                new.key.as_str(),
+                new.content.name,
+                new.content.description,
+                new.content.kind.as_str(),
+                new.tags,
+                new.owner,
+                major,
+                minor,
+                patch,
+                self.0.store.now() as _
+            )
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let Some(row) = inserted else { return Ok(InsertOutcome::KeyTaken) };
+            let hash = ContentHash::of(new.content.definition);
+            insert_version(&mut transaction, &self.0.tenant, &row, &text, hash, revision).await?;
+            announce(&mut transaction, &self.0.tenant, "template", new.key.as_str()).await?;
+            transaction.commit().await?;
+            Ok(InsertOutcome::Written(row.try_into()?))
+        })
+        .await
+    }
+
+    /// Saves `content` as the next version (patch + 1), if `expected` is the current one.
+    pub async fn update(
+        &self,
+        key: &TemplateKey,
+        expected: TemplateVersion,
+        content: TemplateContent<'_>,
+        revision: Revision<'_>,
+    ) -> Result<UpdateOutcome, StoreError> {
+        speak!(self.0.store, "templates.update", {
+            let text = content.definition.to_string();
+            let hash = ContentHash::of(content.definition);
+            let (major, minor, patch) = numbers(expected)?;
+            let mut connection = self.0.store.acquire().await?;
+            let mut transaction = connection.begin().await?;
+            // The WHERE is the check, so two writers cannot both pass it: the second one waits for the row and then finds
+            // another version there.
+            let updated = sqlx::query_as!(
+                TemplateRow,
+                "UPDATE templates
+                 SET name = $6, description = $7, kind = $8, current_patch = current_patch + 1, updated_at = $9
+                 WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL
+                   AND current_major = $3 AND current_minor = $4 AND current_patch = $5
+                 RETURNING template_id, template_key, name, description, kind, tags, owner,
+                           current_major, current_minor, current_patch, created_at, updated_at",
+                self.0.tenant.as_str(),
+                key.as_str(),
+                major,
+                minor,
+                patch,
+                content.name,
+                content.description,
+                content.kind.as_str(),
+                self.0.store.now() as _
+            )
+            .fetch_optional(&mut *transaction)
+            .await?;
+            let Some(row) = updated else { return why_not(self.0, &mut transaction, key).await };
+            insert_version(&mut transaction, &self.0.tenant, &row, &text, hash, revision).await?;
+            announce(&mut transaction, &self.0.tenant, "template", key.as_str()).await?;
+            transaction.commit().await?;
+            Ok(UpdateOutcome::Written(row.try_into()?))
+        })
+        .await
+    }
+
+    /// Puts the template into the trash, if `expected` is its current version. Nothing of it is lost, and its key is free.
+    pub async fn delete(
+        &self,
+        key: &TemplateKey,
+        expected: TemplateVersion,
+        deleted_by: Option<&str>,
+    ) -> Result<UpdateOutcome<()>, StoreError> {
+        speak!(self.0.store, "templates.delete", {
+            let (major, minor, patch) = numbers(expected)?;
+            let mut connection = self.0.store.acquire().await?;
+            let mut transaction = connection.begin().await?;
+            let deleted = sqlx::query!(
+                "UPDATE templates SET deleted_at = $6, deleted_by = $7
+                 WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL
+                   AND current_major = $3 AND current_minor = $4 AND current_patch = $5",
+                self.0.tenant.as_str(),
+                key.as_str(),
+                major,
+                minor,
+                patch,
+                self.0.store.now() as _,
+                deleted_by
+            )
+            .execute(&mut *transaction)
+            .await?;
+            if deleted.rows_affected() == 0 {
+                return why_not(self.0, &mut transaction, key).await;
+            }
+            announce(&mut transaction, &self.0.tenant, "template", key.as_str()).await?;
+            transaction.commit().await?;
+            Ok(UpdateOutcome::Written(()))
+        })
+        .await
+    }
+}
+
+/// After a conditional write touched no row: is the template absent, or is another version current?
+async fn why_not<T>(
+    handle: &TenantStore,
+    transaction: &mut sqlx::PgTransaction<'_>,
+    key: &TemplateKey,
+) -> Result<UpdateOutcome<T>, StoreError> {
+    let row = sqlx::query!(
+        "SELECT current_major, current_minor, current_patch FROM templates
+         WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL",
+        handle.tenant.as_str(),
+        key.as_str()
+    )
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(match row {
+        None => UpdateOutcome::NotFound,
+        Some(row) => UpdateOutcome::Stale { current: version(row.current_major, row.current_minor, row.current_patch)? },
+    })
+}
+
+/// The number of the first version: the author's, where the definition names one.
+fn first_version(definition: &Value) -> TemplateVersion {
+    definition.get("version").and_then(Value::as_str).and_then(|text| text.parse().ok()).unwrap_or(TemplateVersion::FIRST)
+}
+
+/// A row of `templates` as it comes.
+pub(crate) struct TemplateRow {
+    pub(crate) template_id: Uuid,
+    pub(crate) template_key: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) owner: Option<String>,
+    pub(crate) current_major: i32,
+    pub(crate) current_minor: i32,
+    pub(crate) current_patch: i32,
+    pub(crate) created_at: jiff_sqlx::Timestamp,
+    pub(crate) updated_at: jiff_sqlx::Timestamp,
+}
+
+impl TryFrom<TemplateRow> for TemplateSummary {
+    type Error = StoreError;
+
+    fn try_from(row: TemplateRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            template_id: row.template_id.into(),
+            key: key(row.template_key)?,
+            name: row.name,
+            description: row.description,
+            kind: kind(&row.kind)?,
+            current_version: version(row.current_major, row.current_minor, row.current_patch)?,
+            tags: row.tags,
+            owner: row.owner,
+            created_at: row.created_at.to_jiff(),
+            updated_at: row.updated_at.to_jiff(),
+        })
+    }
+}
+
+/// The three numbers as their columns take them.
+pub(crate) fn numbers(version: TemplateVersion) -> Result<(i32, i32, i32), StoreError> {
+    let column = |number: u32| i32::try_from(number).map_err(|_| StoreError::Refused { what: "template version".to_owned() });
+    Ok((column(version.major)?, column(version.minor)?, column(version.patch)?))
+}
+
+pub(crate) fn version(major: i32, minor: i32, patch: i32) -> Result<TemplateVersion, StoreError> {
+    let number = |column: i32| u32::try_from(column).map_err(|error| StoreError::inconsistent("templates", error));
+    Ok(TemplateVersion { major: number(major)?, minor: number(minor)?, patch: number(patch)? })
+}
+
+pub(crate) fn key(text: String) -> Result<TemplateKey, StoreError> {
+    TemplateKey::try_from(text).map_err(|error| StoreError::inconsistent("templates", error))
+}
+
+pub(crate) fn kind(word: &str) -> Result<TemplateKind, StoreError> {
+    TemplateKind::from_word(word).ok_or_else(|| StoreError::inconsistent("templates", "unknown kind"))
+}
