@@ -82,7 +82,8 @@ impl<'a> Scope<'a> {
     }
 
     pub(crate) fn enter(&'a self, value: &'a Value, turn: Option<Turn<'a>>, params: Params<'a>) -> Self {
-        let level = !loosely_equal(Some(value), self.head);
+        let stands_for_null = matches!(self.head, Some(Value::Null)) && std::ptr::eq(value, &raw const *NOTHING);
+        let level = !stands_for_null && !loosely_equal(Some(value), self.head);
         Self {
             context: Some(value),
             head: if level { Some(value) } else { self.head },

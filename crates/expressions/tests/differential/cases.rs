@@ -135,6 +135,7 @@ pub const TABLE: &[(&str, &str)] = &[
         "{{#each a}}{{#each b}}{{#each c}}{{@index}}{{@../index}}{{@../../index}}{{@../../../index}};{{/each}}{{/each}}{{/each}}",
         r#"{"a":[{"b":[{"c":[1,2]}]}]}"#,
     ),
+    ("{{#each a}}{{#if this}}{{else with .}}[{{.}}{{../b}}]{{/if}}{{/each}}", r#"{"a":[null],"b":"B"}"#),
     // with
     ("{{#with a}}{{b}}{{/with}}", r#"{"a":{"b":1}}"#),
     ("{{#with a}}x{{else}}none{{/with}}", "{}"),
