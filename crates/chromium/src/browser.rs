@@ -42,17 +42,20 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser and waits for its first answer. `running` counts the browsers of the pool.
+    /// Starts a browser and waits for its first answer. `running` counts the browsers of the pool; `tasks` ends once
+    /// nothing of this one is left.
     pub(crate) async fn launch(
         options: &Arc<PoolOptions>,
         generation: u64,
         running: &Arc<AtomicUsize>,
+        tasks: &TaskTracker,
     ) -> Result<Arc<Self>, ChromiumError> {
         let (process, to_browser, from_browser) = process::start(Launch {
             executable: &options.executable,
             arguments: flags::arguments(options),
             environment: &options.environment,
             runtime_dir: &options.runtime_dir,
+            tasks,
         })
         .map_err(|error| ChromiumError::Launch {
             reason: format!("{} could not be started: {error}", options.executable.display()),
@@ -187,9 +190,7 @@ fn explain(reason: String, stderr_tail: String, sandbox: Sandbox) -> ChromiumErr
     .into_iter()
     .find(|(words, _)| stderr_tail.contains(words));
     match reason_of_sandbox {
-        Some((_, why)) if sandbox == Sandbox::On => {
-            ChromiumError::SandboxUnavailable { reason: why.to_owned(), stderr_tail }
-        }
+        Some((_, why)) if sandbox == Sandbox::On => ChromiumError::SandboxUnavailable { reason: why.to_owned(), stderr_tail },
         _ => ChromiumError::Launch { reason, stderr_tail },
     }
 }

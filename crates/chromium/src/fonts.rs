@@ -7,7 +7,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 /// `fc-list` reads its cache in milliseconds; building the cache for hundreds of fonts takes seconds.
-const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+const LIST_TIMEOUT: Duration = Duration::from_mins(1);
 /// How many different characters a report names.
 const SAMPLES: usize = 8;
 /// Code points above this are not assigned to characters that fonts draw.

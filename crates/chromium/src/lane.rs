@@ -25,8 +25,7 @@ impl Lane {
 }
 
 /// Elements that bring a document of their own or would run something: not known to leak, not worth trusting.
-const RESETTING: [&[u8]; 8] =
-    [b"script", b"iframe", b"frame", b"object", b"embed", b"portal", b"fencedframe", b"applet"];
+const RESETTING: [&[u8]; 8] = [b"script", b"iframe", b"frame", b"object", b"embed", b"portal", b"fencedframe", b"applet"];
 
 /// Values of `<meta name>` that were seen to leave nothing behind. `color-scheme` is not among them: it does.
 const HARMLESS_NAMES: [&[u8]; 22] = [

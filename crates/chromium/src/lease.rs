@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::page::{self, Failure, Sheet};
+use crate::page::{self, Failure, Sheet, by};
 use crate::session::CallError;
 use crate::slots::Slots;
 use crate::tab::Tab;
-use crate::{ChromiumError, Isolation, Lane, PrintJob, Scripts};
+use crate::{ChromiumError, Isolation, Lane, Phase, PrintJob, Scripts};
 
 /// From these sizes on a renderer may have grown enough to be worth a look.
 const LOOK_AT_HTML_BYTES: usize = 200 * 1024;
@@ -49,7 +49,7 @@ impl Lease {
     }
 
     async fn print_quiet(&mut self, job: &PrintJob, deadline: Instant) -> Result<Sheet, Failure> {
-        self.move_to_tenant(job).await?;
+        by(deadline, Phase::Load, self.move_to_tenant(job)).await?;
         self.used = true;
         let Some(tab) = &mut self.tab else { return Err(Failure::Lost(CallError::Gone)) };
         tab.prints += 1;
@@ -62,7 +62,7 @@ impl Lease {
             return Err(Failure::Lost(CallError::Gone));
         };
         browser.count_print();
-        let tab = self.slots.scripted(&browser).await?;
+        let tab = by(deadline, Phase::Load, async { Ok(self.slots.scripted(&browser).await?) }).await?;
         let tab = self.scripted.insert(tab);
         page::print(tab, job, &self.slots.options.budgets, deadline).await
     }
@@ -98,9 +98,7 @@ impl Lease {
             Err(Failure::Final(ChromiumError::OutputTooLarge { .. })) => self.slots.replace(tab, "output_too_large"),
             _ if tab.session.seen().strayed => self.slots.replace(tab, "strayed"),
             _ if tab.prints >= limits.renders_per_tab => self.slots.replace(tab, "worn"),
-            Ok(sheet)
-                if (job.html.len() > LOOK_AT_HTML_BYTES || sheet.pdf.len() > LOOK_AT_PDF_BYTES) && tab.is_bloated() =>
-            {
+            Ok(sheet) if (job.html.len() > LOOK_AT_HTML_BYTES || sheet.pdf.len() > LOOK_AT_PDF_BYTES) && tab.is_bloated() => {
                 self.slots.replace(tab, "memory");
             }
             Ok(_) if lane == Lane::Fast => self.slots.put(tab),

@@ -46,7 +46,7 @@ impl Default for RecycleLimits {
     fn default() -> Self {
         Self {
             renders_per_browser: 50_000,
-            age: Duration::from_secs(24 * 3600),
+            age: Duration::from_hours(24),
             browser_rss_bytes: 1024 * 1024 * 1024,
             renders_per_tab: 2_000,
             tab_rss_bytes: 300 * 1024 * 1024,

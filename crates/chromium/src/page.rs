@@ -1,6 +1,5 @@
 //! The DevTools steps of one print, as a list.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::time::Duration;
 
@@ -10,9 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::cdp::{CloseStream, PrintReply, PrintToPdf, ReadStream, SetDocumentContent, StreamChunk};
 use crate::session::{CallError, Seen};
 use crate::tab::Tab;
-use crate::{
-    Budgets, ChromiumError, Outline, PageSize, Paint, Phase, PrintJob, PrintOptions, Scripts, Tagged, Turn, script,
-};
+use crate::{Budgets, ChromiumError, Outline, PageSize, Paint, Phase, PrintJob, PrintOptions, Scripts, Tagged, Turn, script};
 
 /// A refused `<use href>` to another origin keeps the load event away for ever; after this long the rest is printed.
 const LOAD_AFTER_REFUSAL: Duration = Duration::from_millis(500);
@@ -53,12 +50,7 @@ pub(crate) async fn print(tab: &Tab, job: &PrintJob, budgets: &Budgets, deadline
     let printing = Instant::now();
     let pdf = by(deadline, Phase::Print, pdf(tab, job, budgets)).await?;
     stayed(&tab.session.seen(), &before)?;
-    Ok(Sheet {
-        pdf,
-        load: printing - loading,
-        print: printing.elapsed(),
-        blocked_requests: tab.session.seen().refused - before.refused,
-    })
+    Ok(Sheet { pdf, load: printing - loading, print: printing.elapsed(), blocked_requests: tab.session.seen().refused - before.refused })
 }
 
 /// Prints a small page, so that the first customer does not pay for fonts and code pages.
@@ -177,7 +169,7 @@ fn command(print: &PrintOptions, streamed: bool) -> PrintToPdf<'_> {
 }
 
 /// Runs a phase up to the deadline.
-async fn by<T>(deadline: Instant, phase: Phase, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) async fn by<T>(deadline: Instant, phase: Phase, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     match timeout_at(deadline, work).await {
         Ok(result) => result,
         Err(_) => Err(Failure::Final(ChromiumError::DeadlineExceeded { phase })),
@@ -188,7 +180,7 @@ fn parse<'a, T: serde::Deserialize<'a>>(reply: &'a Bytes) -> Result<T, Failure> 
     serde_json::from_slice(reply).map_err(malformed)
 }
 
-fn decode(data: &Cow<'_, str>) -> Result<Vec<u8>, Failure> {
+fn decode(data: &str) -> Result<Vec<u8>, Failure> {
     base64_simd::STANDARD.decode_to_vec(data.as_bytes()).map_err(malformed)
 }
 

@@ -17,6 +17,8 @@ use crate::session::{Answer, CallError, Listener, Seen};
 
 /// Room kept free in the reading buffer: one filled pipe.
 const READ_BYTES: usize = 1024 * 1024;
+/// After a message larger than this the reading buffer starts small again.
+const LARGE_BYTES: usize = 4 * READ_BYTES;
 
 type Reply = Result<Bytes, CallError>;
 
@@ -227,6 +229,10 @@ impl Inner {
                 let frame = buffer.split_to(searched + offset).freeze();
                 buffer.advance(1);
                 searched = 0;
+                if frame.len() > LARGE_BYTES {
+                    let rest = std::mem::replace(&mut buffer, BytesMut::with_capacity(READ_BYTES));
+                    buffer.extend_from_slice(&rest);
+                }
                 if !std::mem::take(&mut skipping) {
                     self.dispatch(&frame);
                 }

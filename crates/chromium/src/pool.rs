@@ -81,13 +81,7 @@ impl Pool {
                 Ok(sheet) => {
                     let timings = Timings { queue_wait, load: sheet.load, print: sheet.print };
                     record(lane, &timings);
-                    return Ok(Printed {
-                        pdf: sheet.pdf,
-                        lane,
-                        timings,
-                        attempts,
-                        blocked_requests: sheet.blocked_requests,
-                    });
+                    return Ok(Printed { pdf: sheet.pdf, lane, timings, attempts, blocked_requests: sheet.blocked_requests });
                 }
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Lost(cause)) => {

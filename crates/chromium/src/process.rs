@@ -18,6 +18,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::profile::Profile;
 
@@ -35,6 +36,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: &'a [(String, String)],
     pub(crate) runtime_dir: &'a Path,
+    /// Ends once neither a process nor the profile is left.
+    pub(crate) tasks: &'a TaskTracker,
 }
 
 /// A running browser process. Dropping it does nothing; [`Process::kill`] it.
@@ -79,10 +82,8 @@ pub(crate) fn start(launch: Launch<'_>) -> io::Result<(Process, pipe::Sender, pi
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    let mapped = command.fd_mappings(vec![
-        FdMapping { parent_fd: browser_reads, child_fd: 3 },
-        FdMapping { parent_fd: browser_writes, child_fd: 4 },
-    ]);
+    let mapped = command
+        .fd_mappings(vec![FdMapping { parent_fd: browser_reads, child_fd: 3 }, FdMapping { parent_fd: browser_writes, child_fd: 4 }]);
     mapped.map_err(|error| io::Error::other(error.to_string()))?;
     let mut child = command.spawn()?;
     // The command holds the browser's pipe ends; only without it does the pipe end when the browser does.
@@ -96,7 +97,7 @@ pub(crate) fn start(launch: Launch<'_>) -> io::Result<(Process, pipe::Sender, pi
     let (end, ended) = watch::channel(End::Running);
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     let remains = Remains { pid, child, profile, gone: false };
-    tokio::spawn(attend(remains, pidfd, end));
+    launch.tasks.spawn(attend(remains, pidfd, end));
     let process = Process { pid, tail, end: ended };
     Ok((process, pipe::Sender::from_owned_fd(we_write)?, pipe::Receiver::from_owned_fd(we_read)?))
 }
@@ -191,7 +192,7 @@ async fn vanish(group: Pid) {
 /// Passes the browser's words on and keeps the last of them.
 async fn follow(mut stderr: BufReader<tokio::process::ChildStderr>, tail: Arc<Mutex<VecDeque<String>>>) {
     let mut line = Vec::new();
-    // A line is cut at the buffer's size by nobody, so a browser that never ends one is read in pieces.
+    // A line that does not end is kept in pieces.
     while let Ok(piece) = stderr.fill_buf().await {
         if piece.is_empty() {
             break;

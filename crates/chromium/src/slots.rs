@@ -135,7 +135,11 @@ impl Slots {
             state.next_ticket += 1;
             let (hand_over, handed_over) = oneshot::channel();
             let waiter = Waiter { ticket, want: want.clone(), hand_over };
-            if want.again { state.queue.push_front(waiter) } else { state.queue.push_back(waiter) }
+            if want.again {
+                state.queue.push_front(waiter);
+            } else {
+                state.queue.push_back(waiter);
+            }
             metrics::gauge!("pulp_chromium_queue_depth").set(count(state.queue.len()));
             (Place { slots: self, ticket }, handed_over)
         };
@@ -307,11 +311,14 @@ impl Slots {
             if !slots.serves(&browser) || slots.state().scripted.is_some() {
                 return;
             }
-            if let Ok(tab) = Tab::open(&browser, Purpose::Scripted).await {
-                let surplus = slots.state().scripted.replace(tab);
-                if let Some(tab) = surplus {
-                    tab.close().await;
-                }
+            let Ok(tab) = Tab::open(&browser, Purpose::Scripted).await else { return };
+            let surplus = {
+                let mut state = slots.state();
+                let current = state.browser.as_ref().is_some_and(|current| current.generation == browser.generation);
+                if current { state.scripted.replace(tab) } else { Some(tab) }
+            };
+            if let Some(tab) = surplus {
+                tab.close().await;
             }
         });
     }

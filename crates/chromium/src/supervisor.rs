@@ -20,7 +20,7 @@ const HEALTHY_AGE: Duration = Duration::from_secs(10);
 /// After a successor could not be brought up, how long the old browser goes on before another try.
 const HOLD_OFF: Duration = Duration::from_secs(30);
 /// How long a retired browser may take to finish its prints; longer than any sensible deadline of a job.
-const FAREWELL: Duration = Duration::from_secs(300);
+const FAREWELL: Duration = Duration::from_mins(5);
 
 enum Turn {
     Died(String),
@@ -30,7 +30,7 @@ enum Turn {
 
 /// Launches a browser and opens all its tabs, warm.
 pub(crate) async fn open_warm(slots: &Slots, generation: u64) -> Result<(Arc<Browser>, Vec<Tab>), ChromiumError> {
-    let browser = Browser::launch(&slots.options, generation, &slots.browsers).await?;
+    let browser = Browser::launch(&slots.options, generation, &slots.browsers, &slots.tasks).await?;
     let mut tabs = Vec::with_capacity(slots.options.tabs);
     for _ in 0..slots.options.tabs {
         match Tab::open_warm(&browser).await {
@@ -76,8 +76,9 @@ pub(crate) async fn supervise(slots: Arc<Slots>, mut browser: Arc<Browser>) {
                     None => break,
                 }
             }
-            Turn::Due(reason) => match open_warm(&slots, browser.generation + 1).await {
-                Ok((successor, tabs)) => {
+            Turn::Due(reason) => match successor(&slots, browser.generation + 1).await {
+                Ok(None) => break,
+                Ok(Some((successor, tabs))) => {
                     metrics::counter!("pulp_chromium_browser_restarts_total", "reason" => reason).increment(1);
                     slots.recycles.fetch_add(1, Ordering::Relaxed);
                     tracing::info!(reason, prints = browser.prints(), "a warm successor takes over from the browser");
@@ -96,6 +97,14 @@ pub(crate) async fn supervise(slots: Arc<Slots>, mut browser: Arc<Browser>) {
     browser.close().await;
 }
 
+/// A warm browser with its tabs, or nothing when the pool closes meanwhile.
+async fn successor(slots: &Slots, generation: u64) -> Result<Option<(Arc<Browser>, Vec<Tab>)>, ChromiumError> {
+    tokio::select! {
+        () = slots.closing.cancelled() => Ok(None),
+        opened = open_warm(slots, generation) => opened.map(Some),
+    }
+}
+
 /// Brings a new browser until it works or the pool closes. It serves from its first tab on; the others follow.
 async fn restart(slots: &Arc<Slots>, generation: u64, pause: &mut Duration) -> Option<Arc<Browser>> {
     loop {
@@ -106,7 +115,7 @@ async fn restart(slots: &Arc<Slots>, generation: u64, pause: &mut Duration) -> O
         *pause = (*pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         let launched = tokio::select! {
             () = slots.closing.cancelled() => return None,
-            launched = Browser::launch(&slots.options, generation, &slots.browsers) => launched,
+            launched = Browser::launch(&slots.options, generation, &slots.browsers, &slots.tasks) => launched,
         };
         let failure = match launched {
             Ok(browser) => match Tab::open_warm(&browser).await {

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::browser::Browser;
 use crate::cdp::{
-    AttachToTarget, CloseTarget, CreateBrowserContext, CreateTarget, DisposeBrowserContext, EnableInspector, EnableLog,
-    EnablePage, GetFrameTree, Navigate, SetScriptExecutionDisabled,
+    AttachToTarget, CloseTarget, CreateBrowserContext, CreateTarget, DisposeBrowserContext, EnableInspector, EnableLog, EnablePage,
+    GetFrameTree, Navigate, SetScriptExecutionDisabled,
 };
 use crate::session::{CallError, Session};
 use crate::{Isolation, egress, memory, page};
@@ -24,7 +25,7 @@ pub(crate) enum Purpose {
     Scripted,
 }
 
-/// An open tab. [`Tab::close`] it; a dropped one stays open in the browser.
+/// An open tab. Better closed with [`Tab::close`]; a dropped one is closed when somebody gets to it.
 #[derive(Debug)]
 pub(crate) struct Tab {
     pub(crate) browser: Arc<Browser>,
@@ -36,9 +37,16 @@ pub(crate) struct Tab {
     pub(crate) prints: u32,
     /// Whether frames are drawn only on request.
     pub(crate) begin_frame_control: bool,
-    target_id: String,
-    context_id: Option<String>,
     renderer: Option<i32>,
+    place: Place,
+}
+
+/// A target and its own context, if it has one, in the browser.
+#[derive(Debug)]
+struct Place {
+    browser: Arc<Browser>,
+    context_id: Option<String>,
+    target_id: Option<String>,
     _open: TaskTrackerToken,
 }
 
@@ -52,11 +60,14 @@ impl Tab {
         // One at a time, so that a new renderer process belongs to the new tab.
         let mut known = browser.renderers.lock().await;
         let own_context = purpose == Purpose::Scripted || browser.options.isolation == Isolation::Context;
-        let context_id = match own_context {
-            true => Some(browser.call(&CreateBrowserContext { dispose_on_detach: true }).await?.browser_context_id),
-            false => None,
-        };
-        let (target_id, begin_frame_control) = create_target(browser, context_id.as_deref()).await?;
+        // From the first command on it cleans up after itself, whatever becomes of this future.
+        let mut place = Place { browser: browser.clone(), context_id: None, target_id: None, _open: browser.tabs.token() };
+        if own_context {
+            let context = browser.call(&CreateBrowserContext { dispose_on_detach: true }).await?;
+            place.context_id = Some(context.browser_context_id);
+        }
+        let (target_id, begin_frame_control) = create_target(browser, place.context_id.as_deref()).await?;
+        place.target_id = Some(target_id.clone());
         let attached = browser.call(&AttachToTarget { target_id: &target_id, flatten: true }).await?;
         let session = Session::new(&browser.connection, attached.session_id, &target_id);
         session.call(&EnablePage {}).await?;
@@ -71,18 +82,7 @@ impl Tab {
         let mut fresh = running.difference(&known);
         let renderer = fresh.next().copied().filter(|_| fresh.next().is_none());
         *known = running;
-        Ok(Self {
-            browser: browser.clone(),
-            session,
-            frame_id,
-            tenant: None,
-            prints: 0,
-            begin_frame_control,
-            target_id,
-            context_id,
-            renderer,
-            _open: browser.tabs.token(),
-        })
+        Ok(Self { browser: browser.clone(), session, frame_id, tenant: None, prints: 0, begin_frame_control, renderer, place })
     }
 
     /// Opens a tab for script-free documents and prints a small page in it, which loads the default fonts.
@@ -107,9 +107,7 @@ impl Tab {
                 return Err(CallError::Refused(error));
             }
             let there = changes
-                .wait_for(|seen| {
-                    seen.crashed || seen.gone || (seen.navigations > before.navigations && seen.loads > before.loads)
-                })
+                .wait_for(|seen| seen.crashed || seen.gone || (seen.navigations > before.navigations && seen.loads > before.loads))
                 .await
                 .map(|seen| seen.clone());
             match there {
@@ -132,27 +130,60 @@ impl Tab {
     }
 
     /// Closes it, which ends its renderer even if that is stuck, and its own context.
-    pub(crate) async fn close(self) {
+    pub(crate) async fn close(mut self) {
         self.session.forget();
+        self.place.close().await;
+        if let Some(pid) = self.renderer {
+            self.browser.renderers.lock().await.remove(&pid);
+        }
+    }
+}
+
+impl Drop for Tab {
+    fn drop(&mut self) {
+        self.session.forget();
+    }
+}
+
+impl Place {
+    async fn close(&mut self) {
+        let (target_id, context_id) = (self.target_id.take(), self.context_id.take());
         if !self.browser.is_alive() {
             return;
         }
         let closed = bounded(&self.browser, async {
-            // A crashed target may be gone already; that is what we want.
-            let _ = self.browser.call(&CloseTarget { target_id: &self.target_id }).await;
-            if let Some(context_id) = &self.context_id {
-                self.browser.call(&DisposeBrowserContext { browser_context_id: context_id }).await?;
+            if let Some(target_id) = &target_id {
+                // A crashed target may be gone already; that is what we want.
+                let _ = self.browser.call(&CloseTarget { target_id }).await;
+            }
+            if let Some(browser_context_id) = &context_id {
+                self.browser.call(&DisposeBrowserContext { browser_context_id }).await?;
             }
             Ok(())
         })
         .await;
-        if let Some(pid) = self.renderer {
-            self.browser.renderers.lock().await.remove(&pid);
-        }
         if let Err(error) = closed
             && self.browser.is_alive()
         {
-            tracing::warn!(?error, target = self.target_id, "a tab could not be closed");
+            tracing::warn!(?error, target_id, "a tab could not be closed");
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let is_open = self.target_id.is_some() || self.context_id.is_some();
+        if let Ok(runtime) = Handle::try_current()
+            && is_open
+            && self.browser.is_alive()
+        {
+            let mut place = Self {
+                browser: self.browser.clone(),
+                context_id: self.context_id.take(),
+                target_id: self.target_id.take(),
+                _open: self.browser.tabs.token(),
+            };
+            runtime.spawn(async move { place.close().await });
         }
     }
 }
@@ -160,11 +191,8 @@ impl Tab {
 /// Creates a target with begin-frame control where the browser has it, and remembers where it has not.
 async fn create_target(browser: &Browser, context_id: Option<&str>) -> Result<(String, bool), CallError> {
     let controlled = browser.begin_frame_control.load(Ordering::Relaxed);
-    let create = |enable_begin_frame_control| CreateTarget {
-        url: "about:blank",
-        enable_begin_frame_control,
-        browser_context_id: context_id,
-    };
+    let create =
+        |enable_begin_frame_control| CreateTarget { url: "about:blank", enable_begin_frame_control, browser_context_id: context_id };
     match browser.call(&create(controlled)).await {
         Err(CallError::Refused(reason)) if controlled => {
             tracing::warn!(reason, "this browser has no begin-frame control; printing costs half as much again");

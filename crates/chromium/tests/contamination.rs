@@ -1,4 +1,5 @@
 //! No document leaves anything behind for the next one in its tab.
+#![cfg(test)]
 
 mod support;
 

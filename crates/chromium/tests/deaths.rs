@@ -1,4 +1,5 @@
 //! Renderers, browsers and parents that die.
+#![cfg(test)]
 
 mod support;
 
@@ -7,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use chromium::{ChromiumError, Pool};
-use support::{job, kill, processes_naming, scripted, soon, text};
+use support::{browsers_in, group, job, kill, scripted, soon, text};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -16,7 +17,7 @@ fn load(pool: &Pool, count: usize) -> JoinSet<(usize, Result<chromium::Printed, 
     let mut jobs = JoinSet::new();
     for number in 0..count {
         let pool = pool.clone();
-        let rows: String = (0..200).map(|row| format!("<tr><td>{row}<td>row of {number}")).collect();
+        let rows: String = support::each(200, |row| format!("<tr><td>{row}<td>row of {number}"));
         let html = format!("<!DOCTYPE html><p>document {number} begins<table>{rows}</table><p>document {number} ends");
         jobs.spawn(async move { (number, pool.print(job(&html), soon()).await) });
     }
@@ -30,7 +31,10 @@ async fn all_right_or_crashed(mut jobs: JoinSet<(usize, Result<chromium::Printed
         match done.unwrap() {
             (number, Ok(sheet)) => {
                 let words = text(&sheet.pdf);
-                assert!(words.starts_with(&format!("document {number} begins")) && words.ends_with(&format!("document {number} ends")), "{words}");
+                assert!(
+                    words.starts_with(&format!("document {number} begins")) && words.ends_with(&format!("document {number} ends")),
+                    "{words}"
+                );
                 printed += 1;
             }
             (_, Err(ChromiumError::Crashed { attempts: 2 })) => {}
@@ -46,10 +50,9 @@ async fn killed_renderers_cost_no_document_and_the_tabs_come_back() {
     let jobs = load(&pool, 60);
     for _ in 0..3 {
         support::eventually("work is under way", || pool.status().in_use == 3).await;
-        for renderer in pool.renderers().into_iter().take(1) {
-            kill(renderer);
-        }
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        let victim = pool.renderers()[0];
+        kill(victim);
+        support::eventually("the killed renderer is missed", || !pool.renderers().contains(&victim)).await;
     }
     assert!(all_right_or_crashed(jobs).await >= 57);
     support::eventually("three healthy tabs", || pool.status().healthy_tabs == 3).await;
@@ -83,9 +86,12 @@ async fn a_killed_browser_is_back_within_seconds_and_queued_jobs_wait_for_it() {
         kill(pool.browsers()[0]);
         assert!(all_right_or_crashed(jobs).await >= 37);
     }
-    support::eventually("three healthy tabs", || pool.status().healthy_tabs == 3).await;
-    let status = pool.status();
-    assert_eq!((status.restarts, status.browsers), (2, 1));
+    support::eventually("three healthy tabs in one browser", || {
+        let status = pool.status();
+        (status.healthy_tabs, status.browsers) == (3, 1)
+    })
+    .await;
+    assert_eq!(pool.status().restarts, 2);
     pool.close().await;
 }
 
@@ -130,8 +136,9 @@ async fn closing_under_load_ends_every_job_and_leaves_nothing() {
 async fn dropping_the_last_handle_ends_the_browser() {
     let pool = support::start(|options| options.tabs = 1).await;
     let run = pool.runtime.path().join("run");
+    let leader = pool.browsers()[0];
     let runtime = pool.into_runtime();
-    support::eventually("no process is left", || processes_naming(&run).is_empty()).await;
+    support::eventually("no process is left", || group(leader).is_empty()).await;
     support::eventually("no profile is left", || profiles(&run) == 0).await;
     drop(runtime);
 }
@@ -148,10 +155,11 @@ async fn a_killed_server_leaves_no_browser_and_the_next_one_sweeps_its_profile()
         .spawn()
         .unwrap();
     support::eventually("the server has started", || runtime.path().join("ready").exists()).await;
-    assert!(processes_naming(&run).len() > 3);
+    let leader = browsers_in(&run)[0];
+    assert!(group(leader).len() > 3);
     server.kill().unwrap();
     server.wait().unwrap();
-    support::eventually("no process is left", || processes_naming(&run).is_empty()).await;
+    support::eventually("no process is left", || group(leader).is_empty()).await;
     assert_eq!(profiles(&run), 1, "a killed server cannot have cleared up");
     let mut options = support::options(runtime.path());
     options.tabs = 1;
@@ -169,12 +177,14 @@ async fn a_server_that_is_going_to_be_killed() {
     options.tabs = 1;
     let pool = Pool::start(options).await.unwrap();
     std::fs::write(here.join("ready"), "").unwrap();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    let _ = timeout(Duration::from_mins(1), std::future::pending::<()>()).await;
     drop(pool);
 }
 
 fn profiles(run: &Path) -> usize {
     std::fs::read_dir(run).map_or(0, |entries| {
-        entries.filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_dir() && entry.as_ref().unwrap().file_name() != "cache").count()
+        entries
+            .filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_dir() && entry.as_ref().unwrap().file_name() != "cache")
+            .count()
     })
 }

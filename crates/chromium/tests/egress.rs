@@ -1,4 +1,5 @@
 //! A document reaches neither the network nor the disk.
+#![cfg(test)]
 
 mod support;
 
@@ -157,10 +158,16 @@ async fn no_document_reads_a_file() {
         format!("<iframe src='file://{path}'></iframe><object data='file://{path}'></object><embed src='file://{path}'>"),
         format!("<link rel=stylesheet href='file://{}'><style>@import 'file://{}';</style>", css.display(), css.display()),
         format!("<iframe src='view-source:file://{path}'></iframe><iframe src='filesystem:file://{path}'></iframe>"),
-        format!("<base href='file:///'><iframe src='{path}'></iframe><img src='file://{path}'><meta http-equiv=refresh content='0;url=file://{path}'>"),
-        format!("<script>fetch('file://{path}').then(r=>r.text()).then(t=>document.body.append(t)).catch(()=>{{}});\
-            const x=new XMLHttpRequest();try{{x.open('GET','file://{path}',false);x.send();document.write(x.responseText)}}catch(e){{}}</script>"),
-        format!("<script>const i=document.createElement('iframe');i.src='file://{path}';document.documentElement.append(i);try{{location='file://{path}'}}catch(e){{}}</script>"),
+        format!(
+            "<base href='file:///'><iframe src='{path}'></iframe><img src='file://{path}'><meta http-equiv=refresh content='0;url=file://{path}'>"
+        ),
+        format!(
+            "<script>fetch('file://{path}').then(r=>r.text()).then(t=>document.body.append(t)).catch(()=>{{}});\
+            const x=new XMLHttpRequest();try{{x.open('GET','file://{path}',false);x.send();document.write(x.responseText)}}catch(e){{}}</script>"
+        ),
+        format!(
+            "<script>const i=document.createElement('iframe');i.src='file://{path}';document.documentElement.append(i);try{{location='file://{path}'}}catch(e){{}}</script>"
+        ),
         "<iframe src='chrome://version'></iframe><iframe src='devtools://devtools/bundled/inspector.html'></iframe>".to_owned(),
     ];
     for body in bodies {

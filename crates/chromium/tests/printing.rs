@@ -1,4 +1,5 @@
 //! What a caller of the pool gets for a document.
+#![cfg(test)]
 
 mod support;
 

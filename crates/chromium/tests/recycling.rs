@@ -1,4 +1,5 @@
 //! Planned replacement under load, and tenants kept apart.
+#![cfg(test)]
 
 mod support;
 
@@ -78,7 +79,7 @@ async fn a_sandbox_that_cannot_work_is_reported_as_such() {
         }
         Err(error) => panic!("{error}"),
     }
-    assert_eq!(support::processes_naming(&runtime.path().join("run")), Vec::<i32>::new());
+    assert_eq!(support::browsers_in(&runtime.path().join("run")), Vec::<i32>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,10 +46,13 @@ impl TestPool {
 
     /// The same, with running prints given until then.
     pub async fn close_by(self, deadline: Instant) {
+        let groups = self.browsers();
         self.pool.close(deadline).await;
         let run = self.runtime.path().join("run");
-        assert_eq!(processes_naming(&run), Vec::<i32>::new(), "processes are left");
-        let left: Vec<_> = std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| name != "cache").collect();
+        let alive: Vec<i32> = groups.into_iter().flat_map(group).chain(browsers_in(&run)).collect();
+        assert!(alive.is_empty(), "processes are left: {alive:?}");
+        let left: Vec<_> =
+            std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| name != "cache").collect();
         assert!(left.is_empty(), "left behind: {left:?}");
     }
 
@@ -58,30 +61,43 @@ impl TestPool {
         self.runtime
     }
 
-    /// The browser processes of this pool, main processes first.
+    /// The main processes of this pool's browsers.
     pub fn browsers(&self) -> Vec<i32> {
-        self.processes(|line| !line.contains("--type="))
+        browsers_in(&self.runtime.path().join("run"))
     }
 
     /// The renderer processes of this pool.
     pub fn renderers(&self) -> Vec<i32> {
-        self.processes(|line| line.contains("--type=renderer"))
-    }
-
-    fn processes(&self, kind: impl Fn(&str) -> bool) -> Vec<i32> {
-        let named = processes_naming(&self.runtime.path().join("run"));
-        named.into_iter().filter(|pid| kind(&command_line(*pid))).collect()
+        let all = self.browsers().into_iter().flat_map(group);
+        all.filter(|pid| command_line(*pid).contains("--type=renderer")).collect()
     }
 }
 
-/// Processes with this path in their command line.
-pub fn processes_naming(path: &Path) -> Vec<i32> {
-    let path = path.to_string_lossy();
-    std::fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| command_line(*pid).contains(&*path))
-        .collect()
+/// The main processes of browsers whose profile is in this directory.
+pub fn browsers_in(run: &Path) -> Vec<i32> {
+    let profile = format!("--user-data-dir={}", run.display());
+    let is_browser = |line: &str| line.contains(&profile) && !line.contains("--type=");
+    processes().filter(|pid| is_browser(&command_line(*pid))).collect()
+}
+
+/// The living processes of a process group.
+pub fn group(leader: i32) -> Vec<i32> {
+    processes().filter(|pid| state_and_group(*pid).is_some_and(|(state, group)| group == leader && state != "Z")).collect()
+}
+
+/// Whether a process is on a processor or wants one.
+pub fn is_running(pid: i32) -> bool {
+    state_and_group(pid).is_some_and(|(state, _)| state == "R")
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+fn state_and_group(pid: i32) -> Option<(String, i32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.nth(1)?.parse().ok()?))
 }
 
 fn command_line(pid: i32) -> String {
@@ -93,6 +109,15 @@ fn command_line(pid: i32) -> String {
 pub fn kill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+}
+
+/// The texts for 0 up to `count`, one after the other.
+pub fn each(count: usize, mut text: impl FnMut(usize) -> String) -> String {
+    let mut all = String::new();
+    for number in 0..count {
+        all.push_str(&text(number));
+    }
+    all
 }
 
 /// A script-free job with default options.
