@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::error::EmbeddedPostgresError;
 
-/// A folder with a usable `initdb`, `postgres` and `psql` or at least the first two.
+/// A folder with a usable `initdb` and `postgres`; distributions put `psql` and `pg_dump` beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binaries {
     /// The folder that holds the programs.

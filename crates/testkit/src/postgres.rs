@@ -1,7 +1,7 @@
 //! A database of its own for every test, cloned from a template in some 40 ms.
 //!
 //! `TEST_DATABASE_URL` names a server to use (its role must be a superuser). Without it the first test
-//! of a process starts a throw-away server, see [`server`].
+//! of a process starts a throw-away server below `target/tmp`, which ends with the process.
 
 mod server;
 mod template;
