@@ -71,8 +71,11 @@ pub async fn start_product(groups: &Groups, places: &Places, documents: &[String
         set("API_KEY_ADMIN", &key),
         ("PULP_DATA_DIR", Some(data_dir.into_os_string())),
         ("TMPDIR", Some(temporary.into_os_string())),
+        ("CHROMIUM_PATH", Some(places.chromium.clone().into_os_string())),
         ("DATABASE_URL", None),
         ("STORAGE_MODE", None),
+        ("RENDER_MAX_CONCURRENT_PAGES", None),
+        ("RENDER_MAX_QUEUE_DEPTH", None),
     ];
     let folder = groups.scratch().to_owned();
     let group = groups.start(Launch { name: "server", words: vec![program.into_os_string()], environment, folder })?;
