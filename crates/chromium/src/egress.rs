@@ -1,9 +1,9 @@
 //! Closing the ways from a document to the network and the disk.
 //!
 //! Three layers, none of which costs the fast lane anything measurable:
-//! * No name resolves. That alone does not stop addresses written as numbers, so
-//! * every request, WebSocket included, is sent to a proxy whose name does not resolve either, loopback not excepted.
-//!   There is no port on which somebody could listen.
+//! * No host resolves. In Chromium 156 this stops addresses written as numbers as well (measured), which is not promised.
+//! * Every request, WebSocket included, is sent to a proxy whose name does not resolve either, loopback not excepted.
+//!   There is no port on which somebody could listen. Each of the two closes every case of `tests/egress.rs` alone.
 //! * Navigations to a URL are aborted through `Fetch`: without it a refused `<meta refresh>` puts Chromium's error page
 //!   in the place of the document.
 //!

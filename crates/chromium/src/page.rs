@@ -4,15 +4,18 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::cdp::{CloseStream, PrintReply, PrintToPdf, ReadStream, SetDocumentContent, StreamChunk};
+use crate::cdp::{CloseStream, GetFrameTree, PrintReply, PrintToPdf, ReadStream, SetDocumentContent, StreamChunk};
 use crate::session::{CallError, Seen};
 use crate::tab::Tab;
 use crate::{Budgets, ChromiumError, Outline, PageSize, Paint, Phase, PrintJob, PrintOptions, Scripts, Tagged, Turn, script};
 
-/// A refused `<use href>` to another origin keeps the load event away for ever; after this long the rest is printed.
-const LOAD_AFTER_REFUSAL: Duration = Duration::from_millis(500);
+/// How long nothing may happen after a refused request before it is asked whether the load event will come at all.
+const QUIET: Duration = Duration::from_millis(300);
+/// The caller's deadline comes first.
+const FOREVER: Duration = Duration::from_hours(24);
 /// A crash is told up to 100 ms after the print it made fail.
 const CRASH_NOTICE: Duration = Duration::from_millis(500);
 /// Bytes of the PDF per `IO.read`.
@@ -79,21 +82,31 @@ pub(crate) async fn load(tab: &Tab, html: &str, before: &Seen) -> Result<(), Fai
             return Err(Failure::Lost(CallError::Crashed));
         }
         stayed(&seen, before)?;
-        if seen.loads > before.loads {
+        // Counted by document, so that a late event of the previous one is not taken for ours.
+        if seen.loaded_document > before.documents {
             return Ok(());
         }
-        if seen.refused > before.refused {
-            match timeout(LOAD_AFTER_REFUSAL, changes.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Failure::Lost(CallError::Gone)),
-                // A script sent the page elsewhere while it was parsed: what is there is cut off in the middle.
-                Err(_) if seen.departures > before.departures => return Err(navigates()),
-                Err(_) => return Ok(()),
-            }
-        } else if changes.changed().await.is_err() {
-            return Err(Failure::Lost(CallError::Gone));
+        let was_refused = seen.refused > before.refused;
+        match timeout(if was_refused { QUIET } else { FOREVER }, changes.changed()).await {
+            Ok(Err(_)) => return Err(Failure::Lost(CallError::Gone)),
+            // A script sent the page elsewhere while it was parsed: what is there is cut off in the middle.
+            Err(_) if seen.departures > before.departures => return Err(navigates()),
+            Err(_) if has_use(html) && is_at_rest(tab, &mut changes).await? => return Ok(()),
+            _ => {}
         }
     }
+}
+
+/// Whether the document has `<use>`: one that refers to another origin is refused and keeps the load event away for ever.
+fn has_use(html: &str) -> bool {
+    memchr::memchr_iter(b'<', html.as_bytes())
+        .any(|at| html.as_bytes()[at + 1..].get(..3).is_some_and(|name| name.eq_ignore_ascii_case(b"use")))
+}
+
+/// Whether the renderer has nothing to do: it answers, and still tells nothing new.
+async fn is_at_rest(tab: &Tab, changes: &mut watch::Receiver<Seen>) -> Result<bool, Failure> {
+    tab.session.call(&GetFrameTree {}).await?;
+    Ok(timeout(QUIET, changes.changed()).await.is_err())
 }
 
 /// Refuses when something else than the document is in the tab: it was replaced by a navigation of its own.

@@ -26,10 +26,14 @@ pub(crate) enum CallError {
 /// What the events of a session have told, as running totals.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
-    /// `Page.loadEventFired` of the main frame.
-    pub(crate) loads: u64,
+    /// Documents of the main frame so far: each navigation brings one, and so does each `document.open`.
+    pub(crate) documents: u64,
+    /// The last document, counted as above, whose load event has fired.
+    pub(crate) loaded_document: u64,
     /// Navigations of the main frame that were committed.
     pub(crate) navigations: u64,
+    /// The document, counted as above, that the last navigation brought.
+    pub(crate) navigated_document: u64,
     /// The main frame was somewhere else than about:blank.
     pub(crate) strayed: bool,
     /// Navigations of the main frame that were refused. Started by a script, one ends the parsing of the document.
@@ -112,12 +116,18 @@ impl Listener {
     pub(crate) fn apply(&self, method: &str, params: Option<&str>) -> Option<Answer> {
         let read = || params.and_then(|text| serde_json::from_str::<cdp::EventParams<'_>>(text).ok());
         match method {
-            "Page.loadEventFired" => self.seen.send_modify(|seen| seen.loads += 1),
+            "Page.loadEventFired" => self.seen.send_modify(|seen| seen.loaded_document = seen.documents),
+            "Page.documentOpened" => {
+                read()?.frame.filter(|frame| frame.parent_id.is_none())?;
+                self.seen.send_modify(|seen| seen.documents += 1);
+            }
             "Inspector.targetCrashed" | "Inspector.detached" => self.seen.send_modify(|seen| seen.crashed = true),
             "Page.frameNavigated" => {
                 let frame = read()?.frame.filter(|frame| frame.parent_id.is_none())?;
                 self.seen.send_modify(|seen| {
+                    seen.documents += 1;
                     seen.navigations += 1;
+                    seen.navigated_document = seen.documents;
                     seen.strayed |= frame.url != "about:blank";
                 });
             }

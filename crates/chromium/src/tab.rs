@@ -107,7 +107,9 @@ impl Tab {
                 return Err(CallError::Refused(error));
             }
             let there = changes
-                .wait_for(|seen| seen.crashed || seen.gone || (seen.navigations > before.navigations && seen.loads > before.loads))
+                .wait_for(|seen| {
+                    seen.crashed || seen.gone || (seen.navigations > before.navigations && seen.loaded_document >= seen.navigated_document)
+                })
                 .await
                 .map(|seen| seen.clone());
             match there {

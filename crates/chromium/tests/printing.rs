@@ -88,3 +88,21 @@ async fn a_refused_reference_that_keeps_the_load_event_away_does_not_hold_up_the
     assert!(printed.blocked_requests >= 1 && printed.timings.load.as_secs() < 3, "{printed:?}");
     pool.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_does_not_cut_a_slow_document_short() {
+    let pool = support::start(|options| options.tabs = 1).await;
+    let rows = support::each(20_000, |row| format!("<p>row {row}"));
+    let html = format!("<img src=http://nowhere.example/>{rows}<p id=end>the end");
+    let printed = pool
+        .print(PrintJob { print: PrintOptions { page_ranges: "1".to_owned(), ..PrintOptions::default() }, ..job(&html) }, soon())
+        .await
+        .unwrap();
+    assert!(text(&printed.pdf).starts_with("row 0 row 1 row 2"));
+    assert_eq!(printed.blocked_requests, 1);
+    let scripted = support::scripted(
+        "<img src=http://nowhere.example/><p id=o>early<script>const t=Date.now();while(Date.now()-t<1500);o.textContent='late'</script>",
+    );
+    assert_eq!(text(&pool.print(scripted, soon()).await.unwrap().pdf), "late");
+    pool.close().await;
+}
