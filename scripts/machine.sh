@@ -140,19 +140,17 @@ no_browser_package() {
         "Then run this script again."
 }
 
+# Distributions that do not have a package may know its name all the same.
+apt_offers() { case "$(apt-cache policy "$1")" in *"Candidate: "[0-9]*) return 0 ;; *) return 1 ;; esac; }
+
 install_packages() {
     local packages=() package
     apt update || apt update || say "    the package lists could not be renewed; trying with the ones there are"
+    if ! has_browser && ! apt_offers chromium-headless-shell; then no_browser_package; fi
     for package in "${missing[@]}" "${wanted[@]}"; do
-        case $package in
-            postgresql) install_postgres ;;
-            chromium-headless-shell)
-                # Known by apt, but only as a name without a version, on distributions that do not have it.
-                if apt-cache policy "$package" | grep -q 'Candidate: [0-9]'; then packages+=("$package"); else no_browser_package; fi
-                ;;
-            *) packages+=("$package") ;;
-        esac
+        if [ "$package" != postgresql ]; then packages+=("$package"); fi
     done
+    if ! has_postgres; then install_postgres; fi
     if [ "${#packages[@]}" -gt 0 ]; then apt install --no-install-recommends "${packages[@]}"; fi
 }
 
