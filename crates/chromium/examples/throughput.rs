@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chromium::{Pool, PoolOptions, PrintJob, Sandbox, find_executable};
 
 const TABS: usize = 3;
+const SCANS: u32 = 1000;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,9 +34,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn measure(pool: &Pool, file: &Path, length: Duration) -> Result<(), Box<dyn std::error::Error>> {
     let html = std::fs::read_to_string(file)?;
+    let scanning = Instant::now();
+    for _ in 0..SCANS {
+        std::hint::black_box(chromium::scan(std::hint::black_box(&html)));
+    }
+    println!("{}: {} bytes, scanned in {:?}", file.display(), html.len(), scanning.elapsed() / SCANS);
     for _ in 0..10 {
         pool.print(job(&html), soon()).await?;
     }
+    println!("{}: {} bytes of PDF", file.display(), pool.print(job(&html), soon()).await?.pdf.len());
     let (started, cpu) = (Instant::now(), cpu_seconds()?);
     let clients: Vec<_> = (0..TABS)
         .map(|_| {
@@ -54,6 +61,9 @@ async fn measure(pool: &Pool, file: &Path, length: Duration) -> Result<(), Box<d
     let mut latencies = Vec::new();
     for client in clients {
         latencies.extend(client.await??);
+    }
+    if latencies.is_empty() {
+        return Ok(());
     }
     let (elapsed, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
     latencies.sort();

@@ -84,7 +84,10 @@ fn is_longer_name(rest: &[u8]) -> bool {
 }
 
 /// Whether a `<meta` tag, from behind its name on, is one of the known harmless ones.
-fn meta_is_harmless(mut rest: &[u8]) -> bool {
+fn meta_is_harmless(rest: &[u8]) -> bool {
+    // Never past the next `<`: each byte is looked at once, and text that only looks like a tag (inside a comment, say)
+    // cannot swallow a real one.
+    let mut rest = memchr::memchr(b'<', rest).map_or(rest, |next| &rest[..next]);
     loop {
         rest = skip(rest, |byte| byte.is_ascii_whitespace() || byte == b'/');
         match rest.first() {
@@ -161,6 +164,8 @@ mod tests {
             "<meta name=something-new>",
             "<meta name=viewport",
             "<meta content=\"unfinished",
+            "<!-- <meta content=\" --><meta http-equiv=refresh><p title=\">",
+            "<meta content=\"a < b\">",
             "<meta content=a\"b http-equiv=refresh>",
             "<meta content =x / http-equiv=refresh>",
             "<meta =http-equiv http-equiv=refresh>",
