@@ -35,7 +35,7 @@ pub fn check(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<
 pub fn validate(compiled: &Compiled, data: &Value, limits: &Limits) -> Result<Vec<domain::Issue>, DocumentError> {
     let mut writer = Writer::new(expressions::Run::new(limits.budget), limits, OnProblem::Stop);
     let (data, _) = mapping::apply(&compiled.mappings, data, &mut writer)?;
-    Ok(compiled.schema.as_ref().map(|schema| schema.check(&data, limits)).unwrap_or_default())
+    compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits))
 }
 
 fn report(errors: Vec<domain::Issue>, field_mappings_applied: usize, gathered: Gathered) -> DryRun {

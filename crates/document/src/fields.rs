@@ -38,22 +38,26 @@ pub(crate) struct Fields<'r, 'l> {
     /// Property path from the node, such as `columns[2].`, in front of names in messages.
     prefix: String,
     known: Vec<&'static str>,
+    /// Accepted, but not worth suggesting.
+    silent: Vec<&'static str>,
 }
 
 impl<'r, 'l> Fields<'r, 'l> {
     pub(crate) fn new(reading: &'r mut Reading<'l>, object: &'r Map<String, Value>, pointer: String, prefix: String) -> Self {
-        Self { reading, object, pointer, prefix, known: Vec::with_capacity(8) }
+        Self { reading, object, pointer, prefix, known: Vec::with_capacity(8), silent: Vec::new() }
     }
 
     /// The value of a property that is there and not null.
     pub(crate) fn value(&mut self, name: &'static str) -> Option<&'r Value> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.object.get(name).filter(|value| !value.is_null())
     }
 
-    /// Accepts a property without reading it.
+    /// Accepts properties without reading or suggesting them.
     pub(crate) fn skip(&mut self, names: &[&'static str]) {
-        self.known.extend(names);
+        self.silent.extend(names);
     }
 
     /// The name and value of the first of several spellings of one property.
@@ -166,7 +170,7 @@ impl<'r, 'l> Fields<'r, 'l> {
     }
 
     /// Reads each object of a list, such as a table's columns, with its place in front of messages.
-    pub(crate) fn each<T>(&mut self, name: &'static str, mut read: impl FnMut(&mut Fields<'_, 'l>) -> Option<T>) -> Vec<T> {
+    pub(crate) fn each<T>(&mut self, name: &'static str, what: &str, mut read: impl FnMut(&mut Fields<'_, 'l>) -> Option<T>) -> Vec<T> {
         let Some(list) = self.list(name) else { return Vec::new() };
         let at = self.at(name);
         let mut found = Vec::with_capacity(list.len());
@@ -175,7 +179,7 @@ impl<'r, 'l> Fields<'r, 'l> {
                 let prefix = format!("{}{name}[{index}].", self.prefix);
                 let mut fields = Fields::new(self.reading, object, pointer(&at, index), prefix);
                 found.extend(read(&mut fields));
-                fields.finish("this object");
+                fields.finish(what);
             } else {
                 self.refuse_at(&format!("{name}/{index}"), &format!("\"{name}[{index}]\" is {}; accepted: an object", short(value)));
             }
@@ -222,7 +226,8 @@ impl<'r, 'l> Fields<'r, 'l> {
     /// Refuses every property nobody asked for. `what` is the object's kind, as in `a property of text`.
     pub(crate) fn finish(self, what: &str) {
         let known: Vec<&str> = self.known.clone();
-        for name in self.object.keys().filter(|name| !known.contains(&name.as_str())) {
+        let silent = &self.silent;
+        for name in self.object.keys().filter(|name| !known.contains(&name.as_str()) && !silent.contains(&name.as_str())) {
             let message = format!("\"{}{}\" is no property of {what}{}", self.prefix, clip(name, 60), hint(name, known.iter().copied()));
             self.reading.refuse(pointer(&self.pointer, name), &message);
         }

@@ -1,7 +1,7 @@
 //! Puts our head into a document that the author wrote whole.
 
 use crate::css::find_ignoring_case;
-use crate::markup::{decode, tag_end};
+use crate::tags::{decode, tag_end};
 
 /// How far into a document its title is looked for, in bytes.
 const TITLE_WITHIN: usize = 64 * 1024;
@@ -41,21 +41,16 @@ pub(crate) fn anatomy(html: &str) -> Option<Anatomy> {
 pub(crate) fn inject(html: &str, anatomy: &Anatomy, attributes: &str, head: &str) -> String {
     let mut out = String::with_capacity(html.len() + attributes.len() + head.len() + 16);
     // A browser keeps the first of two attributes with the same name, so ours go in front.
-    match anatomy.html_attributes_at {
-        Some(at) => {
-            out.push_str(&html[..at]);
-            out.push_str(attributes);
-            out.push_str(&html[at..anatomy.head_at]);
-        }
-        None => {
-            out.push_str(&html[..anatomy.head_at]);
-            if !attributes.is_empty() {
-                out.push_str("<html");
-                out.push_str(attributes);
-                out.push('>');
-            }
-        }
+    let before = anatomy.html_attributes_at.unwrap_or(anatomy.head_at);
+    out.push_str(&html[..before]);
+    if anatomy.html_attributes_at.is_some() || attributes.is_empty() {
+        out.push_str(attributes);
+    } else {
+        out.push_str("<html");
+        out.push_str(attributes);
+        out.push('>');
     }
+    out.push_str(&html[before..anatomy.head_at]);
     out.push_str(head);
     out.push_str(&html[anatomy.head_at..]);
     out

@@ -111,7 +111,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     let mut writer = Writer::new(run(input, limits), limits, on_problem);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
-    let data_issues = compiled.schema.as_ref().map(|schema| schema.check(&data, limits)).unwrap_or_default();
+    let data_issues = compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits))?;
     if !data_issues.is_empty() && on_problem == OnProblem::Stop {
         return Err(DocumentError::Data(data_issues));
     }
@@ -124,7 +124,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     let filename = option_text(&mut writer, "/options/filename", "filename", options.filename.as_deref(), &scope, limits)?;
 
     // 3. The body, into which the head is put once it is known.
-    let (html, title) = match &compiled.body {
+    let title = match &compiled.body {
         Body::Tree(document) => {
             let title = title.or_else(|| compiled.name.clone());
             let css = head_css(compiled, &options, title.as_deref(), TREE_CSS, "", &mut writer, &scope, input.now)?;
@@ -132,7 +132,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
             writer.begin("document");
             nodes::write_all(&document.children, &mut writer, &scope)?;
             writer.push("</body></html>");
-            (None, title)
+            title
         }
         Body::Html { html, css } => {
             writer.begin("css");
@@ -142,30 +142,28 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
             writer.markup(html, &scope)?;
             let body = writer.take();
             writer.check_images_in(&body)?;
-            match head::anatomy(&body) {
-                Some(anatomy) => {
-                    let ours = title.clone().or_else(|| compiled.name.clone().filter(|_| anatomy.title.is_none()));
-                    let known = ours.clone().or_else(|| anatomy.title.clone());
-                    let css = head_css(compiled, &options, known.as_deref(), "", &author_css, &mut writer, &scope, input.now)?;
-                    let head = head_markup(ours.as_deref(), &css);
-                    (Some(head::inject(&body, &anatomy, &options.html_attributes(), &head)), known)
-                }
-                None => {
-                    let title = title.or_else(|| compiled.name.clone());
-                    let css = head_css(compiled, &options, title.as_deref(), FRAGMENT_CSS, &author_css, &mut writer, &scope, input.now)?;
-                    open_document(&mut writer, &options, title.as_deref(), &css, &crate::style::Style::default());
-                    writer.push(&body);
-                    writer.push("</body></html>");
-                    (None, title)
-                }
+            if let Some(anatomy) = head::anatomy(&body) {
+                let ours = title.clone().or_else(|| compiled.name.clone().filter(|_| anatomy.title.is_none()));
+                let known = ours.clone().or_else(|| anatomy.title.clone());
+                let css = head_css(compiled, &options, known.as_deref(), "", &author_css, &mut writer, &scope, input.now)?;
+                let head = head_markup(ours.as_deref(), &css);
+                writer.push(&head::inject(&body, &anatomy, &options.html_attributes(), &head));
+                known
+            } else {
+                let title = title.or_else(|| compiled.name.clone());
+                let css = head_css(compiled, &options, title.as_deref(), FRAGMENT_CSS, &author_css, &mut writer, &scope, input.now)?;
+                open_document(&mut writer, &options, title.as_deref(), &css, &crate::style::Style::default());
+                writer.push(&body);
+                writer.push("</body></html>");
+                title
             }
         }
     };
     writer.check_size()?;
-    let (written, gathered) = writer.finish();
+    let (html, gathered) = writer.finish();
     let metadata = Metadata { title, subject, ..options.metadata };
     Ok(Outcome {
-        html: html.unwrap_or(written),
+        html,
         metadata,
         filename: filename.as_deref().and_then(file_name),
         locale: options.locale,

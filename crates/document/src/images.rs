@@ -1,11 +1,13 @@
 //! Images inside data URIs: which are accepted, and how large they become when a browser decodes them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::limits::Limits;
+use crate::tags::decode;
 
 /// What browsers decode and this room can measure.
 const ACCEPTED: &str = "data:image/png, image/jpeg, image/gif, image/webp or image/svg+xml";
@@ -70,10 +72,11 @@ impl<'l> ImageCheck<'l> {
             let Some(at) = colon.checked_sub(4).filter(|at| html.as_bytes()[*at..colon].eq_ignore_ascii_case(b"data")) else { continue };
             let uri = &html[at..];
             let end = uri.find(['"', '\'', ')', '>', ' ', '\n']).unwrap_or(uri.len());
-            // The comma ends the media type; quotes inside an SVG that is not encoded end the scan early, which is harmless.
-            let uri = &uri[..end];
-            if split(uri).is_some_and(|(_, payload)| !payload.is_empty()) {
-                self.check(uri)?;
+            // Quotes inside an SVG that is not encoded end the scan early, which is harmless.
+            // Escaping turned the padding of base64 into character references, which a browser undoes.
+            let uri = if uri[..end].contains('&') { Cow::Owned(decode(&uri[..end])) } else { Cow::Borrowed(&uri[..end]) };
+            if split(&uri).is_some_and(|(_, payload)| !payload.is_empty()) {
+                self.check(&uri)?;
             }
         }
         Ok(())
@@ -104,15 +107,12 @@ fn decode_percent(payload: &str, max_bytes: usize) -> Vec<u8> {
     let mut at = 0;
     while at < bytes.len() && out.len() < max_bytes {
         let escaped = (bytes[at] == b'%').then(|| payload.get(at + 1..at + 3)).flatten();
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
+        if let Some(byte) = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            out.push(byte);
+            at += 3;
+        } else {
+            out.push(bytes[at]);
+            at += 1;
         }
     }
     out

@@ -25,7 +25,9 @@ mod page;
 mod report;
 mod sample;
 mod schema;
+mod schema_steps;
 mod style;
+mod tags;
 mod writer;
 
 pub use check::{check, validate};

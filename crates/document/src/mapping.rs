@@ -28,7 +28,7 @@ pub(crate) struct Mapping {
 /// Reads the list.
 pub(crate) fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Vec<Mapping> {
     let mut fields = Fields::new(reading, object, String::new(), String::new());
-    fields.each("fieldMappings", read_entry)
+    fields.each("fieldMappings", "a field mapping", read_entry)
 }
 
 fn read_entry(entry: &mut Fields<'_, '_>) -> Option<Mapping> {

@@ -1,14 +1,18 @@
 //! `inputSchema`: the JSON Schema that mapped data has to fit.
 
 use domain::Issue;
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
+use crate::error::DocumentError;
 use crate::issues::Issues;
 use crate::limits::Limits;
+use crate::schema_steps::{self, OutOfSteps, Siblings};
 
 /// Steps back that one regular expression may take on one text.
 const BACKTRACK_LIMIT: usize = 100_000;
+/// Subschemas visited while errors are gathered: at most some 100 MB of them.
+const GATHERING_STEPS: u64 = 500_000;
 /// Bytes of one compiled regular expression.
 const REGEX_BYTES: usize = 1024 * 1024;
 
@@ -50,27 +54,53 @@ impl Schema {
                 }
             }
         };
+        let siblings = if draft < Draft::Draft201909 { Siblings::Ignored } else { Siblings::Hold };
         let patterns = PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);
-        let options = jsonschema::options().with_draft(draft).should_validate_formats(true).with_pattern_options(patterns).offline();
-        match options.build(source) {
+        let options = jsonschema::options()
+            .with_draft(draft)
+            .should_validate_formats(true)
+            .with_pattern_options(patterns)
+            .with_keyword(schema_steps::KEYWORD, schema_steps::keyword)
+            .offline();
+        match options.build(&schema_steps::counted(source, siblings)) {
             Ok(validator) => Ok(Self { source: source.clone(), validator }),
-            // The error is about the schema as an instance of its meta-schema.
-            Err(error) => Err(refuse(error.instance_path().as_str(), format!("the schema is not valid: {}", brief(&error.to_string())))),
+            // The error is about the schema as an instance of its meta-schema; it is asked for again in the author's words.
+            Err(error) => {
+                let error = options.build(source).err().unwrap_or(error);
+                Err(refuse(error.instance_path().as_str(), format!("the schema is not valid: {}", brief(&error.to_string()))))
+            }
         }
     }
 
     /// What in `data` does not fit, at most as many as the limit.
-    pub(crate) fn check(&self, data: &Value, limits: &Limits) -> Vec<Issue> {
+    pub(crate) fn check(&self, data: &Value, limits: &Limits) -> Result<Vec<Issue>, DocumentError> {
+        let steps = limits.schema_steps;
+        let refused = |OutOfSteps| DocumentError::TooLarge { what: "check against inputSchema (steps)", limit: steps };
+        if schema_steps::within(steps, || self.validator.is_valid(data)).map_err(refused)? {
+            return Ok(Vec::new());
+        }
+        // Gathering errors keeps every one of them in memory, so it gets fewer steps; the first alone needs none.
+        schema_steps::within(steps.min(GATHERING_STEPS), || self.issues(data, limits)).or_else(|_| {
+            let first = schema_steps::within(steps, || self.validator.validate(data).err().map(|error| issue(&error))).map_err(refused)?;
+            let rest = Issue::new("", "the data is too large to list what else does not fit");
+            Ok(first.into_iter().chain([rest]).collect())
+        })
+    }
+
+    fn issues(&self, data: &Value, limits: &Limits) -> Vec<Issue> {
         let mut issues = Issues::new(limits.issues);
-        // The iterator is lazy; one more than the limit shows that there are more.
-        for error in self.validator.iter_errors(data).take(limits.issues + 1) {
-            let issue = Issue::new(error.instance_path().as_str(), brief(&error.to_string()));
-            issues.push(match keyword(error.kind().keyword()) {
-                Some(code) => issue.with_code(code),
-                None => issue,
-            });
+        for error in self.validator.iter_errors(data) {
+            issues.push(issue(&error));
         }
         issues.into_list()
+    }
+}
+
+fn issue(error: &ValidationError<'_>) -> Issue {
+    let issue = Issue::new(error.instance_path().as_str(), brief(&error.to_string()));
+    match keyword(error.kind().keyword()) {
+        Some(code) => issue.with_code(code),
+        None => issue,
     }
 }
 

@@ -47,7 +47,6 @@ pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Conte
             columns.push(tree.children(&mut column, "children"));
             column.finish("a column");
         }
-        fields.skip(&["children", "ratios"]);
     } else {
         let ratios: Vec<f64> =
             fields.list("ratios").unwrap_or_default().iter().map(|ratio| ratio_of(fields, "ratios", ratio).unwrap_or(1.0)).collect();

@@ -107,10 +107,7 @@ fn read_test(fields: &mut Fields<'_, '_>, subjects: &[&'static str]) -> Option<T
 impl Conditional {
     pub(crate) fn write_html<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let Some(found) = writer.evaluate(&self.test.subject, scope)? else { return Ok(()) };
-        let (taken, other) = match self.test.holds(&found) {
-            true => (&self.children, &self.otherwise),
-            false => (&self.otherwise, &self.children),
-        };
+        let (taken, other) = if self.test.holds(&found) { (&self.children, &self.otherwise) } else { (&self.otherwise, &self.children) };
         write_all(taken, writer, scope)?;
         writer.rehearse(|writer| write_all(other, writer, scope))
     }

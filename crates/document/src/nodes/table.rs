@@ -44,7 +44,7 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
         fields.refuse("columns", &format!("there are {given} columns; at most {MAX_COLUMNS} are accepted"));
         return None;
     }
-    let columns = fields.each("columns", read_column);
+    let columns = fields.each("columns", "a column", read_column);
     Some(Content::Table(Table { items: items?, columns, class, empty_text }))
 }
 

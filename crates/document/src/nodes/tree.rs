@@ -102,7 +102,7 @@ impl Tree {
         let label = label(kind, *count, object.get("title").and_then(Value::as_str));
         reading.trail.push(label.clone());
         let mut fields = Fields::new(reading, object, at, String::new());
-        fields.skip(&["type"]);
+        fields.value("type");
         let id = self.id(&mut fields);
         let style = style::read(&mut fields);
         let content = read(self, &mut fields);

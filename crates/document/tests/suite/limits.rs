@@ -1,0 +1,116 @@
+//! Hostile and very large input ends in a clear error, or in a document soon enough.
+
+use std::time::{Duration, Instant};
+
+use document::{Bindings, Compiled, DocumentError, Input, Limits, write_html};
+use domain::ErrorCode;
+use domain::options::RenderOptions;
+use serde_json::{Value, json};
+
+use crate::{compile, tree, write_with, written};
+
+/// A table of four columns over `rows`, with a schema.
+fn table() -> Value {
+    let columns: Vec<Value> = ["a", "b", "c", "d"].iter().map(|name| json!({"header": name, "field": name})).collect();
+    let mut definition = tree(json!([{"id": "t", "type": "table", "items": "rows", "columns": columns}]));
+    definition["inputSchema"] =
+        json!({"properties": {"rows": {"items": {"required": ["a"], "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}}}}});
+    definition
+}
+
+fn rows(count: usize) -> Value {
+    let row = |index| json!({"a": index, "b": "Some text of a cell", "c": 12.5, "d": "x < y"});
+    json!({"rows": (0..count).map(row).collect::<Vec<_>>()})
+}
+
+fn time(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+#[test]
+fn a_hundred_thousand_rows_are_written_in_linear_time() {
+    let (definition, small, large) = (table(), rows(10_000), rows(100_000));
+    written(&definition, &small);
+    let short = time(|| drop(written(&definition, &small)));
+    let long = time(|| assert_eq!(written(&definition, &large).html.matches("<tr>").count(), 100_001));
+    assert!(long < short * 40, "{short:?} for 10,000 rows, {long:?} for 100,000");
+    assert!(long < Duration::from_secs(15), "{long:?}");
+}
+
+#[test]
+fn html_past_its_limit_is_refused_with_the_number() {
+    let compiled = compile(&table());
+    let (data, options) = (rows(5_000), RenderOptions::default());
+    let input = Input { data: &data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let limits = Limits { html_bytes: 100_000, ..Limits::default() };
+    let error = write_html(&compiled, &input, &limits).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::RenderInputTooLarge);
+    assert_eq!(error.to_string(), "the document's HTML (bytes) passed the limit of 100000");
+}
+
+#[test]
+fn repeaters_inside_each_other_end_at_the_step_budget() {
+    let items: Vec<u32> = (0..1000).collect();
+    let mut node = json!({"id": "x", "type": "pageBreak"});
+    for level in 0..5 {
+        node = json!({"id": format!("r{level}"), "type": "repeater", "items": "@root.i", "children": [node]});
+    }
+    let error = write_with(&tree(json!([node])), &json!({"i": items}), &json!({})).unwrap_err();
+    assert!(matches!(error.code(), ErrorCode::TemplateBudgetExceeded | ErrorCode::RenderInputTooLarge), "{error}");
+}
+
+#[test]
+fn a_deadline_stops_the_walk() {
+    let mut limits = Limits::default();
+    limits.budget.deadline = Some(Instant::now());
+    let (data, options) = (rows(100_000), RenderOptions::default());
+    let input = Input { data: &data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let error = write_html(&compile(&table()), &input, &limits).unwrap_err();
+    assert!(matches!(error, DocumentError::Stopped(_)), "{error}");
+}
+
+#[test]
+fn too_many_nodes_are_refused_by_the_stated_limit() {
+    let nodes: Vec<Value> = (0..20_001).map(|index| json!({"id": index.to_string(), "type": "pageBreak"})).collect();
+    let error = Compiled::compile(&tree(json!(nodes)), &Limits::default()).unwrap_err();
+    assert!(error.to_string().contains("more than the 20000 nodes accepted"), "{error}");
+    assert!(Compiled::compile(&tree(json!(nodes[1..])), &Limits::default()).is_ok());
+}
+
+/// Sections inside each other, the innermost holding a text.
+fn nested(levels: usize) -> Value {
+    let mut node = json!({"id": "x", "type": "text", "content": "{{x}}"});
+    for level in 1..levels {
+        node = match level % 4 {
+            0 => json!({"id": format!("n{level}"), "type": "section", "children": [node]}),
+            1 => json!({"id": format!("n{level}"), "type": "conditional", "condition": "x", "children": [node]}),
+            2 => json!({"id": format!("n{level}"), "type": "columns", "columns": [{"children": [node]}]}),
+            _ => json!({"id": format!("n{level}"), "type": "repeater", "items": "@root.i", "children": [node]}),
+        };
+    }
+    tree(json!([node]))
+}
+
+#[test]
+fn nesting_up_to_the_limit_fits_a_small_stack_and_beyond_it_is_refused() {
+    // The default stack of a spawned thread, in a debug build.
+    let work = || {
+        let html = written(&nested(100), &json!({"x": "deep", "i": [{"x": "deep"}]})).html;
+        assert!(html.contains("<p>deep</p>"), "{html}");
+        for levels in [101, 500] {
+            let error = Compiled::compile(&nested(levels), &Limits::default()).unwrap_err();
+            assert!(error.issues()[0].message.ends_with("nodes are nested deeper than the 100 levels accepted"), "{error}");
+        }
+    };
+    std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_hundred_megabytes_of_text_are_refused() {
+    let definition = json!({"html": "{{#each a}}{{this}}{{/each}}"});
+    let text = "x".repeat(1 << 20);
+    let error = write_with(&definition, &json!({"a": vec![text; 100]}), &json!({})).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::TemplateBudgetExceeded);
+}

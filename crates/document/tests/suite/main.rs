@@ -1,0 +1,51 @@
+//! What authors, callers and readers see of this room, on whole definitions.
+#![cfg(test)]
+
+mod data;
+mod definitions;
+mod documents;
+mod dry_run;
+mod html_templates;
+mod limits;
+mod page_setup;
+mod properties;
+
+use document::{Bindings, Compiled, DocumentError, Input, Limits, Written, write_html};
+use domain::options::RenderOptions;
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-11-21T22:30:00Z";
+
+/// A definition that holds these nodes.
+#[expect(clippy::needless_pass_by_value, reason = "every caller makes the value on the spot")]
+fn tree(children: Value) -> Value {
+    json!({"document": {"id": "root", "type": "document", "children": children}})
+}
+
+fn compile(definition: &Value) -> Compiled {
+    Compiled::compile(definition, &Limits::default()).unwrap_or_else(|error| panic!("{:#?}", error.issues()))
+}
+
+/// Every problem of a definition, as `pointer: message`.
+fn refusals(definition: &Value) -> Vec<String> {
+    let error = Compiled::compile(definition, &Limits::default()).expect_err("the definition is refused");
+    error.issues().iter().map(|issue| format!("{}: {}", issue.path, issue.message)).collect()
+}
+
+fn write_with(definition: &Value, data: &Value, options: &Value) -> Result<Written, DocumentError> {
+    let options = RenderOptions::from_json(options, "/options").unwrap();
+    let input = Input { data, options: &options, now: NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    write_html(&compile(definition), &input, &Limits::default())
+}
+
+fn written(definition: &Value, data: &Value) -> Written {
+    write_with(definition, data, &json!({})).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What stands between the body's tags.
+fn body(definition: &Value, data: &Value) -> String {
+    let html = written(definition, data).html;
+    let from = html.find("<body").unwrap();
+    let from = from + html[from..].find('>').unwrap() + 1;
+    html[from..html.rfind("</body>").unwrap()].to_owned()
+}

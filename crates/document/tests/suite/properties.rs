@@ -1,0 +1,189 @@
+//! Whatever authors and callers send: no panic, and no data that becomes markup.
+
+use document::{Bindings, Compiled, Input, Limits, check, write_html};
+use domain::options::RenderOptions;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+/// A mark that no template of these tests holds: seen raw, it came from data.
+const HOSTILE: &str = "<q9 onx=\"'`>&</style></title><!--{{x}}\\\u{10fff0}";
+
+fn data() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        Just(Value::from(HOSTILE)),
+        "[<>&\"'a-z{}/ ]{0,12}".prop_map(|text| Value::from(text + HOSTILE)),
+    ];
+    let value = leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec(("[abc]", inner), 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    });
+    prop::collection::vec(("[abc]", value), 0..4).prop_map(|members| Value::Object(members.into_iter().collect()))
+}
+
+/// Templates over the same names as the data. Text with `<` is the author's own, and known.
+fn template() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        Just("{{a}}"),
+        Just("{{b.c}}"),
+        Just("{{#each a}}{{this}}{{@key}}{{/each}}"),
+        Just("{{#if b}}{{c}}{{else}}{{a.b}}{{/if}}"),
+        Just("{{lookup a 'b'}}"),
+        Just("plain & <i>text</i> "),
+        Just("{{#with c}}{{../a}}{{/with}}"),
+    ];
+    prop::collection::vec(part, 1..4).prop_map(|parts| parts.concat())
+}
+
+fn path() -> impl Strategy<Value = &'static str> {
+    prop_oneof![Just("a"), Just("b.c"), Just("c"), Just("@root.a"), Just("this")]
+}
+
+fn node() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        template().prop_map(|text| json!({"type": "text", "content": text})),
+        template().prop_map(|text| json!({"type": "heading", "level": 2, "content": text, "style": {"color": "red", "bold": true}})),
+        template().prop_map(|text| json!({"type": "html", "content": text})),
+        (path(), template()).prop_map(|(path, text)| json!({"type": "table", "items": path, "emptyText": text, "columns": [{"header": text, "value": text}, {"field": "a"}]})),
+        Just(json!({"type": "pageBreak"})),
+    ];
+    leaf.prop_recursive(3, 16, 3, |inner| {
+        let children = prop::collection::vec(inner, 0..3);
+        prop_oneof![
+            (template(), children.clone()).prop_map(|(title, children)| json!({"type": "section", "title": title, "children": children})),
+            (path(), children.clone(), children.clone())
+                .prop_map(|(path, children, other)| json!({"type": "conditional", "condition": path, "children": children, "else": other})),
+            (path(), children.clone())
+                .prop_map(|(path, children)| json!({"type": "repeater", "items": path, "as": "it", "children": children})),
+            children.prop_map(|children| json!({"type": "columns", "columns": [{"children": children}]})),
+        ]
+    })
+}
+
+/// Gives every node an id of its own.
+fn number(value: &mut Value, next: &mut usize) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| number(item, next)),
+        Value::Object(members) => {
+            if members.contains_key("type") {
+                *next += 1;
+                members.insert("id".into(), json!(next.to_string()));
+            }
+            members.values_mut().for_each(|member| number(member, next));
+        }
+        _ => {}
+    }
+}
+
+fn definition() -> impl Strategy<Value = Value> {
+    let tree = prop::collection::vec(node(), 0..4).prop_map(|mut nodes| {
+        let mut next = 0;
+        for node in &mut nodes {
+            number(node, &mut next);
+        }
+        json!({"document": {"id": "root", "type": "document", "children": nodes}})
+    });
+    let html = (template(), template()).prop_map(|(html, css)| json!({"html": html, "css": css}));
+    let whole = template().prop_map(|html| json!({"html": format!("<!doctype html><html><head></head><body>{html}")}));
+    (prop_oneof![3 => tree, 1 => html, 1 => whole], template()).prop_map(|(mut definition, text)| {
+        definition["renderConfig"] =
+            json!({"pageHeader": text, "pageFooter": {"left": text}, "metadata": {"title": text}, "filename": text});
+        definition
+    })
+}
+
+/// A definition with one place changed to something that does not belong there.
+fn damaged() -> impl Strategy<Value = Value> {
+    let junk = prop_oneof![
+        Just(Value::Null),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!(-1.5e300)),
+        Just(json!("{{")),
+        Just(json!("{{#each a}}")),
+        Just(json!([{"type": "text"}, 1, null])),
+        Just(json!({"path": 1, "left": [], "type": "image"})),
+        "\\PC{0,20}".prop_map(Value::from),
+    ];
+    (definition(), any::<prop::sample::Index>(), junk, "[a-zA-Z]{1,8}").prop_map(|(mut definition, index, junk, name)| {
+        let mut places = Vec::new();
+        pointers(&definition, String::new(), &mut places);
+        let place = index.get(&places).clone();
+        if let Some(value) = definition.pointer_mut(&place) {
+            match value {
+                Value::Object(members) if name.len() % 2 == 0 => {
+                    members.insert(name, junk);
+                }
+                value => *value = junk,
+            }
+        }
+        definition
+    })
+}
+
+fn pointers(value: &Value, at: String, found: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().enumerate().for_each(|(index, item)| pointers(item, format!("{at}/{index}"), found)),
+        Value::Object(members) => members.iter().for_each(|(name, member)| pointers(member, format!("{at}/{name}"), found)),
+        _ => {}
+    }
+    found.push(at);
+}
+
+fn with_input<T>(data: &Value, act: impl FnOnce(&Input<'_>) -> T) -> T {
+    let options = RenderOptions::default();
+    act(&Input { data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn no_data_becomes_markup(definition in definition(), data in data()) {
+        let limits = Limits::default();
+        let compiled = Compiled::compile(&definition, &limits).unwrap();
+        let written = with_input(&data, |input| write_html(&compiled, input, &limits)).unwrap();
+        prop_assert!(!written.html.contains("<q9"), "{}", written.html);
+        prop_assert!(!written.html.contains("onx=\""), "{}", written.html);
+        prop_assert_eq!(written.html.matches("</style").count(), 1);
+        prop_assert!(written.html.matches("</title").count() <= 1);
+        let again = with_input(&data, |input| write_html(&compiled, input, &limits)).unwrap();
+        prop_assert_eq!(&written.html, &again.html);
+        let checked = with_input(&data, |input| check(&compiled, input, &limits)).unwrap();
+        prop_assert!(checked.expressions.valid);
+    }
+
+    #[test]
+    fn no_definition_makes_this_room_panic(definition in damaged(), data in data()) {
+        let limits = Limits::default();
+        match Compiled::compile(&definition, &limits) {
+            Ok(compiled) => {
+                let _ = with_input(&data, |input| write_html(&compiled, input, &limits));
+                let _ = with_input(&data, |input| check(&compiled, input, &limits));
+                let _ = compiled.sample_data();
+            }
+            Err(error) => {
+                let issues = error.issues();
+                prop_assert!(!issues.is_empty());
+                prop_assert!(issues.iter().all(|issue| !issue.message.is_empty() && issue.message.len() < 4000));
+            }
+        }
+    }
+
+    #[test]
+    fn no_schema_makes_the_sampler_or_the_check_panic(schema in data(), data in data()) {
+        let keywords = ["type", "properties", "items", "$ref", "enum", "minimum", "minItems", "allOf", "format", "maxLength", "multipleOf"];
+        let mut object = Map::new();
+        for (keyword, value) in keywords.iter().zip(schema.as_object().into_iter().flatten().map(|(_, value)| value.clone())) {
+            object.insert((*keyword).to_owned(), value);
+        }
+        if let Ok(compiled) = Compiled::compile(&json!({"html": "x", "inputSchema": object}), &Limits::default()) {
+            let _ = compiled.sample_data();
+            let _ = document::validate(&compiled, &data, &Limits::default());
+        }
+    }
+}
