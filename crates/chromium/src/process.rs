@@ -176,17 +176,31 @@ async fn attend(mut remains: Remains, pidfd: OwnedFd, end: watch::Sender<End>) {
     end.send_replace(End::Cleared(how));
 }
 
-/// Waits until no process of the group is left. As process 1 of a container we inherit its orphans and reap them.
+/// Waits until no process of the group lives. As process 1 of a container we inherit its orphans and reap them;
+/// elsewhere the dead ones are left to a process 1 that may take a second over it.
 async fn vanish(group: Pid) {
     let until = Instant::now() + VANISH;
     while Instant::now() < until {
         while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
-        if test_kill_process_group(group).is_err() {
+        if test_kill_process_group(group).is_err() || !any_alive(group.as_raw_pid()) {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     tracing::warn!(group = group.as_raw_pid(), "processes of a killed browser are still there");
+}
+
+/// Whether `/proc` shows a process of the group that is more than a zombie.
+fn any_alive(group: i32) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return true };
+    let stats = processes.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+    stats.into_iter().any(|stat| {
+        // After the name in parentheses: state, parent, process group.
+        let mut fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+        let condition = fields.next();
+        let in_group = fields.nth(1).and_then(|field| field.parse().ok()) == Some(group);
+        in_group && !matches!(condition, Some("Z" | "X"))
+    })
 }
 
 /// Passes the browser's words on and keeps the last of them.
