@@ -3,19 +3,26 @@
 use std::time::Duration;
 
 use embedded_postgres::{EmbeddedPostgres, Options};
+use store::{ConnectOptions, MigrationReport, Store, StoreError};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Storage};
-use crate::error::ServerError;
+use crate::error::{ServerError, with_causes};
+use crate::logs::whole_ms;
 
 /// The pause before the first restart of a PostgreSQL that died, doubled after each failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause between restarts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// One that ran this long before it died is restarted with the first pause again.
-const STABLE: Duration = Duration::from_secs(60);
+const STABLE: Duration = Duration::from_mins(1);
+
+/// How long a start waits for a database that does not answer: what starts beside us may take a while.
+const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
+/// How long a start waits for another replica that is migrating.
+const MIGRATION_LOCK_WAIT: Duration = Duration::from_mins(5);
 
 /// A database that can be connected to.
 pub struct Database {
@@ -52,9 +59,25 @@ impl Database {
         }
     }
 
-    /// How it is reached.
-    pub fn connect_options(&self, config: &Config) -> store::ConnectOptions {
-        store::ConnectOptions { url: self.url.clone(), max_connections: config.database_max_connections }
+    /// Brings its tables to this version and connects. A database that is still starting is waited for.
+    pub async fn connect(&self, config: &Config) -> Result<Store, ServerError> {
+        self.migrate().await?;
+        let options = ConnectOptions { max_connections: config.database_max_connections, ..ConnectOptions::new(&self.url) };
+        Ok(Store::connect(options).await?)
+    }
+
+    /// Brings its tables to this version.
+    pub async fn migrate(&self) -> Result<MigrationReport, ServerError> {
+        let patience = Instant::now() + DATABASE_PATIENCE;
+        loop {
+            match store::migrate(&self.url, MIGRATION_LOCK_WAIT).await {
+                Err(error @ StoreError::Unavailable { .. }) if Instant::now() < patience => {
+                    tracing::warn!(error = with_causes(&error), "the database is not there yet; it is tried again");
+                    sleep(Duration::from_secs(1)).await;
+                }
+                report => return Ok(report?),
+            }
+        }
     }
 
     /// Whether it is ours, and stops when we do.
@@ -109,10 +132,10 @@ async fn keep_running(mut postgres: EmbeddedPostgres, stop: CancellationToken) -
             metrics::counter!("pulp_engine_embedded_postgres_restarts_total").increment(1);
             match postgres.restart().await {
                 Ok(()) => {
-                    tracing::info!(down_ms = died_at.elapsed().as_millis(), "the embedded PostgreSQL runs again");
+                    tracing::info!(down_ms = whole_ms(died_at.elapsed()), "the embedded PostgreSQL runs again");
                     break;
                 }
-                Err(error) => tracing::error!(%error, next_try_in_ms = pause.as_millis(), "the embedded PostgreSQL does not start"),
+                Err(error) => tracing::error!(%error, next_try_in_ms = whole_ms(pause), "the embedded PostgreSQL does not start"),
             }
         }
     }

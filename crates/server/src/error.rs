@@ -32,7 +32,7 @@ pub enum ServerError {
     #[error("the embedded database: {0}")]
     EmbeddedPostgres(#[from] embedded_postgres::EmbeddedPostgresError),
     /// The database cannot be reached, or its tables cannot be brought to this version.
-    #[error("the database: {0}")]
+    #[error("the database: {}", with_causes(.0))]
     Store(#[from] store::StoreError),
     /// Chromium is not there or does not start.
     #[error("{0}")]
@@ -57,4 +57,20 @@ pub enum ServerError {
     /// Nothing can be printed.
     #[error("cannot print: {0}")]
     Print(std::io::Error),
+}
+
+/// An error with what caused it, for messages that stand alone.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        // Some errors repeat their cause in their own words.
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -1,6 +1,7 @@
 //! Log lines on standard error, for people on a terminal and as JSON elsewhere.
 
 use std::io::{IsTerminal as _, stderr};
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
@@ -24,4 +25,9 @@ pub fn start(config: &Config) {
     } else {
         lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
     };
+}
+
+/// A duration for a log line, where wider numbers than 64 bits would become texts.
+pub fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

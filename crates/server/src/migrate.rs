@@ -14,11 +14,12 @@ pub fn migrate(config: &Config) -> Result<ExitCode, ServerError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServerError::Runtime)?;
     runtime.block_on(async {
         let database = Database::start(config).await?;
-        let migrated = store::migrate(&database.connect_options(config)).await;
+        let description = database.description.clone();
+        let migrated = database.migrate().await;
         let stopped = database.stop(TIDY_UP).await;
-        migrated?;
+        let report = migrated?;
         stopped?;
-        tracing::info!("the database is at this version");
+        tracing::info!(applied = ?report.applied, schema = report.schema, storage = description, "the database is at this version");
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -1,6 +1,7 @@
 //! The server from its start to its end, in reading order.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Clock;
@@ -100,6 +101,11 @@ impl Running {
             _ => 0,
         };
 
+        let pool_of_connections = store.clone();
+        let metrics_text = move || {
+            pool_of_connections.record_pool_metrics();
+            metrics_text()
+        };
         let readiness = api::Readiness::default();
         let shutdown = CancellationToken::new();
         let address = listener.local_addr().map_err(ServerError::Serve)?;
@@ -115,7 +121,7 @@ impl Running {
                 config::Docs::Off => api::Docs::Off,
             },
             metrics: api::Metrics {
-                handle_render: metrics_text,
+                handle_render: Arc::new(metrics_text),
                 token: config.metrics_token.as_ref().map(|token| token.reveal().to_owned()),
             },
             readiness: readiness.clone(),
@@ -130,7 +136,7 @@ impl Running {
             tabs = config.max_concurrent_pages,
             keys = config.keys.len(),
             examples_loaded = examples,
-            started_in_ms = began.elapsed().as_millis(),
+            started_in_ms = logs::whole_ms(began.elapsed()),
             "Pulp Engine is ready"
         );
         if config.keys.is_empty() {
@@ -150,16 +156,16 @@ impl Running {
         self.close_the_door();
         self.serving.abort();
         self.browser.pool.close(Instant::now() + tidy_up).await;
-        self.store.close(tidy_up).await;
+        if timeout(tidy_up, self.store.close()).await.is_err() {
+            tracing::warn!("database connections were still in use when they had to close");
+        }
         self.database.stop(tidy_up).await
     }
 }
 
 async fn connected_database(config: &Config) -> Result<(Database, store::Store), ServerError> {
     let database = Database::start(config).await?;
-    let options = database.connect_options(config);
-    store::migrate(&options).await?;
-    let store = store::Store::connect(&options).await?;
+    let store = database.connect(config).await?;
     Ok((database, store))
 }
 

@@ -66,7 +66,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
         warnings => Finding::warn("configuration", warnings.join("\n"), "remove or correct these variables"),
     });
     findings.push(folder::check(config));
-    findings.extend(database::check(config).await);
+    findings.push(database::check(config).await);
     findings.extend(browser::check(config).await);
     findings.push(fonts::check().await);
     findings

@@ -1,0 +1,13 @@
+//! The real binary, from outside: its settings, its first minutes, its end, and a client that nobody here wrote.
+#![cfg(test)]
+
+#[path = "suite/client.rs"]
+mod client;
+#[path = "suite/commands.rs"]
+mod commands;
+#[path = "suite/deaths.rs"]
+mod deaths;
+#[path = "suite/first_minutes.rs"]
+mod first_minutes;
+#[path = "suite/running.rs"]
+mod running;

@@ -1,0 +1,232 @@
+//! A server process of its own for a test, with a data folder of its own.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// The key of every server here.
+pub const KEY: &str = "a-key-of-the-tests-only";
+/// A start makes a database and warms a browser, beside other tests that do the same.
+const START: Duration = Duration::from_secs(120);
+const END: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+
+/// The repository's folder.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// `pulp-engine` with these settings and no others. `PATH` is kept: the server looks for programs in it.
+pub fn pulp_engine(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pulp-engine"));
+    command.args(arguments).env_clear().envs(settings.iter().copied()).env("PATH", PATH).stdin(Stdio::null());
+    command
+}
+
+/// Where distributions put programs. The tests' own environment must not leak into the server's.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+
+/// Runs a subcommand to its end.
+pub fn outcome(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    pulp_engine(arguments, settings).output().expect("the binary runs")
+}
+
+/// What a process printed to standard error.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A server that runs until it is dropped.
+pub struct Server {
+    child: Child,
+    data: tempfile::TempDir,
+    port: u16,
+}
+
+impl Server {
+    /// Starts one with an embedded database of its own and waits until it is ready.
+    pub fn start() -> Self {
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn start_in(data: tempfile::TempDir) -> Self {
+        let port = free_port();
+        let child = spawn(data.path(), port);
+        let mut server = Self { child, data, port };
+        server.wait_until_ready();
+        server
+    }
+
+    /// Starts another process on the data that this one, which has ended, left behind.
+    pub fn start_again(mut self) -> Self {
+        self.child = spawn(self.data.path(), self.port);
+        self.wait_until_ready();
+        self
+    }
+
+    /// Waits until the server says that it is ready; panics with its log when it ended instead.
+    pub fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + START;
+        while !self.is_ready() {
+            if let Some(status) = self.child.try_wait().expect("the process can be asked") {
+                panic!("the server ended ({status}):\n{}", self.log());
+            }
+            assert!(Instant::now() < deadline, "the server was not ready after {START:?}:\n{}", self.log());
+            pause();
+        }
+    }
+
+    /// What its health check says.
+    pub fn is_ready(&self) -> bool {
+        let port = self.port.to_string();
+        outcome(&["healthcheck"], &[("PORT", &port)]).status.success()
+    }
+
+    /// All it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.data.path().join("server.log")).unwrap_or_default()
+    }
+
+    /// Its address with a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its data folder.
+    pub fn data_dir(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        kill(name, self.pid());
+    }
+
+    /// Waits for its end.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + END;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the process can be asked") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the server did not end within {END:?}:\n{}", self.log());
+            pause();
+        }
+    }
+
+    /// The PDF of a template and data; panics with the answer when it is none.
+    pub async fn pdf(&self, template: &str, data: &Value) -> Vec<u8> {
+        self.pdf_of(&json!({"template": template, "data": data})).await
+    }
+
+    /// The PDF of a render request; panics with the answer when it is none.
+    pub async fn pdf_of(&self, request: &Value) -> Vec<u8> {
+        let answer = self.post("/render/pdf", request).await;
+        let status = answer.status();
+        let body = answer.bytes().await.expect("the whole answer").to_vec();
+        assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+        body
+    }
+
+    /// The answer to a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
+        let client = reqwest::Client::new();
+        client.post(self.url(path)).header("X-Api-Key", KEY).json(body).send().await.expect("an answer")
+    }
+
+    /// The answer to a question.
+    pub async fn get(&self, path: &str) -> reqwest::Response {
+        reqwest::Client::new().get(self.url(path)).header("X-Api-Key", KEY).send().await.expect("an answer")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Politely first, so that Chromium and PostgreSQL end with it.
+        if let Ok(None) = self.child.try_wait() {
+            self.signal("TERM");
+            let deadline = Instant::now() + END;
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                pause();
+            }
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(data: &Path, port: u16) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(data.join("server.log")).expect("a log file");
+    let (port, data) = (port.to_string(), data.to_str().expect("a path in UTF-8"));
+    let settings = [
+        ("PORT", port.as_str()),
+        ("PULP_DATA_DIR", data),
+        ("API_KEY_ADMIN", KEY),
+        ("RENDER_MAX_CONCURRENT_PAGES", "1"),
+        ("RENDER_MAX_QUEUE_DEPTH", "20"),
+    ];
+    pulp_engine(&["serve"], &settings).stdout(Stdio::null()).stderr(log).spawn().expect("the binary runs")
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Sends a signal to a process.
+pub fn kill(signal: &str, pid: u32) {
+    let status = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().expect("kill runs");
+    assert!(status.success(), "kill -s {signal} {pid}");
+}
+
+/// The children of a process whose command contains a word.
+pub fn children(parent: u32, word: &str) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&read("stat")).into_owned();
+        // The name in parentheses may hold spaces: state and parent follow it.
+        let mut after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+        let (state, its_parent) = (after_name.next(), after_name.next());
+        if state != Some("Z") && its_parent == Some(parent.to_string().as_str()) && String::from_utf8_lossy(&read("cmdline")).contains(word)
+        {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+/// Whether a process is there and not only waiting to be collected.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// Waits until something holds.
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + END;
+    while !holds() {
+        assert!(Instant::now() < deadline, "after {END:?} still not: {what}");
+        pause();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition")]
+fn pause() {
+    std::thread::sleep(POLL);
+}
