@@ -76,7 +76,9 @@ async fn apply(connection: &mut PgConnection) -> Result<MigrationReport, StoreEr
     }
     // Not the driver's own lock: it would be waited for without a limit.
     let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
-    migrator.set_locking(false).run(&mut *connection).await.map_err(failure)?;
+    migrator.set_locking(false);
+    // And not `run`: its future cannot be sent between threads, which this entrance to the same code is there for.
+    migrator.run_direct(None, &mut *connection, false).await.map_err(failure)?;
     let mut new = applied(connection).await?;
     new.retain(|version| !before.contains(version));
     Ok(MigrationReport { applied: new, schema: known })

@@ -1,0 +1,99 @@
+//! A database, a store on it, and short ways to write a template.
+
+use std::time::{Duration, Instant};
+
+use domain::TenantId;
+use domain::templates::{TemplateKey, TemplateVersion};
+use serde_json::{Value, json};
+use store::{
+    ConnectOptions, InsertOutcome, NewTemplate, Revision, Store, TemplateContent, TemplateKind, TemplateSummary, TenantStore, UpdateOutcome,
+};
+use testkit::postgres::TestDatabase;
+
+/// How long anything is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Fixture {
+    pub store: Store,
+    pub tenant: TenantStore,
+    // Last, so that the connections are gone before the database is.
+    pub database: TestDatabase,
+}
+
+impl Fixture {
+    pub async fn new() -> Self {
+        let database = migrated().await;
+        let store = Store::connect(ConnectOptions::new(database.url())).await.unwrap();
+        Self { tenant: store.tenant(TenantId::default_tenant()), store, database }
+    }
+
+    /// The way another replica goes to the same database.
+    pub async fn replica(&self) -> Store {
+        Store::connect(ConnectOptions::new(self.database.url())).await.unwrap()
+    }
+
+    /// A connection that is not the store's.
+    pub async fn bystander(&self) -> sqlx::PgConnection {
+        <sqlx::PgConnection as sqlx::Connection>::connect(self.database.url()).await.unwrap()
+    }
+}
+
+pub async fn migrated() -> TestDatabase {
+    let migrate = async |url: &str| {
+        store::migrate(url, PATIENCE).await.unwrap();
+    };
+    let database = TestDatabase::create(migrate).await;
+    // Again, which does nothing to a migrated one: the template's name tells which migrations it was made for, not that
+    // whoever made it ran them.
+    migrate(database.url()).await;
+    database
+}
+
+pub fn key(text: &str) -> TemplateKey {
+    text.parse().unwrap()
+}
+
+pub fn version(text: &str) -> TemplateVersion {
+    text.parse().unwrap()
+}
+
+pub fn content<'a>(name: &'a str, definition: &'a Value) -> TemplateContent<'a> {
+    TemplateContent { name, description: None, kind: TemplateKind::Document, definition }
+}
+
+pub async fn insert(tenant: &TenantStore, key_text: &str, name: &str, definition: &Value) -> TemplateSummary {
+    let new = NewTemplate { key: &key(key_text), content: content(name, definition), tags: &[], owner: None };
+    match tenant.templates().insert(new, Revision::default()).await.unwrap() {
+        InsertOutcome::Written(summary) => summary,
+        InsertOutcome::KeyTaken => panic!("{key_text} is taken"),
+    }
+}
+
+/// A template whose content does not matter.
+pub async fn any_template(tenant: &TenantStore, key_text: &str) -> TemplateSummary {
+    insert(tenant, key_text, key_text, &json!({"html": key_text})).await
+}
+
+pub async fn save(tenant: &TenantStore, key_text: &str, expected: &str, definition: &Value) -> UpdateOutcome {
+    let content = content(key_text, definition);
+    tenant.templates().update(&key(key_text), version(expected), content, Revision::default()).await.unwrap()
+}
+
+pub fn written<T: std::fmt::Debug>(outcome: UpdateOutcome<T>) -> T {
+    match outcome {
+        UpdateOutcome::Written(what) => what,
+        other => panic!("not written: {other:?}"),
+    }
+}
+
+/// Asks again and again until the answer is something, for as long as patience lasts.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

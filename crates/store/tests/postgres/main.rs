@@ -1,0 +1,14 @@
+//! The store against a real Postgres. One program, so that all of it shares one server.
+#![cfg(test)]
+
+mod changes;
+mod cluster;
+mod fixture;
+mod lists;
+mod migrations;
+mod outages;
+mod plans;
+mod templates;
+mod tenants;
+mod versions;
+mod writers;

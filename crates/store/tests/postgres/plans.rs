@@ -1,0 +1,90 @@
+//! The statements of the hot paths with ten thousand templates: what the server counts shows that they use their indexes.
+
+use std::collections::BTreeMap;
+
+use domain::TenantId;
+use store::{ConnectOptions, SortOrder, Store, TemplateFilter, TemplateSort, TenantStore};
+use testkit::postgres::TestDatabase;
+
+use crate::fixture::{Fixture, eventually, key, version};
+
+const SEED: &str = "
+    INSERT INTO tenants (tenant_id, name) VALUES ('big', 'Big'), ('small', 'Small');
+    SET CONSTRAINTS ALL DEFERRED;
+    INSERT INTO templates (template_id, tenant_id, template_key, name, current_major, current_minor, current_patch, created_at, updated_at)
+    SELECT gen_random_uuid(), tenant, 'key-' || n, 'Name ' || n, 1, 0, 1, now() - n * interval '1 s', now() - (n % 977) * interval '1 s'
+    FROM (SELECT 'big' AS tenant, generate_series(1, 10000) AS n UNION ALL SELECT 'small', generate_series(1, 100)) AS seed;
+    INSERT INTO template_versions (template_id, tenant_id, major, minor, patch, name, kind, definition, content_hash, created_at)
+    SELECT template_id, tenant_id, 1, 0, patch, name, kind, '{}', sha256('{}'), now() FROM templates, generate_series(0, 1) AS patch;";
+
+/// How often tables were read through and indexes were used, by name.
+async fn scans(database: &TestDatabase) -> BTreeMap<String, i64> {
+    let counted = database
+        .query(
+            "SELECT relname || '(seq)', seq_scan FROM pg_stat_user_tables
+             UNION ALL SELECT indexrelname, idx_scan FROM pg_stat_user_indexes",
+        )
+        .await;
+    let parse = |line: &str| line.split_once('|').map(|(name, count)| (name.to_owned(), count.parse().unwrap()));
+    counted.lines().filter_map(parse).collect()
+}
+
+/// Which counters `act` moved. It is repeated until the server prefers its general plan to one for the given values.
+async fn used(fixture: &Fixture, act: impl AsyncFn(&TenantStore)) -> Vec<String> {
+    // Well above the handful of times that the server plans a statement before it settles on a general plan.
+    const REPETITIONS: i64 = 40;
+    let before = scans(&fixture.database).await;
+    // Of its own, because a session reports its counts at the latest when it ends.
+    let options = ConnectOptions { max_connections: 1, ..ConnectOptions::new(fixture.database.url()) };
+    let replica = Store::connect(options).await.unwrap();
+    let tenant = replica.tenant("big".parse::<TenantId>().unwrap());
+    for _ in 0..REPETITIONS {
+        act(&tenant).await;
+    }
+    replica.close().await;
+    eventually("the server counts the scans", async || {
+        let moved: Vec<_> = scans(&fixture.database).await.into_iter().map(|(name, count)| (count - before[&name], name)).collect();
+        let counted = moved.iter().any(|(times, _)| *times >= REPETITIONS);
+        // Planning itself looks at the ends of an index now and then; only what every repetition did is its doing.
+        let times = |name: &str| if name.ends_with("(seq)") { 1 } else { REPETITIONS };
+        counted.then(|| moved.into_iter().filter(|(moved, name)| *moved >= times(name)).map(|(_, name)| name).collect())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hot_statements_use_their_indexes_among_ten_thousand_templates() {
+    let fixture = Fixture::new().await;
+    fixture.database.query(SEED).await;
+    fixture.database.query("VACUUM ANALYZE templates, template_versions").await;
+    let (middle, first, missing) = (key("key-5000"), version("1.0.0"), key("missing"));
+
+    let get = used(&fixture, async |tenant| assert!(tenant.templates().get(&middle).await.unwrap().is_some())).await;
+    assert_eq!(get, ["templates_live_key"]);
+    let absent = used(&fixture, async |tenant| assert!(tenant.templates().get(&missing).await.unwrap().is_none())).await;
+    assert_eq!(absent, ["templates_live_key"]);
+    let current = used(&fixture, async |tenant| assert!(tenant.templates().get_current(&middle).await.unwrap().is_some())).await;
+    assert_eq!(current, ["template_versions_pkey", "templates_live_key"]);
+    let old = used(&fixture, async |tenant| assert!(tenant.template_versions().get(&middle, first).await.unwrap().is_some())).await;
+    assert_eq!(old, ["template_versions_pkey", "templates_live_key"]);
+    let versions = used(&fixture, async |tenant| {
+        assert_eq!(tenant.template_versions().list(&middle, 1, 0).await.unwrap().unwrap().total, 2);
+    })
+    .await;
+    assert_eq!(versions, ["template_versions_pkey", "templates_live_key"]);
+
+    let orders = [
+        (TemplateSort::Key, "templates_live_key"),
+        (TemplateSort::Name, "templates_live_name"),
+        (TemplateSort::CreatedAt, "templates_live_created"),
+        (TemplateSort::UpdatedAt, "templates_live_updated"),
+    ];
+    for (sort, index) in orders {
+        for order in [SortOrder::Ascending, SortOrder::Descending] {
+            let filter = TemplateFilter { sort, order, limit: 20, offset: 40, ..TemplateFilter::default() };
+            let list = used(&fixture, async |tenant| assert_eq!(tenant.templates().list(&filter).await.unwrap().items.len(), 20)).await;
+            // The count of all may read the whole table, which nearly all of it is about.
+            assert!(list.iter().any(|name| name == index), "{sort:?} {order:?}: {list:?}");
+        }
+    }
+}
