@@ -107,9 +107,11 @@ async fn after_a_failover_at_most_one_act_fails_however_many_connections_were_op
         assert!(act.await.unwrap().is_some());
     }
 
-    let ended = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
-                 WHERE datname = current_database() AND application_name = 'pulp-engine'";
-    assert_eq!(fixture.database.query(ended).await, "10");
+    // Quickly, while the pool still trusts what it used a moment ago; waiting in pg_terminate_backend would take a second.
+    let ours = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pulp-engine'";
+    assert_eq!(fixture.database.query(&format!("SELECT count(pg_terminate_backend(pid)) {ours}")).await, "10");
+    let left = format!("SELECT count(*) {ours}");
+    eventually("all sessions ended", async || (fixture.database.query(&left).await == "0").then_some(())).await;
     let mut failures = 0;
     for _ in 0..20 {
         match fixture.tenant.templates().get(&key("letter")).await {
