@@ -26,6 +26,18 @@ async fn two_databases_do_not_see_each_other() {
 }
 
 #[tokio::test]
+async fn a_database_is_a_copy_of_what_its_own_migrate_made() {
+    let marked = TestDatabase::create(async |url: &str| {
+        let psql = embedded_postgres::find_binaries(None).unwrap().dir.join("psql");
+        let made = tokio::process::Command::new(psql).args(["-X", "-q", "-w", "-c", "CREATE TABLE mark ()", url]).status().await.unwrap();
+        assert!(made.success());
+    });
+    let (marked, plain) = tokio::join!(marked, database());
+    assert_eq!(marked.query("SELECT to_regclass('mark') IS NULL").await, "f");
+    assert_eq!(plain.query("SELECT to_regclass('mark') IS NULL").await, "t");
+}
+
+#[tokio::test]
 async fn a_dropped_database_goes_away_even_with_open_sessions() {
     let looker = TestDatabase::empty().await;
     let gone = database().await;

@@ -1,27 +1,41 @@
-//! The migrated database that the tests' databases are copies of.
+//! The migrated databases that the tests' databases are copies of.
 
+use std::any::TypeId;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::server::{Server, new_name, quoted};
 
-/// The template for the present `migrations/`, made by the first caller that finds none.
-pub(super) async fn named(server: &'static Server, migrate: impl AsyncFnOnce(&str)) -> &'static str {
-    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-    TEMPLATE.get_or_init(|| prepare(server, migrate)).await
+/// The template that this `migrate` makes of the present `migrations/`, made by the first caller that finds none.
+pub(super) async fn named<M: AsyncFnOnce(&str) + 'static>(server: &'static Server, migrate: M) -> String {
+    static READY: Mutex<BTreeMap<TypeId, String>> = Mutex::const_new(BTreeMap::new());
+    // Unlike its name, the identity of a closure's type differs between crates that are called the same, as tests often are.
+    let identity = TypeId::of::<M>();
+    let mut ready = READY.lock().await;
+    if let Some(template) = ready.get(&identity) {
+        return template.clone();
+    }
+    let template = prepare(server, identity, migrate).await;
+    ready.insert(identity, template.clone());
+    template
 }
 
-async fn prepare(server: &Server, migrate: impl AsyncFnOnce(&str)) -> String {
-    let template = format!("template_{:016x}", hash_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations")));
+async fn prepare(server: &Server, identity: TypeId, migrate: impl AsyncFnOnce(&str)) -> String {
+    let present = format!("template_{:016x}_", hash_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations")));
+    let mut hasher = DefaultHasher::new();
+    identity.hash(&mut hasher);
+    let template = format!("{present}{:016x}", hasher.finish());
     let run = async |sql: String| server.admin(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let existing = run("SELECT datname FROM pg_database WHERE datname ~ '^template_[0-9a-f]{16}$'".to_owned()).await;
+    let existing = run("SELECT datname FROM pg_database WHERE datname ~ '^template_[0-9a-f]{16}(_[0-9a-f]{16})?$'".to_owned()).await;
     if existing.lines().any(|name| name == template) {
         return template;
     }
     if !server.is_shared() {
-        for outdated in existing.lines() {
+        // Those of other callers stay: they are as good as this one.
+        for outdated in existing.lines().filter(|name| !name.starts_with(&present)) {
             super::drop_in_background(outdated.to_owned());
         }
     }
