@@ -1,1 +1,111 @@
-//! Placeholder
+//! What happens on a request: who are you, is it allowed, is it well-formed, call the right thing, answer.
+//!
+//! It must not hold SQL, print pages or read settings. To add an endpoint: write the handler in the file of its noun,
+//! annotate it for OpenAPI, name it in [`router`] under the scopes that may use it, and give it a case in
+//! `tests/authorization.rs`.
+
+mod auth;
+mod body;
+mod capabilities;
+mod docs;
+mod error;
+mod health;
+mod metrics;
+mod not_implemented;
+mod preconditions;
+mod render_body;
+mod renders;
+mod requests;
+mod router;
+mod samples;
+mod template_versions;
+mod templates;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::ServiceExt;
+use axum::extract::Request;
+use axum::serve::ListenerExt;
+use domain::Clock;
+use render::Renderer;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use auth::Keys;
+pub use router::openapi_json;
+
+/// What the interface works with.
+#[derive(Clone)]
+pub struct Setup {
+    /// Renders documents.
+    pub renderer: Renderer,
+    /// Keeps templates.
+    pub store: Store,
+    /// Tells the time in answers.
+    pub clock: Clock,
+    /// The keys callers may bring.
+    pub keys: Keys,
+    /// The version that health and capabilities name.
+    pub version: String,
+    /// Bytes a request body may have, after decompression.
+    pub body_limit_bytes: usize,
+    /// Whether `/docs` is served.
+    pub docs: Docs,
+    /// Where `/metrics` comes from.
+    pub metrics: Metrics,
+    /// Whether new work is welcome.
+    pub readiness: Readiness,
+}
+
+/// Whether the description of the interface is served at `/docs`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Docs {
+    /// Served.
+    On,
+    /// Not found.
+    Off,
+}
+
+/// Where `/metrics` comes from and who may read it.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Makes the Prometheus text.
+    pub handle_render: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The bearer token to ask for; without it everybody may read.
+    pub token: Option<String>,
+}
+
+/// On until the server begins to stop. Clones share it.
+#[derive(Clone)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl Readiness {
+    /// From now on `/health/ready` answers 503.
+    pub fn off(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+
+    fn is_on(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Answers requests until `shutdown` is cancelled and those under way have ended.
+pub async fn serve(listener: TcpListener, setup: Setup, shutdown: CancellationToken) -> std::io::Result<()> {
+    let router = router::router(setup);
+    // Outside the router, because it decides which route is meant.
+    let service = tower::ServiceBuilder::new().map_request(router::without_trailing_slash).service(router);
+    // Answers are written whole: waiting to fill a packet only delays them.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    axum::serve(listener, ServiceExt::<Request>::into_make_service(service))
+        .with_graceful_shutdown(async move { shutdown.cancelled().await })
+        .await
+}

@@ -1,1 +1,16 @@
-//! Placeholder
+//! The product's main act: template and data become a document, the same for every caller.
+//!
+//! It must not know HTTP, scopes or SQL. To add an output format, give [`run`](Renderer::render) one more branch after
+//! the HTML is written; to add a door (a job, a schedule), call the same function from there.
+
+mod error;
+mod limits;
+mod run;
+mod templates;
+
+pub use chromium::ChromiumError;
+pub use error::RenderError;
+pub use limits::Limits;
+pub use pdf::PdfError;
+pub use run::{Format, RenderRequest, Rendered, Renderer, Setup, Source};
+pub use templates::{Resolved, Which};

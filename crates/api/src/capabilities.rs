@@ -1,0 +1,21 @@
+//! What this server can do.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use crate::Setup;
+
+/// What this server can do; what is not listed answers 501.
+#[utoipa::path(get, path = "/capabilities", tag = "health", responses((status = 200, description = "Formats, kinds of definition and limits")))]
+pub async fn capabilities(State(setup): State<Setup>) -> Json<Value> {
+    let pool = setup.renderer.pool_status();
+    Json(json!({
+        "version": setup.version,
+        "formats": ["pdf", "html"],
+        "definitions": ["document", "html"],
+        "features": ["templates", "versions", "samples", "dryRun", "convert"],
+        "limits": { "requestBodyBytes": setup.body_limit_bytes, "concurrentPages": pool.tabs },
+        "engine": pool.version,
+    }))
+}

@@ -1,0 +1,181 @@
+//! Every refusal a client can meet, and the only mapping of failures to HTTP.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::{ErrorCode, Issue};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::requests::current_request_id;
+
+/// What a client is told: a status, a stable code, a sentence and, where there are several things to mend, a list.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: ErrorCode,
+    message: String,
+    issues: Vec<Issue>,
+    retry_after_s: Option<u64>,
+}
+
+/// The body of every answer that is not a success.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorEnvelope {
+    /// The class of the error in words, such as `Not Found`.
+    error: &'static str,
+    /// The stable machine-readable name.
+    code: &'static str,
+    /// What went wrong, where, and what would be accepted.
+    message: String,
+    /// The id under which the log tells more.
+    request_id: String,
+    /// Each thing that is wrong, with a JSON Pointer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    issues: Vec<IssueBody>,
+    /// Seconds after which a retry makes sense.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+/// One thing that is wrong with the input.
+#[derive(Serialize, ToSchema)]
+pub struct IssueBody {
+    /// A JSON Pointer into the input.
+    pub path: String,
+    /// What is wrong and what is accepted.
+    pub message: String,
+    /// The stable name of the kind of problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+}
+
+impl From<Issue> for IssueBody {
+    fn from(issue: Issue) -> Self {
+        Self { path: issue.path, message: issue.message, code: issue.code }
+    }
+}
+
+impl ApiError {
+    /// An error with the status that belongs to its code.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { status: status_of(code), code, message: message.into(), issues: Vec::new(), retry_after_s: None }
+    }
+
+    /// The request cannot be understood.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::BadRequest, message)
+    }
+
+    /// There is no such thing for this caller.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::NotFound, message)
+    }
+
+    /// The input is well-formed, but these things in it are wrong.
+    pub fn invalid(code: ErrorCode, issues: Vec<Issue>) -> Self {
+        let message = match issues.as_slice() {
+            [only] => format!("{}{}", if only.path.is_empty() { String::new() } else { format!("{}: ", only.path) }, only.message),
+            [first, rest @ ..] => format!("{}: {} (and {} more, see issues)", first.path, first.message, rest.len()),
+            [] => "the input is not acceptable".to_owned(),
+        };
+        Self { issues, ..Self::new(code, message) }
+    }
+
+    /// Attaches the list of what is wrong.
+    #[must_use]
+    pub fn with_issues(mut self, issues: Vec<Issue>) -> Self {
+        self.issues = issues;
+        self
+    }
+
+    /// Tells the client when a retry makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// A failure of ours: the cause goes to the log, the client gets the request id.
+    pub fn internal(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %chain(cause), "request failed");
+        Self::new(ErrorCode::InternalError, "something is broken on our side; the log has the details under this requestId")
+    }
+}
+
+/// The error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn status_of(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::BadRequest | ErrorCode::InvalidChangeNote => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden | ErrorCode::ConvertUrlNotAllowed => StatusCode::FORBIDDEN,
+        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
+        ErrorCode::PayloadTooLarge | ErrorCode::RenderInputTooLarge | ErrorCode::PdfTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::ValidationFailed
+        | ErrorCode::InvalidRenderOptions
+        | ErrorCode::InvalidLocale
+        | ErrorCode::InvalidTimeZone
+        | ErrorCode::UnsupportedRenderOption
+        | ErrorCode::TemplateExpressionError
+        | ErrorCode::UnresolvedBindings
+        | ErrorCode::TemplateBudgetExceeded
+        | ErrorCode::AssetBlocked
+        | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        // A document that cannot be printed in time will not be printed by trying again, so the answer is not 503.
+        ErrorCode::RenderTimeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorCode::RenderSaturated | ErrorCode::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::EngineCrash => StatusCode::BAD_GATEWAY,
+        ErrorCode::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+    }
+}
+
+/// The published class names; clients print them in front of the message.
+fn class_of(code: ErrorCode, status: StatusCode) -> &'static str {
+    match code {
+        ErrorCode::ValidationFailed => "ValidationError",
+        ErrorCode::TemplateExpressionError
+        | ErrorCode::UnresolvedBindings
+        | ErrorCode::TemplateBudgetExceeded
+        | ErrorCode::AssetBlocked
+        | ErrorCode::TooManyPages
+        | ErrorCode::RenderTimeout
+        | ErrorCode::EngineCrash => "RenderError",
+        _ => status.canonical_reason().unwrap_or("Error"),
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let envelope = ErrorEnvelope {
+            error: class_of(self.code, self.status),
+            code: self.code.as_str(),
+            message: self.message,
+            request_id: current_request_id().to_string(),
+            issues: self.issues.into_iter().map(Into::into).collect(),
+            retry_after: self.retry_after_s,
+        };
+        let mut response = (self.status, Json(envelope)).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,49 @@
+//! Is the process alive, is it ready, does it ask for keys.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::Setup;
+
+/// The published bound of the storage check.
+const STORAGE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The process is alive.
+#[utoipa::path(get, path = "/health", tag = "health", responses((status = 200, description = "Alive")))]
+pub async fn live(State(setup): State<Setup>) -> Json<Value> {
+    Json(json!({ "status": "ok", "version": setup.version, "timestamp": setup.clock.now().to_string() }))
+}
+
+/// New work is welcome: the database answers and a browser can print.
+#[utoipa::path(get, path = "/health/ready", tag = "health", responses((status = 200, description = "Ready"), (status = 503, description = "Degraded; `checks` names the part")))]
+pub async fn ready(State(setup): State<Setup>) -> Response {
+    let storage = setup.store.ping(STORAGE_TIMEOUT).await.is_ok();
+    let browser = setup.renderer.pool_status().healthy_tabs > 0;
+    let accepting = setup.readiness.is_on();
+    let word = |good: bool| if good { "ok" } else { "error" };
+    let good = storage && browser && accepting;
+    let body = json!({
+        "status": if good { "ok" } else { "degraded" },
+        "version": setup.version,
+        "timestamp": setup.clock.now().to_string(),
+        "checks": { "storage": word(storage), "browser": word(browser), "accepting": word(accepting) },
+    });
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
+}
+
+/// Whether callers need a key.
+#[utoipa::path(get, path = "/auth/status", tag = "auth", responses((status = 200, description = "How to log in")))]
+pub async fn auth_status(State(setup): State<Setup>) -> Json<Value> {
+    Json(json!({
+        "authRequired": setup.keys.required(),
+        "editorLoginAvailable": false,
+        "identityMode": "shared-key",
+        "loginUnavailableReason": "editor tokens are not available in this version",
+    }))
+}

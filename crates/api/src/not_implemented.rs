@@ -1,0 +1,98 @@
+//! Published operations that this version does not have yet: they say so, instead of not being found.
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use domain::ErrorCode;
+
+use crate::Setup;
+use crate::error::ApiError;
+
+/// Published paths and beginnings of paths (those with a wildcard).
+const PATHS: &[&str] = &[
+    "/admin/{*rest}",
+    "/assets",
+    "/assets/{*rest}",
+    "/audit-events",
+    "/auth/console-session",
+    "/auth/editor-token",
+    "/auth/me",
+    "/batch",
+    "/capabilities/format-support",
+    "/catalogue/{*rest}",
+    "/connections",
+    "/connections/{*rest}",
+    "/data/{*rest}",
+    "/datasets",
+    "/datasets/{*rest}",
+    "/documents",
+    "/documents/{*rest}",
+    "/editor-token",
+    "/esign/{*rest}",
+    "/nodes/{*rest}",
+    "/portal/{*rest}",
+    "/promotion-requests",
+    "/render-tokens",
+    "/render-tokens/{id}",
+    "/render/batch",
+    "/render/batch/{*rest}",
+    "/render/csv",
+    "/render/docx",
+    "/render/einvoice",
+    "/render/email",
+    "/render/image",
+    "/render/jobs",
+    "/render/jobs/{*rest}",
+    "/render/pdf/{*rest}",
+    "/render/pptx",
+    "/render/preview/{*rest}",
+    "/render/xlsx",
+    "/renders",
+    "/renders/{*rest}",
+    "/schedules",
+    "/schedules/{*rest}",
+    "/template-folders",
+    "/template-folders/{*rest}",
+    "/template-tags",
+    "/templates/{key}/bindings",
+    "/templates/{key}/comments",
+    "/templates/{key}/comments/{id}",
+    "/templates/{key}/compatibility",
+    "/templates/{key}/datasets",
+    "/templates/{key}/datasets/{name}",
+    "/templates/{key}/dependencies",
+    "/templates/{key}/dependents",
+    "/templates/{key}/dependents/validate",
+    "/templates/{key}/diff",
+    "/templates/{key}/draft",
+    "/templates/{key}/drafts",
+    "/templates/{key}/drafts/{owner}",
+    "/templates/{key}/effective",
+    "/templates/{key}/fork",
+    "/templates/{key}/form-metadata",
+    "/templates/{key}/i18n",
+    "/templates/{key}/labels",
+    "/templates/{key}/labels/{*rest}",
+    "/templates/{key}/lock",
+    "/templates/{key}/meta",
+    "/templates/{key}/parameters/resolve",
+    "/templates/{key}/presence",
+    "/templates/{key}/tests/run",
+    "/templates/{key}/theme",
+    "/templates/{key}/thumbnail",
+    "/templates/{key}/undelete",
+    "/templates/{key}/upgrade",
+    "/tenant/{*rest}",
+    "/usage",
+    "/usage/{*rest}",
+    "/webhooks",
+    "/webhooks/{*rest}",
+];
+
+pub fn router() -> Router<Setup> {
+    PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(not_implemented)))
+}
+
+async fn not_implemented() -> Response {
+    ApiError::new(ErrorCode::NotImplemented, "this operation is not available in this version; /capabilities lists what is").into_response()
+}

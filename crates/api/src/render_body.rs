@@ -1,0 +1,135 @@
+//! The body of a render request, read so that every wrong field is named.
+
+use document::Bindings;
+use domain::issues::near_names;
+use domain::options::RenderOptions;
+use domain::templates::TemplateKey;
+use domain::{ErrorCode, Issue, TenantId};
+use jiff::Timestamp;
+use render::{Format, RenderRequest, Source};
+use serde_json::{Map, Value, json};
+
+use crate::error::ApiError;
+use crate::samples::which;
+
+const KNOWN: [&str; 12] =
+    ["template", "definition", "data", "version", "label", "options", "metadata", "strictBindings", "now", "dryRun", "html", "locale"];
+/// Published fields that this version does not have.
+const LATER: [&str; 12] = [
+    "dataInput",
+    "dataUrl",
+    "dataHeaders",
+    "dataRef",
+    "asOf",
+    "bucketKey",
+    "tableId",
+    "parameters",
+    "aiNarratives",
+    "output",
+    "xlsx",
+    "image",
+];
+
+/// Whether a document is wanted, or only to know what it would meet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    Document,
+    DryRun,
+}
+
+/// Reads a render request.
+pub fn read(body: &Value, tenant: TenantId, format: Format) -> Result<(RenderRequest, Wanted), ApiError> {
+    let object = body.as_object().ok_or_else(|| ApiError::bad_request("the body must be an object with \"template\" or \"definition\""))?;
+    refuse_unknown(object)?;
+    let source = match (field(object, "template"), field(object, "definition")) {
+        (Some(template), None) => stored(object, template)?,
+        (None, Some(definition)) if field(object, "version").or_else(|| field(object, "label")).is_none() => {
+            Source::Inline(definition.clone())
+        }
+        (None, Some(_)) => {
+            return Err(ApiError::bad_request("version and label belong to a stored template; leave them out with definition"));
+        }
+        (Some(_), Some(_)) => return Err(ApiError::bad_request("template and definition exclude each other; send one of them")),
+        (None, None) => return Err(ApiError::bad_request("send template (the key of a stored template) or definition")),
+    };
+    let wanted = if boolean(object, "dryRun")? { Wanted::DryRun } else { Wanted::Document };
+    Ok((request(object, source, tenant, format)?, wanted))
+}
+
+/// Reads a conversion: HTML instead of a template.
+pub fn read_conversion(body: &Value, tenant: TenantId) -> Result<RenderRequest, ApiError> {
+    let object = body.as_object().ok_or_else(|| ApiError::bad_request("the body must be an object with \"html\""))?;
+    if object.contains_key("url") {
+        return Err(ApiError::new(ErrorCode::ConvertUrlNotAllowed, "this server fetches no pages; send the page itself as html"));
+    }
+    refuse_unknown(object)?;
+    let html =
+        field(object, "html").and_then(Value::as_str).ok_or_else(|| ApiError::bad_request("html is missing; send the page as text"))?;
+    let definition = json!({ "key": "convert", "name": "Conversion", "html": html });
+    let mut request = request(object, Source::Inline(definition), tenant, Format::Pdf)?;
+    if let Some(locale) = field(object, "locale") {
+        let given = RenderOptions::from_json(&json!({ "locale": locale }), "")
+            .map_err(|refused| ApiError::invalid(refused.code, refused.issues))?;
+        request.options.locale = request.options.locale.or(given.locale);
+    }
+    Ok(request)
+}
+
+fn request(object: &Map<String, Value>, source: Source, tenant: TenantId, format: Format) -> Result<RenderRequest, ApiError> {
+    let options = match field(object, "options") {
+        Some(options) => {
+            RenderOptions::from_json(options, "/options").map_err(|refused| ApiError::invalid(refused.code, refused.issues))?
+        }
+        None => RenderOptions::default(),
+    };
+    let now = match field(object, "now") {
+        Some(now) => Some(now.as_str().and_then(|text| text.parse::<Timestamp>().ok()).ok_or_else(|| {
+            ApiError::invalid(
+                ErrorCode::ValidationFailed,
+                vec![Issue::new("/now", "must be an ISO 8601 time with its zone, such as \"2026-11-21T10:00:00Z\"")],
+            )
+        })?),
+        None => None,
+    };
+    let data = field(object, "data").cloned().unwrap_or_else(|| json!({}));
+    if !data.is_object() {
+        return Err(ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new("/data", "must be an object")]));
+    }
+    let bindings = if boolean(object, "strictBindings")? { Bindings::Strict } else { Bindings::Lenient };
+    Ok(RenderRequest { tenant, source, data, options, now, bindings, format })
+}
+
+fn stored(object: &Map<String, Value>, template: &Value) -> Result<Source, ApiError> {
+    let text = template.as_str().ok_or_else(|| ApiError::bad_request("template must be the key of a stored template, as text"))?;
+    let key: TemplateKey = text
+        .parse()
+        .map_err(|_| ApiError::not_found(format!("there is no template \"{}\"", text.chars().take(100).collect::<String>())))?;
+    let word = |name: &str| match field(object, name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(ApiError::bad_request(format!("{name} must be text"))),
+    };
+    Ok(Source::Stored { key, which: which(word("version")?, word("label")?)? })
+}
+
+fn refuse_unknown(object: &Map<String, Value>) -> Result<(), ApiError> {
+    for name in object.keys() {
+        if LATER.contains(&name.as_str()) && !object[name].is_null() {
+            return Err(ApiError::new(ErrorCode::NotImplemented, format!("{name} is not available in this version; leave it out")));
+        }
+        if !KNOWN.contains(&name.as_str()) && !LATER.contains(&name.as_str()) {
+            let hint = near_names(name, KNOWN).first().map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+            return Err(ApiError::bad_request(format!("\"{name}\" is no field of a render request{hint} Accepted: {}", KNOWN.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    object.get(name).filter(|value| !value.is_null())
+}
+
+fn boolean(object: &Map<String, Value>, name: &str) -> Result<bool, ApiError> {
+    field(object, name)
+        .map_or(Ok(false), |value| value.as_bool().ok_or_else(|| ApiError::bad_request(format!("{name} must be true or false"))))
+}

@@ -1,0 +1,231 @@
+//! Documents from templates and data.
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use domain::options::Disposition;
+use domain::{ErrorCode, TenantId};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use render::{Format, RenderRequest, Rendered, Source};
+use serde_json::{Value, json};
+
+use crate::Setup;
+use crate::auth::Caller;
+use crate::body::JsonBody;
+use crate::error::{ApiError, IssueBody};
+use crate::render_body::{self, Wanted};
+
+/// A PDF from a template and data; with `dryRun`, what that would meet.
+#[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = Value, responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
+pub async fn pdf(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(body): JsonBody<Value>,
+) -> Result<Response, ApiError> {
+    render(&setup, caller.tenant, &body, Format::Pdf).await
+}
+
+/// The whole HTML document that would be printed.
+#[utoipa::path(post, path = "/render/html", tag = "render", request_body = Value, responses((status = 200, description = "The HTML, or the dry run's report", content_type = "text/html"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault")))]
+pub async fn html(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(body): JsonBody<Value>,
+) -> Result<Response, ApiError> {
+    render(&setup, caller.tenant, &body, Format::Html).await
+}
+
+/// The old name of `/render/pdf`.
+#[utoipa::path(post, path = "/render", tag = "render", request_body = Value, responses((status = 200, description = "As /render/pdf", content_type = "application/pdf")))]
+pub async fn deprecated(State(setup): State<Setup>, Extension(caller): Extension<Caller>, JsonBody(body): JsonBody<Value>) -> Response {
+    let mut response = render(&setup, caller.tenant, &body, Format::Pdf).await.into_response();
+    let headers = response.headers_mut();
+    headers.insert("deprecation", HeaderValue::from_static("true"));
+    headers.insert("sunset", HeaderValue::from_static("Thu, 31 Dec 2027 23:59:59 GMT"));
+    headers.insert(header::LINK, HeaderValue::from_static("</render/pdf>; rel=\"successor-version\""));
+    response
+}
+
+/// A PDF from HTML and data that come with the request.
+#[utoipa::path(post, path = "/render/convert/pdf", tag = "render", request_body = Value, responses((status = 200, description = "The PDF", content_type = "application/pdf"), (status = 422, description = "The HTML or the data is at fault")))]
+pub async fn convert(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(body): JsonBody<Value>,
+) -> Result<Response, ApiError> {
+    let request = render_body::read_conversion(&body, caller.tenant)?;
+    document(&setup, request).await
+}
+
+/// Whether a template would render this data.
+#[utoipa::path(post, path = "/render/validate", tag = "render", request_body = Value, responses((status = 200, description = "valid and issues")))]
+pub async fn validate(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(mut body): JsonBody<Value>,
+) -> Result<Json<Value>, ApiError> {
+    if let Some(object) = body.as_object_mut() {
+        object.remove("formats");
+        // Here, and only here, an inline definition comes as the template.
+        if object.get("template").is_some_and(Value::is_object)
+            && let Some(definition) = object.shift_remove("template")
+        {
+            object.insert("definition".to_owned(), definition);
+        }
+    }
+    let (request, _) = render_body::read(&body, caller.tenant, Format::Pdf)?;
+    let issues: Vec<IssueBody> = match setup.renderer.dry_run(request).await {
+        Ok(report) => report
+            .validation
+            .errors
+            .into_iter()
+            .map(Into::into)
+            .chain(report.expressions.errors.iter().map(|problem| render_issue(problem.whole_message())))
+            .collect(),
+        Err(render::RenderError::Document(error)) => {
+            let said = error.to_string();
+            let issues: Vec<IssueBody> =
+                error.issues().into_iter().map(|issue| IssueBody { code: Some("INVALID_TEMPLATE"), ..issue.into() }).collect();
+            if issues.is_empty() { vec![render_issue(said)] } else { issues }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(json!({ "valid": issues.is_empty(), "issues": issues })))
+}
+
+fn render_issue(message: String) -> IssueBody {
+    IssueBody { path: String::new(), message, code: Some("RENDER_ERROR") }
+}
+
+async fn render(setup: &Setup, tenant: TenantId, body: &Value, format: Format) -> Result<Response, ApiError> {
+    let (request, wanted) = render_body::read(body, tenant, format)?;
+    if wanted == Wanted::DryRun {
+        return Ok(Json(setup.renderer.dry_run(request).await?).into_response());
+    }
+    document(setup, request).await
+}
+
+async fn document(setup: &Setup, request: RenderRequest) -> Result<Response, ApiError> {
+    let (format, disposition) = (request.format, request.options.disposition);
+    let fallback = match &request.source {
+        Source::Stored { key, .. } => key.to_string(),
+        Source::Inline(_) => "document".to_owned(),
+    };
+    let rendered = setup.renderer.render(request).await?;
+    let headers = document_headers(&rendered, &fallback, format, disposition);
+    Ok((headers, rendered.body).into_response())
+}
+
+const RESOLVED_VERSION: HeaderName = HeaderName::from_static("x-pulpengine-resolved-version");
+const WARNINGS: HeaderName = HeaderName::from_static("x-render-warnings");
+
+fn document_headers(rendered: &Rendered, fallback: &str, format: Format, disposition: Disposition) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let (content_type, extension) = match format {
+        Format::Pdf => ("application/pdf", "pdf"),
+        Format::Html => ("text/html; charset=utf-8", "html"),
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // Whoever opens a document in a browser must not let it run anything of ours.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if format == Format::Html {
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"),
+        );
+    }
+    let mut insert = |name: HeaderName, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    };
+    let name = rendered.filename.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or(fallback);
+    insert(header::CONTENT_DISPOSITION, content_disposition(name, extension, disposition));
+    if let Some(version) = rendered.version {
+        insert(RESOLVED_VERSION, version.to_string());
+    }
+    if !rendered.warnings.is_empty() {
+        let count: usize = rendered.warnings.iter().map(|(_, count)| count).sum();
+        let codes: Vec<&str> = rendered.warnings.iter().map(|(code, _)| *code).collect();
+        insert(WARNINGS, format!("count={count}; codes={}", codes.join(",")));
+    }
+    headers
+}
+
+/// Both spellings of the name: ASCII for old receivers, UTF-8 for all others (RFC 6266).
+fn content_disposition(name: &str, extension: &str, disposition: Disposition) -> String {
+    const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let suffix = format!(".{extension}");
+    let name = if name.to_lowercase().ends_with(&suffix) { name.to_owned() } else { format!("{name}{suffix}") };
+    let ascii: String =
+        name.chars().map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/') || c == ' ' { c } else { '_' }).collect();
+    let kind = match disposition {
+        Disposition::Inline => "inline",
+        Disposition::Attachment => "attachment",
+    };
+    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(&name, UNRESERVED))
+}
+
+impl From<render::RenderError> for ApiError {
+    fn from(error: render::RenderError) -> Self {
+        use render::ChromiumError;
+        use render::RenderError;
+        let said = error.to_string();
+        match error {
+            RenderError::UnknownTemplate { .. } | RenderError::UnknownVersion { .. } => Self::not_found(said),
+            RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
+            RenderError::Store(error) => Self::from_store(&error),
+            RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
+            RenderError::Pdf(render::PdfError::TooManyPages { .. }) => Self::new(ErrorCode::TooManyPages, said),
+            RenderError::Pdf(render::PdfError::TooLarge { .. }) => Self::new(ErrorCode::PdfTooLarge, said),
+            RenderError::Pdf(error @ render::PdfError::Unreadable(_)) => Self::internal(&error),
+            RenderError::Defect(error) => Self::internal(&error),
+            RenderError::Chromium(error) => match error {
+                ChromiumError::Saturated { retry_after, .. } => {
+                    Self::new(ErrorCode::RenderSaturated, "all render slots and queue places are taken")
+                        .retry_after(retry_after.as_secs().max(1))
+                }
+                ChromiumError::DeadlineExceeded { phase } => {
+                    Self::new(ErrorCode::RenderTimeout, format!("the render did not end in time; the deadline passed in the phase {phase}"))
+                }
+                ChromiumError::Crashed { .. } => {
+                    Self::new(ErrorCode::EngineCrash, "the browser crashed under this document, also on the second attempt")
+                }
+                ChromiumError::PageTooLarge { .. } => Self::new(ErrorCode::RenderInputTooLarge, said),
+                ChromiumError::OutputTooLarge { .. } => Self::new(ErrorCode::PdfTooLarge, said),
+                ChromiumError::Refused { .. } => Self::new(ErrorCode::ValidationFailed, said),
+                ChromiumError::Closed
+                | ChromiumError::NotFound { .. }
+                | ChromiumError::Launch { .. }
+                | ChromiumError::SandboxUnavailable { .. } => {
+                    tracing::error!(error = %said, "no browser");
+                    Self::new(ErrorCode::ServiceUnavailable, "the browser is away; try again in a moment").retry_after(2)
+                }
+            },
+        }
+    }
+}
+
+impl From<store::StoreError> for ApiError {
+    fn from(error: store::StoreError) -> Self {
+        Self::from_store(&error)
+    }
+}
+
+impl ApiError {
+    fn from_store(error: &store::StoreError) -> Self {
+        use store::StoreError;
+        match error {
+            StoreError::Unavailable { .. } => {
+                tracing::warn!(%error, "the database is away");
+                Self::new(ErrorCode::ServiceUnavailable, "the database is away; try again in a moment").retry_after(2)
+            }
+            StoreError::Conflict { .. } => Self::new(ErrorCode::Conflict, "somebody else changed this in the same moment; read it again"),
+            StoreError::Refused { .. } => {
+                Self::new(ErrorCode::ValidationFailed, "a value is too long or holds a character that cannot be stored (NUL)")
+            }
+            _ => Self::internal(error),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What every request gets: an id, a line in the log, a place in the metrics.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use domain::ids::RequestId;
+use tracing::Instrument;
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// Longer correlation ids are not echoed: they would be an amplifier in logs.
+const CORRELATION_ID_BYTES: usize = 200;
+
+tokio::task_local! {
+    static CURRENT: RequestId;
+}
+
+/// The id of the request this task answers; outside of one, a fresh id.
+pub fn current_request_id() -> RequestId {
+    CURRENT.try_with(|id| *id).unwrap_or_else(|_| RequestId::generate())
+}
+
+/// Names the request, answers with the name, logs and counts the outcome.
+pub async fn identify(request: Request, next: Next) -> Response {
+    let id = requested_id(&request).unwrap_or_else(RequestId::generate);
+    let correlation = request.headers().get(CORRELATION_ID).filter(|value| value.len() <= CORRELATION_ID_BYTES).cloned();
+    let method = request.method().clone();
+    // The route's pattern and never the raw path: paths hold keys, and would make endless label values.
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let span = tracing::info_span!("request", request_id = %id, method = %method, route = %route);
+    let started = Instant::now();
+    let mut response = CURRENT.scope(id, next.run(request).instrument(span.clone())).await;
+    let elapsed = started.elapsed();
+    record(method.as_str(), &route, &response, elapsed.as_secs_f64());
+    span.in_scope(|| {
+        tracing::debug!(
+            status = response.status().as_u16(),
+            duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            "answered"
+        );
+    });
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if let Some(value) = correlation {
+        response.headers_mut().insert(CORRELATION_ID, value);
+    }
+    response
+}
+
+/// A caller may bring its own id, if it is a UUID: anything else could forge log lines.
+fn requested_id(request: &Request) -> Option<RequestId> {
+    let text = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    Some(RequestId::from(Uuid::parse_str(text).ok()?))
+}
+
+fn record(method: &str, route: &str, response: &Response, seconds: f64) {
+    // Unknown methods are one label value, whatever clients invent.
+    let method = match method {
+        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" => method.to_owned(),
+        _ => "OTHER".to_owned(),
+    };
+    let class = format!("{}xx", response.status().as_u16() / 100);
+    metrics::counter!("pulp_engine_http_requests_total", "method" => method.clone(), "route" => route.to_owned(), "status_class" => class)
+        .increment(1);
+    metrics::histogram!("pulp_engine_http_request_duration_seconds", "method" => method, "route" => route.to_owned()).record(seconds);
+}

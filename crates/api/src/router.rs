@@ -1,0 +1,111 @@
+//! The table of contents: every route, under the scopes that may use it.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::Uri;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use domain::{ErrorCode, Scope};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::{self, Allowed, Keys};
+use crate::error::ApiError;
+use crate::{Docs, Setup, capabilities, docs, health, metrics, not_implemented, renders, requests, samples, template_versions, templates};
+
+const ANYONE_WITH_A_KEY: Allowed = Allowed(&Scope::ALL);
+const AUTHORS: Allowed = Allowed(&[Scope::Admin, Scope::Editor]);
+const ADMINS: Allowed = Allowed(&[Scope::Admin]);
+const RENDERERS: Allowed = Allowed(&[Scope::Admin, Scope::Render]);
+const CHECKERS: Allowed = Allowed(&[Scope::Admin, Scope::Editor, Scope::Render]);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Pulp Engine", description = "Stored templates and JSON in, documents out."),
+    components(schemas(crate::error::ErrorEnvelope))
+)]
+struct Description;
+
+fn routes(keys: &Keys) -> OpenApiRouter<Setup> {
+    let for_scopes =
+        |allowed: Allowed, routes: OpenApiRouter<Setup>| routes.route_layer(from_fn_with_state((keys.clone(), allowed), auth::require));
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(health::live))
+                .routes(routes!(health::ready))
+                .routes(routes!(health::auth_status))
+                .routes(routes!(metrics::metrics)),
+        )
+        .merge(for_scopes(ANYONE_WITH_A_KEY, OpenApiRouter::new().routes(routes!(capabilities::capabilities))))
+        .merge(for_scopes(
+            AUTHORS,
+            OpenApiRouter::new()
+                .routes(routes!(templates::list, templates::create))
+                .routes(routes!(templates::get, templates::update))
+                .routes(routes!(template_versions::list))
+                .routes(routes!(template_versions::get, template_versions::set_note))
+                .routes(routes!(samples::schema))
+                .routes(routes!(samples::get, samples::put, samples::delete)),
+        ))
+        .merge(for_scopes(ADMINS, OpenApiRouter::new().routes(routes!(templates::delete)).routes(routes!(template_versions::restore))))
+        .merge(for_scopes(CHECKERS, OpenApiRouter::new().routes(routes!(samples::validate)).routes(routes!(renders::validate))))
+        .merge(for_scopes(
+            RENDERERS,
+            OpenApiRouter::new()
+                .routes(routes!(renders::pdf))
+                .routes(routes!(renders::html))
+                .routes(routes!(renders::deprecated))
+                .routes(routes!(renders::convert)),
+        ))
+}
+
+pub(crate) fn router(setup: Setup) -> Router {
+    let (documented, description) = routes(&setup.keys).split_for_parts();
+    let mut router = documented.merge(not_implemented::router());
+    if setup.docs == Docs::On {
+        router = router.merge(docs::router(&description));
+    }
+    // An unknown path tells nothing to a caller without an admin key.
+    let unknown = Router::new().fallback(unknown_path).layer(from_fn_with_state((setup.keys.clone(), ADMINS), auth::require));
+    router
+        .fallback_service(unknown)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(requests::identify))
+        .layer(CatchPanicLayer::custom(|_| ApiError::new(ErrorCode::InternalError, "something is broken on our side").into_response()))
+        .layer(DefaultBodyLimit::max(setup.body_limit_bytes))
+        .layer(RequestDecompressionLayer::new().gzip(true))
+        .layer(RequestBodyLimitLayer::new(setup.body_limit_bytes))
+        .with_state(setup)
+}
+
+/// The OpenAPI document as pretty JSON.
+pub fn openapi_json() -> String {
+    let description = routes(&Keys::default()).into_openapi();
+    description.to_pretty_json().unwrap_or_default()
+}
+
+/// Collections are called with and without a slash at the end; both mean the same, and no client follows a redirect.
+pub(crate) fn without_trailing_slash(mut request: Request) -> Request {
+    let path = request.uri().path();
+    if path.len() > 1 && path.ends_with('/') && !path.starts_with("/docs") {
+        let trimmed = path.trim_end_matches('/');
+        let with_query = request.uri().query().map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
+        if let Ok(uri) = with_query.parse::<Uri>() {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+async fn unknown_path() -> Response {
+    ApiError::not_found("there is nothing at this path; /docs lists what there is").into_response()
+}
+
+async fn method_not_allowed() -> Response {
+    ApiError::new(ErrorCode::MethodNotAllowed, "this path does not take this method; /docs lists what it takes").into_response()
+}

@@ -1,0 +1,108 @@
+//! What data a template takes: its schema, a sample, and a check.
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use domain::ErrorCode;
+use domain::templates::TemplateKey;
+use render::{Resolved, Which};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Setup;
+use crate::auth::Caller;
+use crate::body::{JsonBody, Query};
+use crate::error::{ApiError, IssueBody};
+use crate::templates::{known_key, unknown};
+
+/// Which version is meant.
+#[derive(Deserialize)]
+pub struct VersionQuery {
+    version: Option<String>,
+    label: Option<String>,
+}
+
+/// The JSON Schema of the data.
+#[utoipa::path(get, path = "/templates/{key}/schema", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query)), responses((status = 200, description = "The schema"), (status = 404, description = "Unknown")))]
+pub async fn schema(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let resolved = resolve(&setup, &caller, &known_key(&key)?, query).await?;
+    Ok(Json(resolved.compiled.input_schema().cloned().unwrap_or_else(|| json!({}))))
+}
+
+/// A sample of the data: the stored one, the definition's own, or one made from the schema.
+#[utoipa::path(get, path = "/templates/{key}/sample", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query)), responses((status = 200, description = "The sample"), (status = 404, description = "Unknown")))]
+pub async fn get(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let key = known_key(&key)?;
+    let resolved = resolve(&setup, &caller, &key, query).await?;
+    let stored = setup.store.tenant(caller.tenant).samples().get(&key).await?;
+    Ok(Json(stored.unwrap_or_else(|| resolved.compiled.sample_data())))
+}
+
+/// Stores a sample.
+#[utoipa::path(put, path = "/templates/{key}/sample", tag = "templates", params(("key" = String, Path)), request_body = Value, responses((status = 200, description = "Stored"), (status = 404, description = "Unknown")))]
+pub async fn put(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+    JsonBody(sample): JsonBody<Value>,
+) -> Result<Json<Value>, ApiError> {
+    let key = known_key(&key)?;
+    if !sample.is_object() {
+        return Err(ApiError::new(ErrorCode::ValidationFailed, "a sample is a JSON object"));
+    }
+    if setup.store.tenant(caller.tenant).samples().put(&key, &sample).await? { Ok(Json(sample)) } else { Err(unknown(&key)) }
+}
+
+/// Removes the stored sample.
+#[utoipa::path(delete, path = "/templates/{key}/sample", tag = "templates", params(("key" = String, Path)), responses((status = 204, description = "Removed"), (status = 404, description = "Unknown")))]
+pub async fn delete(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let key = known_key(&key)?;
+    if setup.store.tenant(caller.tenant).samples().delete(&key).await? { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&key)) }
+}
+
+/// Checks data against the template's schema.
+#[utoipa::path(post, path = "/templates/{key}/validate", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query)), request_body = Value, responses((status = 200, description = "valid and issues"), (status = 404, description = "Unknown")))]
+pub async fn validate(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+    Query(query): Query<VersionQuery>,
+    JsonBody(data): JsonBody<Value>,
+) -> Result<Json<Value>, ApiError> {
+    let resolved = resolve(&setup, &caller, &known_key(&key)?, query).await?;
+    let issues: Vec<IssueBody> = setup.renderer.validate(resolved.compiled, data).await?.into_iter().map(Into::into).collect();
+    Ok(Json(json!({ "valid": issues.is_empty(), "issues": issues })))
+}
+
+async fn resolve(setup: &Setup, caller: &Caller, key: &TemplateKey, query: VersionQuery) -> Result<Resolved, ApiError> {
+    let which = which(query.version.as_deref(), query.label.as_deref())?;
+    Ok(setup.renderer.template(&caller.tenant, key, which).await?)
+}
+
+/// The version that `version` or `label` asks for; `@latest` is the current one.
+pub fn which(version: Option<&str>, label: Option<&str>) -> Result<Which, ApiError> {
+    match (version, label) {
+        (None, None | Some("@latest")) => Ok(Which::Current),
+        (Some(_), Some(_)) => Err(ApiError::bad_request("version and label exclude each other; send one of them")),
+        (Some(version), None) => {
+            version.parse().map(Which::Version).map_err(|_| ApiError::not_found("there is no such version; versions look like 1.0.3"))
+        }
+        (None, Some(_)) => {
+            Err(ApiError::new(ErrorCode::NotImplemented, "labels are not available in this version; send version, or leave both out"))
+        }
+    }
+}

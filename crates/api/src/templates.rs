@@ -1,0 +1,253 @@
+//! Templates: made, read, changed and put into the trash.
+
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, extract::RawQuery};
+use document::Compiled;
+use domain::templates::TemplateKey;
+use domain::{ErrorCode, Issue};
+use serde_json::{Value, json};
+use store::{
+    InsertOutcome, MAX_PAGE_ROWS, NewTemplate, Revision, SortOrder, TemplateContent, TemplateFilter, TemplateKind, TemplateRecord,
+    TemplateSort, TemplateSummary, UpdateOutcome,
+};
+
+use crate::Setup;
+use crate::auth::Caller;
+use crate::body::JsonBody;
+use crate::error::ApiError;
+use crate::preconditions::{change_note, etag, expected_version, stale};
+
+/// Lists templates.
+#[utoipa::path(get, path = "/templates", tag = "templates",
+    params(("limit" = Option<u32>, Query), ("offset" = Option<u64>, Query), ("q" = Option<String>, Query, description = "part of key or name"), ("kind" = Option<String>, Query),
+        ("key" = Option<Vec<String>>, Query), ("tag" = Option<Vec<String>>, Query), ("owner" = Option<String>, Query), ("sort" = Option<String>, Query), ("order" = Option<String>, Query)),
+    responses((status = 200, description = "A page: items, total, limit, offset")))]
+pub async fn list(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, ApiError> {
+    let filter = filter(query.as_deref().unwrap_or_default())?;
+    let page = setup.store.tenant(caller.tenant).templates().list(&filter).await?;
+    let items: Vec<Value> = page.items.iter().map(summary).collect();
+    Ok(Json(json!({ "items": items, "total": page.total, "limit": filter.limit, "offset": filter.offset })))
+}
+
+/// Makes a template from a definition.
+#[utoipa::path(post, path = "/templates", tag = "templates", request_body = Value, responses((status = 201, description = "Made"), (status = 409, description = "The key is taken"), (status = 422, description = "The definition is not valid")))]
+pub async fn create(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    JsonBody(definition): JsonBody<Value>,
+) -> Result<Response, ApiError> {
+    let note = change_note(&headers)?;
+    let checked = check(&setup, &definition, None).await?;
+    let tags = tags(&definition);
+    let new = NewTemplate { key: &checked.key, content: checked.content(&definition), tags: &tags, owner: None };
+    let revision = Revision { created_by: Some(caller.scope.as_str()), change_note: note.as_deref() };
+    match setup.store.tenant(caller.tenant.clone()).templates().insert(new, revision).await? {
+        InsertOutcome::KeyTaken => Err(ApiError::new(
+            ErrorCode::Conflict,
+            format!("there is a template \"{}\" already; update it with PUT, or choose another key", checked.key),
+        )),
+        InsertOutcome::Written(made) => {
+            setup.renderer.template_changed(&caller.tenant, &checked.key).await;
+            Ok((StatusCode::CREATED, [(header::ETAG, etag(made.current_version))], Json(summary(&made))).into_response())
+        }
+    }
+}
+
+/// One template with its current definition.
+#[utoipa::path(get, path = "/templates/{key}", tag = "templates", params(("key" = String, Path)), responses((status = 200, description = "The template; ETag is its version"), (status = 404, description = "Unknown")))]
+pub async fn get(State(setup): State<Setup>, Extension(caller): Extension<Caller>, Path(key): Path<String>) -> Result<Response, ApiError> {
+    let key = known_key(&key)?;
+    let record = setup.store.tenant(caller.tenant).templates().get_current(&key).await?.ok_or_else(|| unknown(&key))?;
+    Ok(full(&record))
+}
+
+/// Saves a new version; `If-Match` names the version it was made from.
+#[utoipa::path(put, path = "/templates/{key}", tag = "templates", params(("key" = String, Path)), request_body = Value, responses((status = 200, description = "Saved; ETag is the new version"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
+pub async fn update(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    JsonBody(definition): JsonBody<Value>,
+) -> Result<Response, ApiError> {
+    let key = known_key(&key)?;
+    let (expected, note) = (expected_version(&headers)?, change_note(&headers)?);
+    let checked = check(&setup, &definition, Some(&key)).await?;
+    let revision = Revision { created_by: Some(caller.scope.as_str()), change_note: note.as_deref() };
+    let tenant = setup.store.tenant(caller.tenant.clone());
+    match tenant.templates().update(&key, expected, checked.content(&definition), revision).await? {
+        UpdateOutcome::NotFound => Err(unknown(&key)),
+        UpdateOutcome::Stale { current } => Err(stale(expected, current)),
+        UpdateOutcome::Written(saved) => {
+            setup.renderer.template_changed(&caller.tenant, &key).await;
+            let mut body = summary(&saved);
+            body["definition"] = definition;
+            Ok(([(header::ETAG, etag(saved.current_version))], Json(body)).into_response())
+        }
+    }
+}
+
+/// Puts a template into the trash; its key is free again.
+#[utoipa::path(delete, path = "/templates/{key}", tag = "templates", params(("key" = String, Path)), responses((status = 204, description = "Gone"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
+pub async fn delete(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiError> {
+    let key = known_key(&key)?;
+    if query.is_some_and(|query| query.contains("permanent=true")) {
+        return Err(ApiError::new(ErrorCode::NotImplemented, "emptying the trash is not available in this version"));
+    }
+    let expected = expected_version(&headers)?;
+    let outcome = setup.store.tenant(caller.tenant.clone()).templates().delete(&key, expected, Some(caller.scope.as_str())).await?;
+    match outcome {
+        UpdateOutcome::NotFound => Err(unknown(&key)),
+        UpdateOutcome::Stale { current } => Err(stale(expected, current)),
+        UpdateOutcome::Written(()) => {
+            setup.renderer.template_changed(&caller.tenant, &key).await;
+            Ok(StatusCode::NO_CONTENT)
+        }
+    }
+}
+
+/// A definition that may be stored.
+struct Checked {
+    key: TemplateKey,
+    name: String,
+    description: Option<String>,
+    kind: TemplateKind,
+}
+
+impl Checked {
+    fn content<'a>(&'a self, definition: &'a Value) -> TemplateContent<'a> {
+        TemplateContent { name: &self.name, description: self.description.as_deref(), kind: self.kind, definition }
+    }
+}
+
+/// A stored definition names itself: by `key` (the path's, where there is one) and by `name`.
+async fn check(setup: &Setup, definition: &Value, path_key: Option<&TemplateKey>) -> Result<Checked, ApiError> {
+    let compiled: Compiled = setup.renderer.compile(definition.clone()).await?;
+    let mut issues = Vec::new();
+    let key = compiled.key().or(path_key).cloned();
+    if key.is_none() {
+        issues.push(Issue::new("/key", "is missing; a template needs a key such as \"invoice\""));
+    }
+    if let (Some(given), Some(wanted)) = (compiled.key(), path_key)
+        && given != wanted
+    {
+        issues.push(Issue::new("/key", format!("is \"{given}\", but the path names \"{wanted}\"; a key cannot be changed")));
+    }
+    if compiled.name().is_none() {
+        issues.push(Issue::new("/name", "is missing; a template needs a name for people"));
+    }
+    let kind = definition.get("kind").and_then(Value::as_str).map_or(Some(TemplateKind::Document), TemplateKind::from_word);
+    match (key, compiled.name(), kind) {
+        (Some(key), Some(name), Some(kind)) if issues.is_empty() => {
+            Ok(Checked { key, name: name.to_owned(), description: compiled.description().map(str::to_owned), kind })
+        }
+        _ => Err(ApiError::invalid(ErrorCode::ValidationFailed, issues)),
+    }
+}
+
+fn tags(definition: &Value) -> Vec<String> {
+    let given = definition.get("tags").and_then(Value::as_array);
+    given
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .filter(|tag| !tag.contains('\0'))
+        .take(store::TAGS_LIMIT)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A key from a path. What is no key names no template either.
+pub fn known_key(text: &str) -> Result<TemplateKey, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found("there is no such template"))
+}
+
+pub fn unknown(key: &TemplateKey) -> ApiError {
+    ApiError::not_found(format!("there is no template \"{key}\""))
+}
+
+pub fn summary(template: &TemplateSummary) -> Value {
+    json!({
+        "key": template.key, "name": template.name, "currentVersion": template.current_version, "description": template.description,
+        "kind": template.kind.as_str(), "tags": template.tags, "owner": template.owner,
+        "createdAt": template.created_at, "updatedAt": template.updated_at,
+    })
+}
+
+/// A template with the definition of one version.
+pub fn full(record: &TemplateRecord) -> Response {
+    let body = json!({
+        "key": record.key, "name": record.name, "currentVersion": record.current_version, "version": record.version,
+        "description": record.description, "kind": record.kind.as_str(), "contentHash": record.content_hash.to_string(),
+        "createdAt": record.created_at, "createdBy": record.created_by, "changeNote": record.change_note, "definition": record.definition,
+    });
+    ([(header::ETAG, etag(record.version))], Json(body)).into_response()
+}
+
+fn filter(query: &str) -> Result<TemplateFilter, ApiError> {
+    let pairs: Vec<(String, String)> = serde_urlencoded_pairs(query)?;
+    let mut filter = TemplateFilter::default();
+    for (name, value) in pairs {
+        let refused = |accepted: &str| ApiError::bad_request(format!("the query parameter {name} is \"{value}\"; accepted: {accepted}"));
+        match name.as_str() {
+            "limit" => {
+                let accepted = format!("a whole number from 1 to {MAX_PAGE_ROWS}");
+                filter.limit = value.parse().ok().filter(|limit| (1..=MAX_PAGE_ROWS).contains(limit)).ok_or_else(|| refused(&accepted))?;
+            }
+            "offset" => filter.offset = value.parse().map_err(|_| refused("a whole number from 0"))?,
+            "q" => filter.q = Some(value.replace('\0', "")).filter(|text| !text.is_empty()),
+            "kind" => {
+                filter.kind = Some(TemplateKind::from_word(&value).ok_or_else(|| refused("document, theme, component, layout, office"))?);
+            }
+            // A key that cannot exist matches nothing, which an unlikely but possible key does as well.
+            "key" => filter.keys.push(value.parse().map_err(|_| refused("a template key"))?),
+            "tag" => filter.tags.push(value.replace('\0', "")),
+            "owner" => filter.owner = Some(value.replace('\0', "")),
+            "sort" => filter.sort = sort(&value).ok_or_else(|| refused("key, name, createdAt, updatedAt"))?,
+            "order" => {
+                filter.order = match value.as_str() {
+                    "asc" => SortOrder::Ascending,
+                    "desc" => SortOrder::Descending,
+                    _ => return Err(refused("asc, desc")),
+                }
+            }
+            "folderId" | "folderPath" | "recursive" | "label" | "state" => {
+                return Err(ApiError::new(
+                    ErrorCode::NotImplemented,
+                    format!("the filter {name} is not available in this version; leave it out"),
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(filter)
+}
+
+fn sort(word: &str) -> Option<TemplateSort> {
+    Some(match word {
+        "key" => TemplateSort::Key,
+        "name" => TemplateSort::Name,
+        "createdAt" => TemplateSort::CreatedAt,
+        "updatedAt" => TemplateSort::UpdatedAt,
+        _ => return None,
+    })
+}
+
+fn serde_urlencoded_pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+    let uri = format!("/?{query}").parse().map_err(|_| ApiError::bad_request("the query string cannot be read"))?;
+    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri);
+    pairs.map(|query| query.0).map_err(|_| ApiError::bad_request("the query string cannot be read"))
+}

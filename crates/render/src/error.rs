@@ -1,0 +1,54 @@
+//! Why there is no document, by what the caller can do about it.
+
+use std::sync::Arc;
+
+use chromium::ChromiumError;
+use document::DocumentError;
+use pdf::PdfError;
+use store::StoreError;
+
+/// Why a render did not end in a document.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The tenant has no such template.
+    #[error("there is no template \"{key}\"")]
+    UnknownTemplate {
+        /// The key that was asked for.
+        key: String,
+    },
+    /// The template has no such version.
+    #[error("the template \"{key}\" has no version {version}")]
+    UnknownVersion {
+        /// The key that was asked for.
+        key: String,
+        /// The version that was asked for.
+        version: String,
+    },
+    /// The definition, the data or an option is at fault.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The browser could not print the page.
+    #[error(transparent)]
+    Chromium(#[from] ChromiumError),
+    /// The PDF is over a limit or cannot be read.
+    #[error(transparent)]
+    Pdf(#[from] PdfError),
+    /// The database failed; shared, because everyone who waited for the same template meets the same failure.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+    /// The deadline passed before the page could be printed.
+    #[error("the deadline of {deadline_ms} ms passed while the document was being written")]
+    DeadlineExceeded {
+        /// The whole render's budget.
+        deadline_ms: u64,
+    },
+    /// Writing the document panicked: a defect of ours.
+    #[error("writing the document failed")]
+    Defect(#[source] tokio::task::JoinError),
+}
+
+impl From<StoreError> for RenderError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}

@@ -1,0 +1,28 @@
+//! What one render may use.
+
+/// Limits of one render; every excess ends in its own error.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Milliseconds from the first step to the last, the queue included. Default 65,000, the published worker budget.
+    pub deadline_ms: u64,
+    /// Pages of a PDF. Default 2,000: a page of a dense table takes Chromium about 10 MB.
+    pub max_pages: u32,
+    /// Bytes of a PDF. Default 128 MiB.
+    pub max_output_bytes: usize,
+    /// Documents whose HTML is written at once; more wait within their deadline. Default 4.
+    pub concurrent_writes: usize,
+    /// Limits of the definition, its data and its HTML.
+    pub document: document::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline_ms: 65_000,
+            max_pages: 2_000,
+            max_output_bytes: 128 * 1024 * 1024,
+            concurrent_writes: 4,
+            document: document::Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! One render, step by step.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chromium::fonts::Coverage;
+use chromium::{Outline, Pool, PrintJob};
+use document::{Bindings, Compiled, DryRun, Input, Written};
+use domain::options::{Bookmarks, RenderOptions};
+use domain::templates::{TemplateKey, TemplateVersion};
+use domain::{Clock, TenantId};
+use jiff::Timestamp;
+use serde_json::Value;
+use store::Store;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::error::RenderError;
+use crate::limits::Limits;
+use crate::templates::{Resolved, Templates, Which};
+
+/// What a renderer works with.
+pub struct Setup {
+    /// Where templates come from.
+    pub store: Store,
+    /// What prints.
+    pub pool: Pool,
+    /// What `now` is when a request does not say.
+    pub clock: Clock,
+    /// What one render may use.
+    pub limits: Limits,
+}
+
+/// Renders documents. Cloning shares everything.
+#[derive(Clone)]
+pub struct Renderer(Arc<Inner>);
+
+struct Inner {
+    pool: Pool,
+    clock: Clock,
+    limits: Limits,
+    templates: Templates,
+    writers: Semaphore,
+    fonts: Arc<OnceLock<Coverage>>,
+}
+
+/// What to render from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A stored template.
+    Stored {
+        /// Its key.
+        key: TemplateKey,
+        /// Which of its versions.
+        which: Which,
+    },
+    /// A definition that came with the request.
+    Inline(Value),
+}
+
+/// What comes out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// A PDF.
+    Pdf,
+    /// The whole HTML document that would be printed.
+    Html,
+}
+
+/// One render.
+#[derive(Clone, Debug)]
+pub struct RenderRequest {
+    /// Whose templates.
+    pub tenant: TenantId,
+    /// What to render from.
+    pub source: Source,
+    /// The data, before the template's field mappings.
+    pub data: Value,
+    /// What the caller wants different from the template.
+    pub options: RenderOptions,
+    /// The moment the document believes it is; the clock's when absent.
+    pub now: Option<Timestamp>,
+    /// What a binding without a value means.
+    pub bindings: Bindings,
+    /// What comes out.
+    pub format: Format,
+}
+
+/// A finished document.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The file.
+    pub body: Bytes,
+    /// The template version that was rendered; none for an inline definition.
+    pub version: Option<TemplateVersion>,
+    /// The file's name as the request's option made it, without its extension.
+    pub filename: Option<String>,
+    /// Codes of what was not quite right, with how often; in a fixed order.
+    pub warnings: Vec<(&'static str, usize)>,
+    /// Pages of the PDF; zero for HTML.
+    pub pages: u32,
+}
+
+impl Renderer {
+    /// A renderer that hears of template changes for as long as the store is open. Call it within a runtime.
+    pub fn new(setup: Setup) -> Self {
+        let templates = Templates::new(setup.store, setup.limits.document);
+        tokio::spawn(templates.clone().listen());
+        let fonts = Arc::new(OnceLock::new());
+        tokio::spawn(read_fonts(Arc::clone(&fonts)));
+        let writers = Semaphore::new(setup.limits.concurrent_writes.max(1));
+        Self(Arc::new(Inner { pool: setup.pool, clock: setup.clock, limits: setup.limits, templates, writers, fonts }))
+    }
+
+    /// Renders one document. Dropping the future stops the work.
+    pub async fn render(&self, request: RenderRequest) -> Result<Rendered, RenderError> {
+        let started = Instant::now();
+        let deadline = self.deadline(started);
+        let resolved = self.resolve(&request).await?;
+        let now = request.now.unwrap_or_else(|| self.0.clock.now());
+        let written = self.write(&request, &resolved.1, now, deadline).await?;
+        phase("html", started);
+        let mut warnings = self.warnings(&written);
+        let filename = written.filename.clone();
+        let version = resolved.0;
+        if request.format == Format::Html {
+            return Ok(Rendered { body: written.html.into(), version, filename, warnings, pages: 0 });
+        }
+        let mut job = PrintJob::new(written.html, request.tenant.to_string());
+        if request.options.bookmarks == Some(Bookmarks::FromHeadings) {
+            // Chromium builds the outline from the tags.
+            job.print.outline = Outline::Yes;
+            job.print.tagged = chromium::Tagged::Yes;
+        }
+        let printing = Instant::now();
+        let printed = self.0.pool.print(job, deadline).await?;
+        phase("print", printing);
+        if printed.blocked_requests > 0 {
+            warnings.push(("RESOURCE_BLOCKED", printed.blocked_requests as usize));
+        }
+        let finishing = Instant::now();
+        let stamp = pdf::Stamp { now, metadata: pdf_metadata(written.metadata) };
+        let limits = pdf::Limits { max_bytes: self.0.limits.max_output_bytes as u64, max_pages: self.0.limits.max_pages };
+        let bytes = Vec::from(printed.pdf);
+        let finished = pdf::finish(bytes, &stamp, limits)?;
+        phase("finish", finishing);
+        Ok(Rendered { body: finished.bytes, version, filename, warnings, pages: finished.page_count })
+    }
+
+    /// Checks everything that a render would do, short of printing.
+    pub async fn dry_run(&self, request: RenderRequest) -> Result<DryRun, RenderError> {
+        let deadline = self.deadline(Instant::now());
+        let (_, compiled) = self.resolve(&request).await?;
+        let now = request.now.unwrap_or_else(|| self.0.clock.now());
+        self.compute(deadline, move |limits, cancelled| {
+            let input =
+                Input { data: &request.data, options: &request.options, now, bindings: request.bindings, cancelled: Some(cancelled) };
+            document::check(&compiled, &input, limits)
+        })
+        .await
+    }
+
+    /// A stored template version, compiled.
+    pub async fn template(&self, tenant: &TenantId, key: &TemplateKey, which: Which) -> Result<Resolved, RenderError> {
+        self.0.templates.resolve(tenant, key, which).await
+    }
+
+    /// What fits `data` to the template's schema, after its mappings.
+    pub async fn validate(&self, compiled: Arc<Compiled>, data: Value) -> Result<Vec<domain::Issue>, RenderError> {
+        let deadline = self.deadline(Instant::now());
+        self.compute(deadline, move |limits, _| document::validate(&compiled, &data, limits)).await
+    }
+
+    /// Checks a definition and keeps nothing.
+    pub async fn compile(&self, definition: Value) -> Result<Compiled, RenderError> {
+        let deadline = self.deadline(Instant::now());
+        self.compute(deadline, move |limits, _| Compiled::compile(&definition, limits)).await
+    }
+
+    /// To be called after a write, so that this replica's next render sees it.
+    pub async fn template_changed(&self, tenant: &TenantId, key: &TemplateKey) {
+        self.0.templates.forget(tenant, key).await;
+    }
+
+    /// What the browsers are doing.
+    pub fn pool_status(&self) -> chromium::PoolStatus {
+        self.0.pool.status()
+    }
+
+    /// The moment by which a render that starts now has to end.
+    fn deadline(&self, started: Instant) -> Instant {
+        started + Duration::from_millis(self.0.limits.deadline_ms)
+    }
+
+    async fn resolve(&self, request: &RenderRequest) -> Result<(Option<TemplateVersion>, Arc<Compiled>), RenderError> {
+        match &request.source {
+            Source::Stored { key, which } => {
+                let resolved = self.0.templates.resolve(&request.tenant, key, *which).await?;
+                Ok((Some(resolved.version), resolved.compiled))
+            }
+            Source::Inline(definition) => Ok((None, Arc::new(self.compile(definition.clone()).await?))),
+        }
+    }
+
+    async fn write(
+        &self,
+        request: &RenderRequest,
+        compiled: &Arc<Compiled>,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<Written, RenderError> {
+        let (compiled, data, options, bindings) = (Arc::clone(compiled), request.data.clone(), request.options.clone(), request.bindings);
+        self.compute(deadline, move |limits, cancelled| {
+            let input = Input { data: &data, options: &options, now, bindings, cancelled: Some(cancelled) };
+            document::write_html(&compiled, &input, limits)
+        })
+        .await
+    }
+
+    /// Runs pure work off the request threads: a few at a time, within the deadline, stopped when nobody waits any more.
+    async fn compute<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(&document::Limits, &AtomicBool) -> Result<T, document::DocumentError> + Send + 'static,
+    ) -> Result<T, RenderError> {
+        let late = || RenderError::DeadlineExceeded { deadline_ms: self.0.limits.deadline_ms };
+        let acquired = tokio::time::timeout_at(deadline, self.0.writers.acquire()).await.map_err(|_| late())?;
+        let permit = acquired.map_err(|_| late())?;
+        let mut limits = self.0.limits.document;
+        limits.budget.deadline = Some(deadline.into_std());
+        let stop = StopOnDrop(Arc::default());
+        let cancelled = Arc::clone(&stop.0);
+        let outcome = tokio::task::spawn_blocking(move || work(&limits, &cancelled)).await.map_err(RenderError::Defect)?;
+        drop(permit);
+        Ok(outcome?)
+    }
+
+    fn warnings(&self, written: &Written) -> Vec<(&'static str, usize)> {
+        let mut warnings: Vec<(&'static str, usize)> = Vec::new();
+        if !written.unresolved_bindings.is_empty() {
+            warnings.push(("UNRESOLVED_BINDING", written.unresolved_bindings.len()));
+        }
+        for warning in &written.warnings {
+            match warnings.iter_mut().find(|(code, _)| *code == warning.code) {
+                Some((_, count)) => *count += 1,
+                None => warnings.push((warning.code, 1)),
+            }
+        }
+        // A document that brings its own fonts may draw what no installed font can.
+        let own_fonts = !written.html.is_ascii() && written.html.contains("@font-face");
+        if let Some(fonts) = self.0.fonts.get().filter(|_| !own_fonts && !written.html.is_ascii()) {
+            let missing = fonts.missing(&written.html);
+            if missing.occurrences > 0 {
+                warnings.push(("MISSING_GLYPH", missing.occurrences));
+            }
+        }
+        warnings
+    }
+}
+
+/// Tells the work that its caller has gone.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn read_fonts(fonts: Arc<OnceLock<Coverage>>) {
+    match Coverage::of_installed_fonts(Path::new("fc-list")).await {
+        Ok(coverage) => drop(fonts.set(coverage)),
+        Err(error) => tracing::warn!(%error, "missing glyphs will not be reported"),
+    }
+}
+
+fn phase(name: &'static str, since: Instant) {
+    metrics::histogram!("pulp_render_phase_seconds", "phase" => name).record(since.elapsed().as_secs_f64());
+}
+
+fn pdf_metadata(metadata: domain::options::Metadata) -> pdf::Metadata {
+    let domain::options::Metadata { title, subject, author, keywords, creator } = metadata;
+    pdf::Metadata { title, subject, author, keywords, creator }
+}
