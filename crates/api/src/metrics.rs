@@ -21,6 +21,11 @@ pub async fn metrics(State(setup): State<Setup>, headers: HeaderMap) -> Result<R
             return Err(ApiError::new(ErrorCode::Unauthorized, "send Authorization: Bearer with the token of METRICS_TOKEN"));
         }
     }
+    // Read at the moment of asking: a gauge that is set at every change would cost the path it measures.
+    let pool = setup.renderer.pool_status();
+    let tabs = |count: usize| u32::try_from(count).map_or(f64::INFINITY, f64::from);
+    ::metrics::gauge!("pulp_chromium_tabs_in_use").set(tabs(pool.in_use));
+    ::metrics::gauge!("pulp_chromium_tabs_healthy").set(tabs(pool.healthy_tabs));
     let text = (setup.metrics.handle_render)();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
