@@ -2,7 +2,7 @@
 //!
 //! It must not hold SQL, print pages or read settings. To add an endpoint: write the handler in the file of its noun,
 //! annotate it for OpenAPI, name it in [`router`] under the scopes that may use it, and give it a case in
-//! `tests/authorization.rs`.
+//! the server's `tests/suite/authorization.rs`.
 
 mod auth;
 mod body;

@@ -1,14 +1,13 @@
 //! The table of contents: every route, under the scopes that may use it.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use domain::{ErrorCode, Scope};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -77,9 +76,7 @@ pub(crate) fn router(setup: Setup) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(requests::identify))
         .layer(CatchPanicLayer::custom(|_| ApiError::new(ErrorCode::InternalError, "something is broken on our side").into_response()))
-        .layer(DefaultBodyLimit::max(setup.body_limit_bytes))
         .layer(RequestDecompressionLayer::new().gzip(true))
-        .layer(RequestBodyLimitLayer::new(setup.body_limit_bytes))
         .with_state(setup)
 }
 

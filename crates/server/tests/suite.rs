@@ -1,6 +1,10 @@
 //! The real binary, from outside: its settings, its first minutes, its end, and a client that nobody here wrote.
 #![cfg(test)]
 
+#[path = "suite/authorization.rs"]
+mod authorization;
+#[path = "suite/bad_input.rs"]
+mod bad_input;
 #[path = "suite/client.rs"]
 mod client;
 #[path = "suite/commands.rs"]

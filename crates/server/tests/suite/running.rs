@@ -9,9 +9,15 @@ use serde_json::{Value, json};
 
 /// The key of every server here.
 pub const KEY: &str = "a-key-of-the-tests-only";
+/// Keys of the other scopes.
+pub const EDITOR_KEY: &str = "an-editor-key-of-the-tests";
+/// See [`EDITOR_KEY`].
+pub const RENDER_KEY: &str = "a-render-key-of-the-tests";
+/// See [`EDITOR_KEY`].
+pub const PREVIEW_KEY: &str = "a-preview-key-of-the-tests";
 /// A start makes a database and warms a browser, beside other tests that do the same.
-const START: Duration = Duration::from_secs(120);
-const END: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(2);
+const END: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The repository's folder.
@@ -175,6 +181,9 @@ fn spawn(data: &Path, port: u16) -> Child {
         ("PORT", port.as_str()),
         ("PULP_DATA_DIR", data),
         ("API_KEY_ADMIN", KEY),
+        ("API_KEY_EDITOR", EDITOR_KEY),
+        ("API_KEY_RENDER", RENDER_KEY),
+        ("API_KEY_PREVIEW", PREVIEW_KEY),
         ("RENDER_MAX_CONCURRENT_PAGES", "1"),
         ("RENDER_MAX_QUEUE_DEPTH", "20"),
     ];
