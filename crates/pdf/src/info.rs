@@ -62,7 +62,11 @@ pub(crate) fn patch_dates(pdf: &mut [u8], info: &Object, now: Timestamp) -> Resu
 /// The new object goes in front of the cross-reference table, which is the last thing in the file, and the old
 /// place is blanked: the file stays one revision and nothing else moves.
 pub(crate) fn replace(pdf: &mut Vec<u8>, layout: &Layout, info: &Object, metadata: &Metadata) -> Result<(), PdfError> {
-    let entries: Vec<_> = metadata.entries().collect();
+    let stands_already = |name: &str, text: &str| {
+        let mut members = info.dictionary.members.iter().filter(|(member, _)| &pdf[member.clone()] == name.as_bytes());
+        members.any(|(_, value)| pdf[value.clone()] == *text_string(text).as_bytes())
+    };
+    let entries: Vec<_> = metadata.entries().filter(|(name, text)| !stands_already(name, text)).collect();
     if entries.is_empty() {
         return Ok(());
     }
