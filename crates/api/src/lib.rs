@@ -10,6 +10,7 @@ mod capabilities;
 mod docs;
 mod error;
 mod health;
+mod loopback;
 mod metrics;
 mod not_implemented;
 mod preconditions;

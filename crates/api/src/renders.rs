@@ -177,6 +177,7 @@ impl From<render::RenderError> for ApiError {
             RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
             RenderError::Store(error) => Self::from_store(&error),
             RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
+            RenderError::Saturated => Self::new(ErrorCode::RenderSaturated, said).retry_after(1),
             RenderError::Pdf(render::PdfError::TooManyPages { .. }) => Self::new(ErrorCode::TooManyPages, said),
             RenderError::Pdf(render::PdfError::TooLarge { .. }) => Self::new(ErrorCode::PdfTooLarge, said),
             RenderError::Pdf(error @ render::PdfError::Unreadable(_)) => Self::internal(&error),

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,12 +65,16 @@ pub async fn start_product(groups: &Groups, places: &Places, documents: &[String
         fs::create_dir_all(folder).while_doing(|| format!("making {}", folder.display()))?;
     }
     let program = fs::canonicalize(&places.server).while_doing(|| format!("looking for {}", places.server.display()))?;
+    // Started as root, the server's browser is another user's, who has to reach its folder.
+    let runtime_dir = groups.scratch().join("server-browser");
+    fs::set_permissions(groups.scratch(), fs::Permissions::from_mode(0o711)).while_doing(|| "opening the scratch folder".to_owned())?;
     let set = |name, value: &str| (name, Some(OsString::from(value)));
     let environment = vec![
         set("HOST", "127.0.0.1"),
         set("PORT", &port.to_string()),
         set("API_KEY_ADMIN", &key),
         ("PULP_DATA_DIR", Some(data_dir.into_os_string())),
+        ("PULP_RUNTIME_DIR", Some(runtime_dir.into_os_string())),
         ("TMPDIR", Some(temporary.into_os_string())),
         ("CHROMIUM_PATH", Some(places.chromium.clone().into_os_string())),
         ("DATABASE_URL", None),

@@ -55,6 +55,7 @@ impl Browser {
             arguments: flags::arguments(options),
             environment: &options.environment,
             runtime_dir: &options.runtime_dir,
+            account: options.account,
             tasks,
         })
         .map_err(|error| ChromiumError::Launch {

@@ -37,8 +37,8 @@ pub use errors::{ChromiumError, Phase};
 pub use executable::{Found, Kind, find_executable};
 pub use lane::{Lane, scan};
 pub use options::{
-    Budgets, Isolation, Margins, Outline, PageSize, Paint, PoolOptions, PrintJob, PrintOptions, Printed, RecycleLimits, Sandbox, Scripts,
-    Tagged, Timings, Turn,
+    Account, Budgets, Isolation, Margins, Outline, PageSize, Paint, PoolOptions, PrintJob, PrintOptions, Printed, RecycleLimits, Sandbox,
+    Scripts, Tagged, Timings, Turn,
 };
 pub use pool::Pool;
 pub use status::PoolStatus;

@@ -16,6 +16,15 @@ pub enum Sandbox {
     Off,
 }
 
+/// Another user for the browser's processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// The user's number.
+    pub uid: u32,
+    /// The number of its only group.
+    pub gid: u32,
+}
+
 /// Whether tenants may print in tabs of one browser context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
@@ -90,10 +99,13 @@ pub struct PoolOptions {
     pub tabs: usize,
     /// Jobs that may wait for a tab; one more is refused with [`crate::ChromiumError::Saturated`].
     pub queue_depth: usize,
-    /// Where profile directories live while a browser runs; best on tmpfs. Made when missing.
+    /// Where profile directories live while a browser runs; best on tmpfs. Made when missing. With an `account` every
+    /// folder above it has to be open to that user.
     pub runtime_dir: PathBuf,
     /// Chromium's process sandbox.
     pub sandbox: Sandbox,
+    /// Who the browser runs as, when not as ourselves; only root can choose. Chromium's sandbox refuses root.
+    pub account: Option<Account>,
     /// Whether tenants may share a browser context.
     pub isolation: Isolation,
     /// Variables for the browser beside the fixed ones (`FONTCONFIG_FILE`, `PATH`, …). Nothing is inherited, so no secret
@@ -114,6 +126,7 @@ impl PoolOptions {
             queue_depth: 24,
             runtime_dir,
             sandbox: Sandbox::On,
+            account: None,
             isolation: Isolation::Shared,
             environment: Vec::new(),
             recycle: RecycleLimits::default(),

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::Account;
 use crate::profile::Profile;
 
 /// A large document crosses in few switches.
@@ -36,6 +39,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: &'a [(String, String)],
     pub(crate) runtime_dir: &'a Path,
+    pub(crate) account: Option<Account>,
     /// Ends once neither a process nor the profile is left.
     pub(crate) tasks: &'a TaskTracker,
 }
@@ -69,6 +73,9 @@ pub(crate) fn start(launch: Launch<'_>) -> io::Result<(Process, pipe::Sender, pi
     }
     let profile = Profile::create(launch.runtime_dir)?;
     let cache = launch.runtime_dir.join("cache");
+    if let Some(account) = launch.account {
+        hand_over(account, launch.runtime_dir, &[profile.path(), &cache])?;
+    }
     let mut command = Command::new(launch.executable);
     command
         .args(launch.arguments)
@@ -82,6 +89,10 @@ pub(crate) fn start(launch: Launch<'_>) -> io::Result<(Process, pipe::Sender, pi
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
+    if let Some(Account { uid, gid }) = launch.account {
+        // The standard library also drops root's other groups.
+        command.uid(uid).gid(gid);
+    }
     let mapped = command
         .fd_mappings(vec![FdMapping { parent_fd: browser_reads, child_fd: 3 }, FdMapping { parent_fd: browser_writes, child_fd: 4 }]);
     mapped.map_err(|error| io::Error::other(error.to_string()))?;
@@ -100,6 +111,16 @@ pub(crate) fn start(launch: Launch<'_>) -> io::Result<(Process, pipe::Sender, pi
     launch.tasks.spawn(attend(remains, pidfd, end));
     let process = Process { pid, tail, end: ended };
     Ok((process, pipe::Sender::from_owned_fd(we_write)?, pipe::Receiver::from_owned_fd(we_read)?))
+}
+
+/// Gives the browser's user what it writes to, and a way there.
+fn hand_over(account: Account, runtime_dir: &Path, folders: &[&Path]) -> io::Result<()> {
+    std::fs::set_permissions(runtime_dir, Permissions::from_mode(0o711))?;
+    for folder in folders {
+        std::fs::create_dir_all(folder)?;
+        lchown(folder, Some(account.uid), Some(account.gid))?;
+    }
+    Ok(())
 }
 
 impl Process {

@@ -3,9 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
-
-use chromium::{ChromiumError, Isolation, Pool, PrintJob, Sandbox};
+use chromium::{Isolation, Pool, PrintJob};
 use support::{job, scripted, soon, text};
 use tokio::task::JoinSet;
 
@@ -60,38 +58,6 @@ async fn with_isolation_a_tab_never_serves_two_tenants() {
     })
     .await;
     pool.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sandbox_that_cannot_work_is_reported_as_such() {
-    let runtime = tempfile::tempdir().unwrap();
-    let mut options = support::options(runtime.path());
-    options.sandbox = Sandbox::On;
-    options.tabs = 1;
-    match Pool::start(options).await {
-        // The host can do it, or this user is root.
-        Ok(pool) => {
-            assert_eq!(text(&pool.print(job("<p>safe"), soon()).await.unwrap().pdf), "safe");
-            pool.close(soon()).await;
-        }
-        Err(ChromiumError::SandboxUnavailable { reason, stderr_tail }) => {
-            assert!(!reason.is_empty() && stderr_tail.to_lowercase().contains("sandbox"), "{reason}: {stderr_tail}");
-        }
-        Err(error) => panic!("{error}"),
-    }
-    assert_eq!(support::browsers_in(&runtime.path().join("run")), Vec::<i32>::new());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_browser_that_does_not_start_says_why() {
-    let runtime = tempfile::tempdir().unwrap();
-    let mut options = support::options(runtime.path());
-    options.executable = "/bin/false".into();
-    let error = Pool::start(options.clone()).await.unwrap_err();
-    assert!(matches!(&error, ChromiumError::Launch { reason, .. } if reason.contains("exit status: 1")), "{error}");
-    options.executable = "/bin/cat".into();
-    options.budgets.launch = Duration::from_secs(2);
-    assert!(matches!(Pool::start(options).await.unwrap_err(), ChromiumError::Launch { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,6 +42,9 @@ pub enum RenderError {
         /// The whole render's budget.
         deadline_ms: u64,
     },
+    /// As many are being worked on or wait as may; come back in a moment.
+    #[error("all render slots and queue places are taken")]
+    Saturated,
     /// Writing the document panicked: a defect of ours.
     #[error("writing the document failed")]
     Defect(#[source] tokio::task::JoinError),

@@ -5,6 +5,7 @@
 
 mod error;
 mod limits;
+mod request;
 mod run;
 mod templates;
 
@@ -12,5 +13,6 @@ pub use chromium::ChromiumError;
 pub use error::RenderError;
 pub use limits::Limits;
 pub use pdf::PdfError;
-pub use run::{Format, RenderRequest, Rendered, Renderer, Setup, Source};
+pub use request::{Format, RenderRequest, Rendered, Source};
+pub use run::{Renderer, Setup};
 pub use templates::{Resolved, Which};

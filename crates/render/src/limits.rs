@@ -11,6 +11,9 @@ pub struct Limits {
     pub max_output_bytes: usize,
     /// Documents whose HTML is written at once; more wait within their deadline. Default 4.
     pub concurrent_writes: usize,
+    /// Renders that are worked on or wait for a tab; one more is refused at once. As many checks (dry runs, validations,
+    /// definitions) may be under way beside them. Default 9: the tabs and the queue of two cores.
+    pub in_flight: usize,
     /// Limits of the definition, its data and its HTML.
     pub document: document::Limits,
 }
@@ -22,6 +25,7 @@ impl Default for Limits {
             max_pages: 2_000,
             max_output_bytes: 128 * 1024 * 1024,
             concurrent_writes: 4,
+            in_flight: 9,
             document: document::Limits::default(),
         }
     }

@@ -5,21 +5,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use chromium::fonts::Coverage;
 use chromium::{Outline, Pool, PrintJob};
-use document::{Bindings, Compiled, DryRun, Input, Written};
-use domain::options::{Bookmarks, RenderOptions};
+use document::{Compiled, DryRun, Input, Written};
+use domain::options::Bookmarks;
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::{Clock, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
 use store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::error::RenderError;
 use crate::limits::Limits;
+use crate::request::{Format, RenderRequest, Rendered, Source};
 use crate::templates::{Resolved, Templates, Which};
 
 /// What a renderer works with.
@@ -43,65 +43,10 @@ struct Inner {
     clock: Clock,
     limits: Limits,
     templates: Templates,
-    writers: Semaphore,
+    renders: Semaphore,
+    checks: Semaphore,
+    writers: Arc<Semaphore>,
     fonts: Arc<OnceLock<Coverage>>,
-}
-
-/// What to render from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// A stored template.
-    Stored {
-        /// Its key.
-        key: TemplateKey,
-        /// Which of its versions.
-        which: Which,
-    },
-    /// A definition that came with the request.
-    Inline(Value),
-}
-
-/// What comes out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// A PDF.
-    Pdf,
-    /// The whole HTML document that would be printed.
-    Html,
-}
-
-/// One render.
-#[derive(Clone, Debug)]
-pub struct RenderRequest {
-    /// Whose templates.
-    pub tenant: TenantId,
-    /// What to render from.
-    pub source: Source,
-    /// The data, before the template's field mappings.
-    pub data: Value,
-    /// What the caller wants different from the template.
-    pub options: RenderOptions,
-    /// The moment the document believes it is; the clock's when absent.
-    pub now: Option<Timestamp>,
-    /// What a binding without a value means.
-    pub bindings: Bindings,
-    /// What comes out.
-    pub format: Format,
-}
-
-/// A finished document.
-#[derive(Debug)]
-pub struct Rendered {
-    /// The file.
-    pub body: Bytes,
-    /// The template version that was rendered; none for an inline definition.
-    pub version: Option<TemplateVersion>,
-    /// The file's name as the request's option made it, without its extension.
-    pub filename: Option<String>,
-    /// Codes of what was not quite right, with how often; in a fixed order.
-    pub warnings: Vec<(&'static str, usize)>,
-    /// Pages of the PDF; zero for HTML.
-    pub pages: u32,
 }
 
 impl Renderer {
@@ -111,15 +56,17 @@ impl Renderer {
         tokio::spawn(templates.clone().listen());
         let fonts = Arc::new(OnceLock::new());
         tokio::spawn(read_fonts(Arc::clone(&fonts)));
-        let writers = Semaphore::new(setup.limits.concurrent_writes.max(1));
-        Self(Arc::new(Inner { pool: setup.pool, clock: setup.clock, limits: setup.limits, templates, writers, fonts }))
+        let writers = Arc::new(Semaphore::new(setup.limits.concurrent_writes.max(1)));
+        let [renders, checks] = [(); 2].map(|()| Semaphore::new(setup.limits.in_flight.max(1)));
+        Self(Arc::new(Inner { pool: setup.pool, clock: setup.clock, limits: setup.limits, templates, renders, checks, writers, fonts }))
     }
 
     /// Renders one document. Dropping the future stops the work.
     pub async fn render(&self, request: RenderRequest) -> Result<Rendered, RenderError> {
+        let _admitted = admit(&self.0.renders)?;
         let started = Instant::now();
         let deadline = self.deadline(started);
-        let resolved = self.resolve(&request).await?;
+        let resolved = self.resolve(&request, deadline).await?;
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
         let written = self.write(&request, &resolved.1, now, deadline).await?;
         phase("html", started);
@@ -152,8 +99,9 @@ impl Renderer {
 
     /// Checks everything that a render would do, short of printing.
     pub async fn dry_run(&self, request: RenderRequest) -> Result<DryRun, RenderError> {
+        let _admitted = admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
-        let (_, compiled) = self.resolve(&request).await?;
+        let (_, compiled) = self.resolve(&request, deadline).await?;
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
         self.compute(deadline, move |limits, cancelled| {
             let input =
@@ -170,13 +118,19 @@ impl Renderer {
 
     /// What fits `data` to the template's schema, after its mappings.
     pub async fn validate(&self, compiled: Arc<Compiled>, data: Value) -> Result<Vec<domain::Issue>, RenderError> {
+        let _admitted = admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
         self.compute(deadline, move |limits, _| document::validate(&compiled, &data, limits)).await
     }
 
     /// Checks a definition and keeps nothing.
     pub async fn compile(&self, definition: Value) -> Result<Compiled, RenderError> {
+        let _admitted = admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
+        self.compiled(definition, deadline).await
+    }
+
+    async fn compiled(&self, definition: Value, deadline: Instant) -> Result<Compiled, RenderError> {
         self.compute(deadline, move |limits, _| Compiled::compile(&definition, limits)).await
     }
 
@@ -195,14 +149,19 @@ impl Renderer {
         started + Duration::from_millis(self.0.limits.deadline_ms)
     }
 
-    async fn resolve(&self, request: &RenderRequest) -> Result<(Option<TemplateVersion>, Arc<Compiled>), RenderError> {
+    async fn resolve(&self, request: &RenderRequest, deadline: Instant) -> Result<(Option<TemplateVersion>, Arc<Compiled>), RenderError> {
         match &request.source {
             Source::Stored { key, which } => {
-                let resolved = self.0.templates.resolve(&request.tenant, key, *which).await?;
+                let resolving = self.0.templates.resolve(&request.tenant, key, *which);
+                let resolved = tokio::time::timeout_at(deadline, resolving).await.map_err(|_| self.late())??;
                 Ok((Some(resolved.version), resolved.compiled))
             }
-            Source::Inline(definition) => Ok((None, Arc::new(self.compile(definition.clone()).await?))),
+            Source::Inline(definition) => Ok((None, Arc::new(self.compiled(definition.clone(), deadline).await?))),
         }
+    }
+
+    fn late(&self) -> RenderError {
+        RenderError::DeadlineExceeded { deadline_ms: self.0.limits.deadline_ms }
     }
 
     async fn write(
@@ -226,16 +185,18 @@ impl Renderer {
         deadline: Instant,
         work: impl FnOnce(&document::Limits, &AtomicBool) -> Result<T, document::DocumentError> + Send + 'static,
     ) -> Result<T, RenderError> {
-        let late = || RenderError::DeadlineExceeded { deadline_ms: self.0.limits.deadline_ms };
-        let acquired = tokio::time::timeout_at(deadline, self.0.writers.acquire()).await.map_err(|_| late())?;
-        let permit = acquired.map_err(|_| late())?;
+        let acquired = tokio::time::timeout_at(deadline, Arc::clone(&self.0.writers).acquire_owned()).await.map_err(|_| self.late())?;
+        let permit = acquired.map_err(|_| self.late())?;
         let mut limits = self.0.limits.document;
         limits.budget.deadline = Some(deadline.into_std());
         let stop = StopOnDrop(Arc::default());
         let cancelled = Arc::clone(&stop.0);
-        let outcome = tokio::task::spawn_blocking(move || work(&limits, &cancelled)).await.map_err(RenderError::Defect)?;
-        drop(permit);
-        Ok(outcome?)
+        let work = move || {
+            // Held by the work and not by its caller, who may leave before the work has noticed.
+            let _permit = permit;
+            work(&limits, &cancelled)
+        };
+        Ok(tokio::task::spawn_blocking(work).await.map_err(RenderError::Defect)??)
     }
 
     fn warnings(&self, written: &Written) -> Vec<(&'static str, usize)> {
@@ -259,6 +220,11 @@ impl Renderer {
         }
         warnings
     }
+}
+
+/// A place among those that are being worked on. Who finds none is told at once, before anything is done for them.
+fn admit(places: &Semaphore) -> Result<SemaphorePermit<'_>, RenderError> {
+    places.try_acquire().map_err(|_| RenderError::Saturated)
 }
 
 /// Tells the work that its caller has gone.

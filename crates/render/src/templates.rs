@@ -145,8 +145,12 @@ impl Templates {
     }
 
     async fn keep(&self, record: &TemplateRecord) -> Result<Arc<Compiled>, RenderError> {
-        let bytes = u32::try_from(record.definition.to_string().len()).unwrap_or(u32::MAX);
-        let compiled = Arc::new(Compiled::compile(&record.definition, &self.limits)?);
+        let (definition, limits) = (record.definition.clone(), Arc::clone(&self.limits));
+        let compiling = tokio::task::spawn_blocking(move || {
+            let bytes = u32::try_from(definition.to_string().len()).unwrap_or(u32::MAX);
+            Compiled::compile(&definition, &limits).map(|compiled| (bytes, Arc::new(compiled)))
+        });
+        let (bytes, compiled) = compiling.await.map_err(RenderError::Defect)??;
         self.compiled.insert((record.template_id, record.version), (bytes, Arc::clone(&compiled))).await;
         Ok(compiled)
     }

@@ -1,11 +1,16 @@
-//! Finds Chromium and starts the pool of tabs, with its sandbox where the host allows it.
+//! Finds Chromium and starts the pool of tabs, locked in as well as the host allows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use chromium::{ChromiumError, Pool, PoolOptions, Sandbox};
+use chromium::{Account, ChromiumError, Pool, PoolOptions, Sandbox};
 
 use crate::config::{self, Config};
 use crate::error::ServerError;
+
+/// `nobody` of every Linux distribution: owns nothing. Chromium's sandbox refuses root.
+const NOBODY: Account = Account { uid: 65534, gid: 65534 };
+/// A folder that every user can reach and only root can write to, in memory on most hosts.
+const RUNTIME_DIR_OF_ROOT: &str = "/run/pulp-engine";
 
 /// A running browser, and how well it is locked in.
 pub struct Browser {
@@ -16,33 +21,48 @@ pub struct Browser {
 }
 
 /// Starts the browser as configured. Without a usable sandbox it starts without one and says so loudly: refusing
-/// would stop every container that runs as root, and documents run no scripts by default.
+/// would stop every container that forbids namespaces, and documents run no scripts by default.
 pub async fn start(config: &Config) -> Result<Browser, ServerError> {
     let found = chromium::find_executable(config.chromium_path.as_deref())?;
     let options = options(config, &found.path);
     if config.sandbox == config::Sandbox::Disabled {
         tracing::warn!("Chromium runs without its sandbox, as PULP_ENGINE_DISABLE_SANDBOX says");
-        let pool = Pool::start(PoolOptions { sandbox: Sandbox::Off, ..options }).await?;
+        let pool = start_without_sandbox(options).await?;
         return Ok(Browser { pool, sandbox: "off, by PULP_ENGINE_DISABLE_SANDBOX".to_owned() });
     }
+    let reason = match Pool::start(options.clone()).await {
+        Ok(pool) => return Ok(Browser { pool, sandbox: "on".to_owned() }),
+        Err(ChromiumError::SandboxUnavailable { reason, .. }) => reason,
+        // A container may take even root's right to become another user.
+        Err(ChromiumError::Launch { reason, .. }) if options.account.is_some() => reason,
+        Err(error) => return Err(error.into()),
+    };
+    let pool = start_without_sandbox(options).await?;
+    tracing::warn!(
+        reason,
+        "CHROMIUM RUNS WITHOUT ITS SANDBOX: a document that exploits a fault of the browser has the rights of its user. Use a \
+         host that allows user namespaces, or set PULP_ENGINE_DISABLE_SANDBOX=true to accept it"
+    );
+    Ok(Browser { pool, sandbox: format!("off: {reason}") })
+}
+
+/// As another user if that works, as ourselves otherwise.
+async fn start_without_sandbox(options: PoolOptions) -> Result<Pool, ChromiumError> {
+    let options = PoolOptions { sandbox: Sandbox::Off, ..options };
     match Pool::start(options.clone()).await {
-        Ok(pool) => Ok(Browser { pool, sandbox: "on".to_owned() }),
-        Err(ChromiumError::SandboxUnavailable { reason, .. }) => {
-            tracing::warn!(
-                reason,
-                "CHROMIUM RUNS WITHOUT ITS SANDBOX: a document that exploits a fault of the browser has the rights of this \
-                 server. Run the server as an unprivileged user on a host that allows user namespaces, or set \
-                 PULP_ENGINE_DISABLE_SANDBOX=true to accept it"
-            );
-            let pool = Pool::start(PoolOptions { sandbox: Sandbox::Off, ..options }).await?;
-            Ok(Browser { pool, sandbox: format!("off: {reason}") })
+        Err(ChromiumError::Launch { reason, .. }) if options.account.is_some() => {
+            tracing::warn!(reason, "Chromium cannot run as `nobody` and runs as root");
+            Pool::start(PoolOptions { account: None, ..options }).await
         }
-        Err(error) => Err(error.into()),
+        outcome => outcome,
     }
 }
 
 fn options(config: &Config, executable: &Path) -> PoolOptions {
-    let mut options = PoolOptions::new(executable.to_owned(), config.data_dir.join("chromium"));
+    let account = rustix::process::geteuid().is_root().then_some(NOBODY);
+    let by_default = || if account.is_some() { PathBuf::from(RUNTIME_DIR_OF_ROOT) } else { config.data_dir.join("chromium") };
+    let mut options = PoolOptions::new(executable.to_owned(), config.runtime_dir.clone().unwrap_or_else(by_default));
+    options.account = account;
     options.tabs = config.max_concurrent_pages;
     options.queue_depth = config.max_queue_depth;
     options.budgets.output_bytes = config.max_output_bytes;

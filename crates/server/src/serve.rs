@@ -178,6 +178,7 @@ fn limits(config: &Config) -> render::Limits {
         deadline_ms: config.render_timeout_ms,
         max_pages: config.max_pages,
         max_output_bytes: config.max_output_bytes,
+        in_flight: config.max_concurrent_pages + config.max_queue_depth,
         ..render::Limits::default()
     }
 }

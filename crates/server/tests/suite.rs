@@ -11,7 +11,11 @@ mod client;
 mod commands;
 #[path = "suite/deaths.rs"]
 mod deaths;
+#[path = "suite/excess.rs"]
+mod excess;
 #[path = "suite/first_minutes.rs"]
 mod first_minutes;
+#[path = "suite/manners.rs"]
+mod manners;
 #[path = "suite/running.rs"]
 mod running;

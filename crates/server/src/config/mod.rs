@@ -125,6 +125,8 @@ pub struct Config {
     pub database_max_connections: u32,
     /// The folder of everything on this server's disk.
     pub data_dir: PathBuf,
+    /// The folder of a running browser, when the operator named one.
+    pub runtime_dir: Option<PathBuf>,
     /// Whether the examples are loaded.
     pub examples: Examples,
     /// How many documents are printed at the same moment.
@@ -177,6 +179,7 @@ impl Config {
             storage,
             database_max_connections: values.required(&known::DATABASE_MAX_CONNECTIONS),
             data_dir: values.required(&known::PULP_DATA_DIR),
+            runtime_dir: values.path(&known::PULP_RUNTIME_DIR),
             examples: if values.text(&known::LOAD_EXAMPLES) == Some("never") { Examples::Never } else { Examples::Auto },
             max_concurrent_pages,
             max_queue_depth: values.whole(&known::RENDER_MAX_QUEUE_DEPTH).unwrap_or(2 * max_concurrent_pages),

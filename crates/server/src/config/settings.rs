@@ -153,6 +153,9 @@ settings! {
         DATABASE_MAX_CONNECTIONS: Form::Whole { from: 2, to: 500 }, Value("10"), Open;
         /// The folder of everything this server keeps on its own disk.
         PULP_DATA_DIR: Form::Path, Value("./data"), Open;
+        /// The folder of what a running browser keeps for itself; best in memory, nothing of value is in it. Started as
+        /// root, the server gives the browser to the user `nobody`, who has to be able to reach this folder.
+        PULP_RUNTIME_DIR: Form::Path, Derived("chromium in PULP_DATA_DIR; for root /run/pulp-engine"), Open;
         /// The folder of the PostgreSQL programs `initdb` and `postgres`, for the embedded database.
         PG_BIN_DIR: Form::Path, Derived("the newest found in /usr/lib/postgresql/*/bin or PATH"), Open;
         /// Whether the example templates are loaded when the server starts: `auto` only into an embedded

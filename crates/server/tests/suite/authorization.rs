@@ -35,6 +35,22 @@ const CASES: [(&str, &str, &str); 24] = [
 ];
 
 #[tokio::test]
+async fn without_keys_only_programs_of_this_machine_pass_and_no_web_page() {
+    let none = &[("API_KEY_ADMIN", ""), ("API_KEY_EDITOR", ""), ("API_KEY_RENDER", ""), ("API_KEY_PREVIEW", "")];
+    let server = Server::start_with(none);
+    let ask = |name: &'static str, value: &'static str| {
+        let request = reqwest::Client::new().get(server.url("/templates")).header(name, value);
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(ask("Accept", "*/*").await, 200);
+    assert_eq!(ask("Host", "localhost:3000").await, 200);
+    assert_eq!(ask("Origin", "http://127.0.0.1:5173").await, 200);
+    assert_eq!(ask("Host", "rebound.example:3000").await, 403);
+    assert_eq!(ask("Origin", "https://evil.example").await, 403);
+    assert_eq!(ask("Origin", "null").await, 403);
+}
+
+#[tokio::test]
 async fn every_operation_lets_in_its_scopes_and_nobody_else() {
     let server = Server::start();
     let described: Value = server.get("/docs/json").await.json().await.unwrap();

@@ -1,5 +1,9 @@
 //! How a server ends, and what ends under it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use testkit::pdf;
 
@@ -13,8 +17,8 @@ async fn a_signal_ends_the_server_cleanly_and_nothing_of_it_stays() {
     server.signal("TERM");
     assert_eq!(server.wait_for_end().code(), Some(0), "{}", server.log());
     wait_until("the browser and the database have ended", || below.iter().all(|pid| !is_alive(*pid)));
-    let profiles = std::fs::read_dir(server.data_dir().join("chromium")).unwrap().count();
-    assert_eq!(profiles, 0, "left-over browser profiles");
+    let left: Vec<_> = std::fs::read_dir(server.data_dir().join("chromium")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name == "cache"), "left-over browser profiles: {left:?}");
 }
 
 #[tokio::test]
@@ -55,6 +59,89 @@ async fn a_killed_server_leaves_its_data_intact_for_the_next_one() {
     let server = server.start_again();
     let printed = server.pdf("kept", &json!({"name": "again"})).await;
     assert!(pdf::words(&printed).contains("Hello again"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_tabs_and_browsers_cost_at_most_what_is_in_flight_and_never_give_a_wrong_document() {
+    let server = Arc::new(Server::start_with(&[("RENDER_MAX_CONCURRENT_PAGES", "3")]));
+    let browser = children(server.pid(), "chromium")[0];
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..4).map(|client| tokio::spawn(render_until(Arc::clone(&stop), Arc::clone(&server), client))).collect();
+    for round in 0..6 {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let browsers = children(server.pid(), "chromium");
+        let victims = if round % 2 == 0 { browsers.iter().flat_map(|browser| renderers(*browser)).collect() } else { browsers };
+        assert!(!victims.is_empty(), "round {round}: nothing to kill\n{}", server.log());
+        // One that ended by itself meanwhile cannot be killed.
+        for pid in victims {
+            drop(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status());
+        }
+        let killed = Instant::now();
+        while !server.post("/render/pdf", &named("probe")).await.status().is_success() {
+            assert!(killed.elapsed() < Duration::from_secs(10), "round {round}: not back\n{}", server.log());
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (mut right, mut failed) = (0, 0);
+    for client in clients {
+        let (its_right, its_failed) = client.await.unwrap();
+        right += its_right;
+        failed += its_failed;
+    }
+    println!("{right} right documents, {failed} answered with an error while processes were killed");
+    assert!(right > 100 && failed < right / 5, "{right} right, {failed} failed");
+    assert!(!is_alive(browser));
+}
+
+fn named(word: &str) -> serde_json::Value {
+    json!({"definition": {"key": "k", "name": "n", "html": "<h1>{{word}}</h1>"}, "data": {"word": word}})
+}
+
+/// The renderers of a browser: its sandbox makes them children of another process, in the same process group.
+fn renderers(browser: u32) -> Vec<u32> {
+    let is_renderer = |folder: &std::path::Path| {
+        let read = |file: &str| String::from_utf8_lossy(&std::fs::read(folder.join(file)).unwrap_or_default()).into_owned();
+        let stat = read("stat");
+        let group = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(2)?.parse().ok());
+        group == Some(browser) && read("cmdline").contains("--type=renderer")
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| is_renderer(&entry.path()));
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Every answer is the right document or one of the errors that a dead browser has. Returns how many of each.
+async fn render_until(stop: Arc<AtomicBool>, server: Arc<Server>, client: usize) -> (usize, usize) {
+    let (mut right, mut failed) = (0, 0);
+    while !stop.load(Ordering::Relaxed) {
+        let word = format!("word-{client}-{}", right + failed);
+        let answer = server.post("/render/pdf", &named(&word)).await;
+        let status = answer.status().as_u16();
+        let bytes = answer.bytes().await.unwrap();
+        if status == 200 {
+            assert_eq!(pdf::words(&bytes).trim(), word);
+            right += 1;
+        } else {
+            let envelope: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert!(matches!((status, envelope["code"].as_str()), (502, Some("engine_crash")) | (503, Some(_))), "{status}: {envelope}");
+            failed += 1;
+        }
+    }
+    (right, failed)
+}
+
+#[tokio::test]
+async fn a_stored_template_renders_while_the_database_does_not_answer() {
+    let server = Server::start();
+    let words = |bytes: Vec<u8>| pdf::words(&bytes);
+    let data = json!({"sender": {"name": "A"}, "recipient": {"name": "B"}, "subject": "Warm", "paragraphs": []});
+    assert!(words(server.pdf("letter", &data).await).contains("Warm"));
+    let postgres = children(server.pid(), "postgres");
+    let all: Vec<u32> = postgres.iter().flat_map(|pid| children(*pid, "")).chain(postgres.clone()).collect();
+    let signal_all = |name: &str| all.iter().copied().for_each(|pid| kill(name, pid));
+    signal_all("STOP");
+    let printed = server.pdf("letter", &data).await;
+    signal_all("CONT");
+    assert!(words(printed).contains("Warm"), "a warm render says no word to the database");
 }
 
 #[tokio::test]

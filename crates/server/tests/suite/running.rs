@@ -1,6 +1,8 @@
 //! A server process of its own for a test, with a data folder of its own.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -50,25 +52,28 @@ pub struct Server {
     child: Child,
     data: tempfile::TempDir,
     port: u16,
+    changed: &'static [(&'static str, &'static str)],
 }
 
 impl Server {
     /// Starts one with an embedded database of its own and waits until it is ready.
     pub fn start() -> Self {
-        Self::start_in(tempfile::tempdir().expect("a temporary folder"))
+        Self::start_with(&[])
     }
 
-    fn start_in(data: tempfile::TempDir) -> Self {
+    /// Starts one that has some settings different; an empty value is none.
+    pub fn start_with(changed: &'static [(&'static str, &'static str)]) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
-        let child = spawn(data.path(), port);
-        let mut server = Self { child, data, port };
+        let child = spawn(data.path(), port, changed);
+        let mut server = Self { child, data, port, changed };
         server.wait_until_ready();
         server
     }
 
     /// Starts another process on the data that this one, which has ended, left behind.
     pub fn start_again(mut self) -> Self {
-        self.child = spawn(self.data.path(), self.port);
+        self.child = spawn(self.data.path(), self.port, self.changed);
         self.wait_until_ready();
         self
     }
@@ -174,12 +179,16 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data: &Path, port: u16) -> Child {
+fn spawn(data: &Path, port: u16, changed: &[(&str, &str)]) -> Child {
     let log = std::fs::File::options().create(true).append(true).open(data.join("server.log")).expect("a log file");
+    // As root the browser is another user's, who has to reach its folder.
+    std::fs::set_permissions(data, Permissions::from_mode(0o711)).expect("our own folder");
+    let browser = data.join("chromium");
     let (port, data) = (port.to_string(), data.to_str().expect("a path in UTF-8"));
     let settings = [
         ("PORT", port.as_str()),
         ("PULP_DATA_DIR", data),
+        ("PULP_RUNTIME_DIR", browser.to_str().expect("a path in UTF-8")),
         ("API_KEY_ADMIN", KEY),
         ("API_KEY_EDITOR", EDITOR_KEY),
         ("API_KEY_RENDER", RENDER_KEY),
@@ -187,6 +196,7 @@ fn spawn(data: &Path, port: u16) -> Child {
         ("RENDER_MAX_CONCURRENT_PAGES", "1"),
         ("RENDER_MAX_QUEUE_DEPTH", "20"),
     ];
+    let settings: Vec<_> = settings.iter().chain(changed).copied().collect();
     pulp_engine(&["serve"], &settings).stdout(Stdio::null()).stderr(log).spawn().expect("the binary runs")
 }
 

@@ -1,0 +1,108 @@
+//! Too much of everything: each ends in a document or a clear error within the deadline, and the server goes on.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use testkit::pdf;
+
+use crate::running::Server;
+
+/// What came of a request: its status, its code when it is an error, its bytes when it is not.
+async fn outcome(server: &Server, body: &Value) -> (u16, String, Vec<u8>) {
+    let started = Instant::now();
+    let answer = server.post("/render/pdf", body).await;
+    let status = answer.status().as_u16();
+    let bytes = answer.bytes().await.unwrap().to_vec();
+    assert!(started.elapsed() < Duration::from_secs(20), "the deadline of 10 s was not kept: {:?}", started.elapsed());
+    let code = serde_json::from_slice::<Value>(&bytes).ok().and_then(|envelope| Some(envelope["code"].as_str()?.to_owned()));
+    (status, code.unwrap_or_default(), bytes)
+}
+
+fn start() -> Server {
+    Server::start_with(&[("RENDER_WORKER_TIMEOUT_MS", "10000")])
+}
+
+async fn goes_on(server: &Server) {
+    let printed = server.pdf_of(&json!({"definition": {"key": "k", "name": "n", "html": "<p>Still here</p>"}})).await;
+    assert!(pdf::words(&printed).contains("Still here"));
+}
+
+fn inline(html: &str, data: &Value) -> Value {
+    json!({"definition": {"key": "k", "name": "n", "html": html}, "data": data})
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_rows_end_in_a_document_or_a_clear_error() {
+    let server = start();
+    let rows: Vec<Value> = (0..100_000).map(|row| json!({"n": row})).collect();
+    let html = "<table>{{#each rows}}<tr><td>Row {{n}}</td></tr>{{/each}}</table>";
+    let (status, code, bytes) = outcome(&server, &inline(html, &json!({"rows": rows}))).await;
+    match status {
+        200 => assert!(pdf::words(&bytes).contains("Row 99999")),
+        _ => assert!(
+            matches!((status, code.as_str()), (422, "too_many_pages" | "template_budget_exceeded") | (504, "render_timeout")),
+            "{status} {code}"
+        ),
+    }
+    goes_on(&server).await;
+}
+
+#[tokio::test]
+async fn text_that_is_multiplied_beyond_the_limit_is_refused() {
+    let server = start();
+    let long = "x".repeat(10 * 1024 * 1024);
+    let (status, code, _) =
+        outcome(&server, &inline("{{#each n}}{{../text}}{{/each}}", &json!({"n": (0..100).collect::<Vec<_>>(), "text": long}))).await;
+    assert_eq!((status, code.as_str()), (422, "template_budget_exceeded"));
+    goes_on(&server).await;
+}
+
+#[tokio::test]
+async fn depth_is_refused_in_data_in_nodes_and_in_templates() {
+    let server = start();
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let raw = reqwest::Client::new().post(server.url("/render/pdf")).header("X-Api-Key", crate::running::KEY);
+    let answer =
+        raw.header("Content-Type", "application/json").body(format!(r#"{{"template":"letter","data":{deep}}}"#)).send().await.unwrap();
+    assert_eq!(answer.status(), 400, "{}", answer.text().await.unwrap());
+
+    let mut node = json!({"type": "text", "content": "deep"});
+    for _ in 0..45 {
+        node = json!({"type": "section", "children": [node]});
+    }
+    let body = json!({"definition": {"key": "k", "name": "n", "document": {"type": "document", "children": [node]}}, "data": {}});
+    let (status, code, _) = outcome(&server, &body).await;
+    assert!(status == 200 || status == 422 || status == 400, "{status} {code}");
+
+    let nested = format!("{}x{}", "{{#if a}}".repeat(20_000), "{{/if}}".repeat(20_000));
+    let (status, code, _) = outcome(&server, &inline(&nested, &json!({"a": true}))).await;
+    assert_eq!(status, 422, "{code}");
+    goes_on(&server).await;
+}
+
+/// A PNG of 30,000 × 30,000 pixels in some hundred bytes would take 3.6 GB to draw.
+#[tokio::test]
+async fn an_image_bomb_is_refused_before_the_browser_sees_it() {
+    let server = start();
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    png.extend(30_000_u32.to_be_bytes());
+    png.extend(30_000_u32.to_be_bytes());
+    png.extend(b"\x08\x06\0\0\0\0\0\0\0");
+    let html = format!("<img src=\"data:image/png;base64,{}\">", STANDARD.encode(&png));
+    let (status, code, bytes) = outcome(&server, &inline(&html, &json!({}))).await;
+    assert_eq!(status, 422, "{code}: {}", String::from_utf8_lossy(&bytes[..bytes.len().min(300)]));
+    assert!(String::from_utf8_lossy(&bytes).contains("30000"), "{}", String::from_utf8_lossy(&bytes));
+    goes_on(&server).await;
+}
+
+#[tokio::test]
+async fn characters_that_no_database_keeps_are_refused_by_name() {
+    let server = start();
+    let answer = server.post("/templates", &json!({"key": "nul", "name": "a\u{0}b", "html": "<p>x</p>"})).await;
+    assert_eq!(answer.status(), 422, "{}", answer.text().await.unwrap());
+    let (status, _, bytes) = outcome(&server, &inline("<p>a{{text}}b</p>", &json!({"text": "\u{0}\u{202e}\u{ffff}"}))).await;
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&bytes));
+    goes_on(&server).await;
+}
