@@ -90,14 +90,15 @@ impl Lease {
             self.slots.prepare_scripted(browser);
         }
         let Some(tab) = self.tab.take() else { return };
-        let limits = &self.slots.options.recycle;
+        // Tabs wear out at the same time; one after the other keeps the rest at work.
+        let turn = if tab.prints >= self.slots.options.recycle.renders_per_tab { self.slots.turn_to_renew() } else { None };
         match result {
             _ if !self.used => self.slots.put(tab),
             Err(Failure::Lost(_)) => self.slots.replace(tab, "crashed"),
             Err(Failure::Final(ChromiumError::DeadlineExceeded { .. })) => self.slots.replace(tab, "deadline"),
             Err(Failure::Final(ChromiumError::OutputTooLarge { .. })) => self.slots.replace(tab, "output_too_large"),
             _ if tab.session.seen().strayed => self.slots.replace(tab, "strayed"),
-            _ if tab.prints >= limits.renders_per_tab => self.slots.replace(tab, "worn"),
+            _ if turn.is_some() => self.slots.replace_in_turn(tab, "worn", turn),
             Ok(sheet) if (job.html.len() > LOOK_AT_HTML_BYTES || sheet.pdf.len() > LOOK_AT_PDF_BYTES) && tab.is_bloated() => {
                 self.slots.replace(tab, "memory");
             }

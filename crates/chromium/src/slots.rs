@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,6 +36,7 @@ pub(crate) struct Slots {
     runtime: Handle,
     state: Mutex<State>,
     returned: Notify,
+    renewing: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -102,6 +103,7 @@ impl Slots {
                 print_seconds: 0.05,
             }),
             returned: Notify::new(),
+            renewing: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -224,6 +226,16 @@ impl Slots {
 
     /// Closes a tab and makes another in its place, off the critical path.
     pub(crate) fn replace(self: &Arc<Self>, tab: Tab, reason: &'static str) {
+        self.replace_in_turn(tab, reason, None);
+    }
+
+    /// The right to replace a tab that could also go on, for one at a time.
+    pub(crate) fn turn_to_renew(&self) -> Option<OwnedSemaphorePermit> {
+        self.renewing.clone().try_acquire_owned().ok()
+    }
+
+    /// [`Slots::replace`], with the turn that ends when the new tab is there.
+    pub(crate) fn replace_in_turn(self: &Arc<Self>, tab: Tab, reason: &'static str, turn: Option<OwnedSemaphorePermit>) {
         tracing::info!(reason, prints = tab.prints, "a tab is replaced");
         metrics::counter!("pulp_chromium_tab_restarts_total", "reason" => reason).increment(1);
         let slots = self.clone();
@@ -231,6 +243,7 @@ impl Slots {
             let browser = tab.browser.clone();
             tab.close().await;
             slots.refill(browser).await;
+            drop(turn);
         });
     }
 

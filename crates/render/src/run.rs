@@ -62,13 +62,13 @@ impl Renderer {
     }
 
     /// Renders one document. Dropping the future stops the work.
-    pub async fn render(&self, request: RenderRequest) -> Result<Rendered, RenderError> {
+    pub async fn render(&self, mut request: RenderRequest) -> Result<Rendered, RenderError> {
         let _admitted = admit(&self.0.renders)?;
         let started = Instant::now();
         let deadline = self.deadline(started);
         let resolved = self.resolve(&request, deadline).await?;
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
-        let written = self.write(&request, &resolved.1, now, deadline).await?;
+        let written = self.write(&mut request, &resolved.1, now, deadline).await?;
         phase("html", started);
         let mut warnings = self.warnings(&written);
         let filename = written.filename.clone();
@@ -166,12 +166,13 @@ impl Renderer {
 
     async fn write(
         &self,
-        request: &RenderRequest,
+        request: &mut RenderRequest,
         compiled: &Arc<Compiled>,
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Written, RenderError> {
-        let (compiled, data, options, bindings) = (Arc::clone(compiled), request.data.clone(), request.options.clone(), request.bindings);
+        let (compiled, options, bindings) = (Arc::clone(compiled), request.options.clone(), request.bindings);
+        let data = std::mem::take(&mut request.data);
         self.compute(deadline, move |limits, cancelled| {
             let input = Input { data: &data, options: &options, now, bindings, cancelled: Some(cancelled) };
             document::write_html(&compiled, &input, limits)
