@@ -1,5 +1,6 @@
 //! A template definition: read from JSON, checked whole, and kept in the form that documents are written from.
 
+use domain::furniture::PageFurniture;
 use domain::issues::pointer;
 use domain::options::RenderOptions;
 use domain::templates::{TemplateKey, TemplateVersion};
@@ -194,7 +195,19 @@ fn bounded(fields: &mut Fields<'_, '_>, name: &'static str, max_characters: usiz
 }
 
 /// Options that an author can set for every document, by their names in a request.
-const OPTIONS: [&str; 9] = ["paperSize", "orientation", "margins", "locale", "timeZone", "direction", "metadata", "filename", "bookmarks"];
+const OPTIONS: [&str; 11] = [
+    "paperSize",
+    "orientation",
+    "margins",
+    "locale",
+    "timeZone",
+    "direction",
+    "metadata",
+    "filename",
+    "bookmarks",
+    "pageHeader",
+    "pageFooter",
+];
 
 fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
     let Some(object) = value.as_object() else {
@@ -223,8 +236,13 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
         let path = pointer(&at, format_args!("fontImports/{index}"));
         warnings.push(Warning { code: "font_import", message: format!("{path}: fonts are not loaded from elsewhere; it was left out") });
     }
-    let header = furniture::read(&mut fields, "pageHeader");
-    let footer = furniture::read(&mut fields, "pageFooter");
+    let mut compiled = |furniture: &Option<PageFurniture>, name: &str| {
+        let limits = fields.reading.limits;
+        let outcome = furniture::compile(furniture.as_ref()?, &format!("renderConfig.{name}"), &pointer(&at, name), limits);
+        outcome.map_err(|issue| fields.reading.issues.push(issue)).ok()
+    };
+    let header = compiled(&options.page_header, "pageHeader");
+    let footer = compiled(&options.page_footer, "pageFooter");
     fields.finish("renderConfig");
     RenderConfig { options, custom_css, header, footer, warnings }
 }

@@ -5,18 +5,18 @@
 
 use std::fmt::Write as _;
 
+use domain::Issue;
+use domain::furniture::PageFurniture;
+use domain::issues::pointer;
 use expressions::{Scope, Template};
-use serde_json::Value;
 
 use crate::css;
 use crate::error::DocumentError;
-use crate::fields::{Fields, Text};
+use crate::fields::Text;
+use crate::limits::Limits;
 use crate::markup::{self, Cell, Look, Piece, Place};
 use crate::report::Warning;
 use crate::writer::Writer;
-
-/// The published limit of a header or footer.
-const MAX_CHARACTERS: usize = 10_000;
 
 /// The names of what a page knows and data does not, with the characters that stand for them while a template is
 /// rendered. They are in a private-use plane; texts that hold them print a page number, which harms nobody.
@@ -38,45 +38,23 @@ pub(crate) struct Known<'k> {
     pub(crate) title: &'k str,
 }
 
-pub(crate) fn read(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Furniture> {
-    match fields.value(name)? {
-        Value::String(source) => {
-            let count = source.chars().count();
-            if count > MAX_CHARACTERS {
-                fields.refuse(name, &format!("\"renderConfig.{name}\" has {count} characters; at most {MAX_CHARACTERS} are accepted"));
-                return None;
-            }
-            template(fields, name, "", source).map(Furniture::Markup)
-        }
-        Value::Object(cells) => {
-            for other in cells.keys().filter(|key| !["left", "center", "right"].contains(&key.as_str())) {
-                fields.refuse_member(name, other, "part of a header or footer", ["left", "center", "right"], None);
-            }
+/// Parses the texts of a header or footer that stands at `path`; `name` is what its problems call it.
+pub(crate) fn compile(furniture: &PageFurniture, name: &str, path: &str, limits: &Limits) -> Result<Furniture, Issue> {
+    match furniture {
+        PageFurniture::Markup(source) => template(source, name.into(), path, limits).map(Furniture::Markup),
+        PageFurniture::Texts(sources) => {
             let mut texts = [None, None, None];
-            for (text, place) in texts.iter_mut().zip(["left", "center", "right"]) {
-                match cells.get(place) {
-                    None | Some(Value::Null) => {}
-                    Some(Value::String(source)) if source.chars().count() <= MAX_CHARACTERS => {
-                        *text = template(fields, name, place, source);
-                    }
-                    Some(_) => {
-                        let accepted = format!("accepted: text of at most {MAX_CHARACTERS} characters");
-                        fields
-                            .refuse_at(&format!("{name}/{place}"), &format!("\"renderConfig.{name}.{place}\" is no such text; {accepted}"));
-                    }
+            for ((text, source), place) in texts.iter_mut().zip(sources).zip(["left", "center", "right"]) {
+                if let Some(source) = source {
+                    *text = Some(template(source, format!("{name}.{place}"), &pointer(path, place), limits)?);
                 }
             }
-            Some(Furniture::Texts(texts))
-        }
-        other => {
-            let found = crate::issues::short(other);
-            fields.refuse(name, &format!("\"renderConfig.{name}\" is {found}; accepted: HTML, or {{\"left\", \"center\", \"right\"}}"));
-            None
+            Ok(Furniture::Texts(texts))
         }
     }
 }
 
-fn template(fields: &mut Fields<'_, '_>, name: &str, place: &str, source: &str) -> Option<Text> {
+fn template(source: &str, property: String, path: &str, limits: &Limits) -> Result<Text, Issue> {
     let mut source = source.to_owned();
     for (token, character) in TOKENS {
         // `title`, `date` and `url` are also likely names in data, so only the page's own names are taken.
@@ -86,14 +64,11 @@ fn template(fields: &mut Fields<'_, '_>, name: &str, place: &str, source: &str) 
             }
         }
     }
-    let property = if place.is_empty() { format!("renderConfig.{name}") } else { format!("renderConfig.{name}.{place}") };
-    match Template::parse(&source, &fields.reading.limits.parsing) {
-        Ok(template) => Some(Text { template, property: property.into() }),
+    match Template::parse(&source, &limits.parsing) {
+        Ok(template) => Ok(Text { template, property: property.into() }),
         Err(error) => {
-            let below = if place.is_empty() { name.to_owned() } else { format!("{name}/{place}") };
             let message = format!("\"{property}\", line {}, column {}: {}", error.line(), error.column(), error.message());
-            fields.refuse_at(&below, &message);
-            None
+            Err(Issue::new(path, message).with_code("template_expression_error"))
         }
     }
 }

@@ -213,8 +213,12 @@ fn head_css(
     let date = now.to_zoned(options.time_zone.clone()).date().to_string();
     let known = Known { date: &date, title: title.unwrap_or_default() };
     let mut css = options.page_css();
-    for (furniture, place, edge) in [(&compiled.config.header, "pageHeader", "top"), (&compiled.config.footer, "pageFooter", "bottom")] {
-        if let Some(furniture) = furniture {
+    let edges = [(&compiled.config.header, "pageHeader", "top"), (&compiled.config.footer, "pageFooter", "bottom")];
+    for ((of_template, place, edge), requested) in edges.into_iter().zip(&options.requested_furniture) {
+        let compile = |own| furniture::compile(own, place, &format!("/options/{place}"), writer.limits);
+        let own = requested.as_ref().map(compile).transpose();
+        let own = own.map_err(|issue| DocumentError::Options(vec![issue]))?;
+        if let Some(furniture) = own.as_ref().or(of_template.as_ref()) {
             writer.begin(place);
             let boxes = furniture::write_css(furniture, edge, &known, writer, scope)?;
             css.push_str("@page{");

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use domain::furniture::PageFurniture;
 use domain::options::{Direction, Margins, Metadata, Orientation, RenderOptions};
 use domain::paper::{Length, PaperSize};
 use jiff::tz::TimeZone;
@@ -29,6 +30,8 @@ pub struct EffectiveOptions {
     pub metadata: Metadata,
     /// The file's name, still with its expressions.
     pub filename: Option<String>,
+    /// The header and the footer that the request puts in place of the template's.
+    pub(crate) requested_furniture: [Option<PageFurniture>; 2],
 }
 
 impl EffectiveOptions {
@@ -53,6 +56,7 @@ impl EffectiveOptions {
                 creator: pick(&request.metadata.creator, &template.metadata.creator),
             },
             filename: pick(&request.filename, &template.filename),
+            requested_furniture: [request.page_header.clone(), request.page_footer.clone()],
         }
     }
 

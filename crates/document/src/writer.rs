@@ -30,7 +30,7 @@ pub(crate) struct Writer<'w> {
     /// Plain text on its way to being escaped.
     scratch: String,
     run: Run<'w>,
-    limits: &'w Limits,
+    pub(crate) limits: &'w Limits,
     images: ImageCheck<'w>,
     on_problem: OnProblem,
     /// In a branch that is visited only to find its mistakes.

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod codes;
+pub mod furniture;
 pub mod ids;
 pub mod issues;
 pub mod options;

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::codes::ErrorCode;
+use crate::furniture::PageFurniture;
 use crate::issues::{Issue, near_names, pointer};
 use crate::paper::{Length, PaperSize};
 
@@ -89,6 +90,10 @@ pub struct RenderOptions {
     pub disposition: Disposition,
     /// Headings as the PDF's outline; absent means no outline.
     pub bookmarks: Option<Bookmarks>,
+    /// What stands at the top of every page.
+    pub page_header: Option<PageFurniture>,
+    /// What stands at the bottom of every page.
+    pub page_footer: Option<PageFurniture>,
 }
 
 /// An outline was asked for.
@@ -109,8 +114,20 @@ pub struct OptionsRefused {
     pub issues: Vec<Issue>,
 }
 
-const KNOWN: [&str; 10] =
-    ["paperSize", "orientation", "margins", "locale", "timeZone", "direction", "metadata", "filename", "disposition", "bookmarks"];
+const KNOWN: [&str; 12] = [
+    "paperSize",
+    "orientation",
+    "margins",
+    "locale",
+    "timeZone",
+    "direction",
+    "metadata",
+    "filename",
+    "disposition",
+    "bookmarks",
+    "pageHeader",
+    "pageFooter",
+];
 /// Published options that this version does not have.
 const UNSUPPORTED: [&str; 6] = ["watermark", "printProduction", "theme", "layout", "pdf", "aiNarratives"];
 const FILENAME_CHARACTERS: usize = 1000;
@@ -144,6 +161,8 @@ impl RenderOptions {
                 let wanted = value.as_bool().ok_or_else(|| Issue::new(path, "must be true or false"))?;
                 Ok(if wanted { Bookmarks::FromHeadings } else { Bookmarks::Off })
             }),
+            page_header: reader.read("pageHeader", PageFurniture::from_json),
+            page_footer: reader.read("pageFooter", PageFurniture::from_json),
         };
         reader.refuse_unknown();
         if reader.issues.is_empty() { Ok(options) } else { Err(OptionsRefused { code: reader.code, issues: reader.issues }) }
@@ -203,7 +222,7 @@ impl Reader<'_> {
                 self.code = ErrorCode::UnsupportedRenderOption;
                 self.issues.push(Issue::new(path, format!("\"{name}\" is not available in this version; leave it out")));
             } else if !KNOWN.contains(&name.as_str()) && !UNSUPPORTED.contains(&name.as_str()) {
-                let hint = near_names(name, KNOWN).first().map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+                let hint = near_names(name, KNOWN).first().map_or_else(|| ".".to_owned(), |near| format!("; did you mean \"{near}\"?"));
                 self.issues.push(Issue::new(path, format!("\"{name}\" is no render option{hint} Accepted: {}", KNOWN.join(", "))));
             }
         }

@@ -47,6 +47,19 @@ fn a_header_of_three_texts_knows_the_page_numbers() {
 }
 
 #[test]
+fn the_request_puts_its_own_header_and_footer_in_place_of_the_templates() {
+    let config = json!({"pageHeader": "Theirs", "pageFooter": {"left": "Theirs"}});
+    let options = json!({"pageHeader": {}, "pageFooter": {"right": "{{name}} {{pageNumber}}"}});
+    let rules = page_rules(&config, &options);
+    assert!(!rules.contains("Theirs") && !rules.contains("@top"), "{rules}");
+    assert!(rules.contains("@bottom-right{content:\"A\\22 \\3c b\\3e \\5c  \" counter(page) ;"), "{rules}");
+
+    let wrong = write_with(&json!({"html": "x"}), &json!({}), &json!({"pageFooter": {"left": "{{#if}"}})).unwrap_err();
+    let issues = wrong.issues();
+    assert_eq!(issues[0].path, "/options/pageFooter/left", "{issues:?}");
+}
+
+#[test]
 fn what_a_header_cannot_show_is_left_out_with_a_warning() {
     let definition = json!({"html": "x", "renderConfig": {"pageHeader": "<img src='http://x/y.png'>ACME<script>x()</script>"}});
     let document = written(&definition, &json!({}));

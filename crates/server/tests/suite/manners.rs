@@ -105,6 +105,21 @@ async fn answers_carry_their_ids_names_and_versions() {
 }
 
 #[tokio::test]
+async fn plain_html_becomes_numbered_pages() {
+    let server = Server::start();
+    let html = "<h1>{{title}}</h1><p style='break-before: page'>The end</p>";
+    let footer = json!({"left": "{{title}}", "right": "Page {{pageNumber}} of {{totalPages}}"});
+    let body = json!({"html": html, "data": {"title": "Straight"}, "options": {"paperSize": "A5", "pageFooter": footer}});
+    let answer = server.post("/render/convert/pdf", &body).await;
+    let printed = answer.bytes().await.unwrap();
+    assert_eq!(pdf::page_count(&printed), 2);
+    for (page, expected) in [(1, "Page 1 of 2"), (2, "Page 2 of 2")] {
+        let words = pdf::page_words(&printed, page);
+        assert!(words.contains(expected), "{expected:?} is not on page {page}: {words}");
+    }
+}
+
+#[tokio::test]
 async fn a_conditional_write_names_what_it_has_read() {
     let server = Server::start();
     let template = |text: &str| json!({"key": "note", "name": "Note", "html": format!("<p>{text}</p>")});
