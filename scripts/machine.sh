@@ -52,6 +52,7 @@ find_browser() {
     fi
     local name path
     for name in /usr/lib/chromium/chromium-headless-shell chromium-headless-shell chrome-headless-shell \
+        /opt/pulp-engine/chromium/chromium-headless-shell \
         /usr/lib/chromium/chromium chromium google-chrome-stable google-chrome chromium-browser; do
         path=$(command -v "$name" 2>/dev/null) || continue
         # Ubuntu's chromium is a snap behind a shell script: it cannot reach the profile folder it is given.
@@ -131,10 +132,11 @@ install_postgres() {
     apt install --no-install-recommends postgresql
 }
 
-no_browser_package() {
-    fail "no Chromium is installed, and this distribution has no package of it that works for a server." \
-        "Its package 'chromium' is a snap, which may not use the folders of other programs. Any of these helps:" \
-        "  * chrome-headless-shell (fastest): npx @puppeteer/browsers install chrome-headless-shell@stable" \
+no_browser() {
+    fail "there is no Chromium that works for a server, or CHROMIUM_PATH names none." \
+        "Ubuntu's is a snap, which may not use the folders of other programs; if Debian's could not be fetched in its" \
+        "place (scripts/fetch-chromium), the lines above say why. Any of these helps:" \
+        "  * chrome-headless-shell: npx @puppeteer/browsers install chrome-headless-shell@stable" \
         "    and then: export CHROMIUM_PATH=/the/path/it/prints" \
         "  * Google Chrome: https://www.google.com/chrome/ offers a .deb package; apt-get install ./google-chrome-stable_*.deb" \
         "Then run this script again."
@@ -144,14 +146,21 @@ no_browser_package() {
 apt_offers() { case "$(apt-cache policy "$1")" in *"Candidate: "[0-9]*) return 0 ;; *) return 1 ;; esac; }
 
 install_packages() {
-    local packages=() package
+    local packages=() package fetch=no
     apt update || apt update || say "    the package lists could not be renewed; trying with the ones there are"
-    if ! has_browser && ! apt_offers chromium-headless-shell; then no_browser_package; fi
     for package in "${missing[@]}" "${wanted[@]}"; do
-        if [ "$package" != postgresql ]; then packages+=("$package"); fi
+        case $package in
+            postgresql) ;;
+            chromium-headless-shell) if apt_offers "$package"; then packages+=("$package"); else fetch=yes; fi ;;
+            *) packages+=("$package") ;;
+        esac
     done
     if ! has_postgres; then install_postgres; fi
     if [ "${#packages[@]}" -gt 0 ]; then apt install --no-install-recommends "${packages[@]}"; fi
+    if [ "$fetch" = yes ]; then
+        say "    no package here brings a Chromium that a server can use: fetching Debian's (some 130 MB)"
+        "${as_root[@]}" "$(dirname "${BASH_SOURCE[0]}")/fetch-chromium" </dev/null >&2 || no_browser
+    fi
 }
 
 # Installs what the functions above found missing; says what and stops when that is not possible.
@@ -163,6 +172,7 @@ install_missing() {
     fi
     say "==> system packages: missing are ${all[*]}"
     local command="apt-get install ${all[*]}"
+    if ! has_browser; then command+=" (without chromium-headless-shell where there is no such package; then: scripts/fetch-chromium)"; fi
     if has apt-get && can_be_root; then
         step "apt-get installs them (the first time some minutes)" install_packages
     elif [ "${#missing[@]}" -gt 0 ]; then
