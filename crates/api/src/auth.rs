@@ -44,6 +44,12 @@ impl Keys {
 
     fn identify(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let tenant = TenantId::default_tenant();
+        if headers.get("x-pulpengine-tenant-id").is_some_and(|named| named != tenant.as_str()) {
+            return Err(ApiError::new(
+                ErrorCode::TenantMismatch,
+                "this credential belongs to another tenant than X-PulpEngine-Tenant-Id names",
+            ));
+        }
         if !self.required() {
             loopback::check(headers)?;
             return Ok(Caller { scope: Scope::Admin, tenant });

@@ -20,7 +20,9 @@ impl<T: DeserializeOwned> FromRequest<Setup> for JsonBody<T> {
 
     async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
         check_content_type(request.headers())?;
-        let bytes = read(request, setup.body_limit_bytes).await?;
+        check_content_encoding(request.headers())?;
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, read(request, setup.body_limit_bytes)).await;
+        let bytes = bytes.map_err(|_| ApiError::bad_request("the body did not arrive within 60 s"))??;
         if bytes.is_empty() {
             return Err(ApiError::bad_request("the body is empty; a JSON value is expected"));
         }
@@ -38,6 +40,18 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(ErrorCode::UnsupportedMediaType, "the body must be JSON: send Content-Type: application/json"))
 }
 
+/// What was gzip is plain by now, and has lost the header.
+fn check_content_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            Err(ApiError::new(ErrorCode::UnsupportedMediaType, "the body's Content-Encoding is not accepted; accepted: gzip, identity"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How long a body may take to arrive: 20 MiB at 3 Mbit/s.
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long a body that is refused anyway may go on arriving.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of it is read, as a multiple of the limit.
@@ -46,20 +60,13 @@ const DISCARD_FACTOR: usize = 4;
 /// Reads the body up to the limit, counted after decompression. What comes after is read and thrown away for a while: a
 /// client that is still sending when the connection closes would never see the answer.
 async fn read(request: Request, limit_bytes: usize) -> Result<Bytes, ApiError> {
-    let gzip = request.headers().contains_key(header::CONTENT_ENCODING);
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let mut stream = request.into_body().into_data_stream();
     let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(limit_bytes));
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| {
             tracing::debug!(%error, "a request body could not be read");
-            if gzip {
-                ApiError::bad_request(
-                    "the body could not be read: it is not the gzip stream that Content-Encoding promises, or it ended early",
-                )
-            } else {
-                ApiError::bad_request("the body could not be read: the connection ended early or its encoding is broken")
-            }
+            ApiError::bad_request("the body could not be read: it ended early, or is not the gzip stream that Content-Encoding promises")
         })?;
         if body.len() + chunk.len() > limit_bytes {
             let discard = async {
@@ -94,6 +101,21 @@ fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::bad_request(format!("the body is not the JSON that is expected: {reason} (line {}, column {})", error.line(), error.column()))
 }
 
+/// The parameters in the path, read into `T`.
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|rejection| {
+            tracing::debug!(%rejection, "a path could not be read");
+            ApiError::bad_request("the path is not percent-encoded UTF-8")
+        })
+    }
+}
+
 /// The query string, read into `T`.
 pub struct Query<T>(pub T);
 
@@ -103,6 +125,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         axum::extract::Query::<T>::try_from_uri(&parts.uri)
             .map(|query| Self(query.0))
-            .map_err(|rejection| ApiError::bad_request(rejection.body_text()))
+            .map_err(|rejection| ApiError::bad_request(format!("the query cannot be read: {}", rejection.body_text())))
     }
 }

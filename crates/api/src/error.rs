@@ -1,4 +1,4 @@
-//! Every refusal a client can meet, and the only mapping of failures to HTTP.
+//! Every refusal a client can meet, with its status; `failures.rs` says which refusal a failure below is.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -31,7 +31,7 @@ pub struct ErrorEnvelope {
     message: String,
     /// The id under which the log tells more.
     request_id: String,
-    /// Each thing that is wrong, with a JSON Pointer.
+    /// Each thing that is wrong, with where it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     issues: Vec<IssueBody>,
     /// Seconds after which a retry makes sense.
@@ -42,7 +42,7 @@ pub struct ErrorEnvelope {
 /// One thing that is wrong with the input.
 #[derive(Serialize, ToSchema)]
 pub struct IssueBody {
-    /// A JSON Pointer into the input.
+    /// A JSON Pointer into the input; for an expression the way through the nodes, for a binding its path.
     pub path: String,
     /// What is wrong and what is accepted.
     pub message: String,
@@ -119,7 +119,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest | ErrorCode::InvalidChangeNote => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden | ErrorCode::ConvertUrlNotAllowed => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::TenantMismatch | ErrorCode::ConvertUrlNotAllowed => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::Conflict => StatusCode::CONFLICT,
@@ -138,7 +138,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::AssetBlocked
         | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        // A document that cannot be printed in time will not be printed by trying again, so the answer is not 503.
+        // The document took too long or the machine was too busy; who waited in the queue alone is told `render_saturated`.
         ErrorCode::RenderTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::RenderSaturated | ErrorCode::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::EngineCrash => StatusCode::BAD_GATEWAY,

@@ -37,6 +37,12 @@ pub async fn ready(State(setup): State<Setup>) -> Response {
     (status, Json(body)).into_response()
 }
 
+/// Whether unsaved templates can be shown.
+#[utoipa::path(get, path = "/render/preview/status", tag = "render", responses((status = 200, description = "available, and why not")))]
+pub async fn preview_status() -> Json<Value> {
+    Json(json!({ "available": false, "reason": "routes_disabled" }))
+}
+
 /// Whether callers need a key.
 #[utoipa::path(get, path = "/auth/status", tag = "auth", responses((status = 200, description = "How to log in")))]
 pub async fn auth_status(State(setup): State<Setup>) -> Json<Value> {

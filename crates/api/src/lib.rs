@@ -9,6 +9,7 @@ mod body;
 mod capabilities;
 mod docs;
 mod error;
+mod failures;
 mod health;
 mod loopback;
 mod metrics;
@@ -103,7 +104,10 @@ impl Readiness {
 pub async fn serve(listener: TcpListener, setup: Setup, shutdown: CancellationToken) -> std::io::Result<()> {
     let router = router::router(setup);
     // Outside the router, because it decides which route is meant.
-    let service = tower::ServiceBuilder::new().map_request(router::without_trailing_slash).service(router);
+    let service = tower::ServiceBuilder::new()
+        .map_request(router::without_trailing_slash)
+        .map_request(router::with_lower_case_encoding)
+        .service(router);
     // Answers are written whole: waiting to fill a packet only delays them.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     axum::serve(listener, ServiceExt::<Request>::into_make_service(service))

@@ -2,11 +2,13 @@
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, post};
 use domain::ErrorCode;
 
 use crate::Setup;
+use crate::body::Path;
 use crate::error::ApiError;
+use crate::router::method_not_allowed;
 
 /// Published paths and beginnings of paths (those with a wildcard).
 const PATHS: &[&str] = &[
@@ -14,6 +16,7 @@ const PATHS: &[&str] = &[
     "/assets",
     "/assets/{*rest}",
     "/audit-events",
+    "/audit-events/{*rest}",
     "/auth/console-session",
     "/auth/editor-token",
     "/auth/me",
@@ -45,7 +48,12 @@ const PATHS: &[&str] = &[
     "/render/jobs/{*rest}",
     "/render/pdf/{*rest}",
     "/render/pptx",
-    "/render/preview/{*rest}",
+    "/render/preview/csv",
+    "/render/preview/docx",
+    "/render/preview/html",
+    "/render/preview/pdf",
+    "/render/preview/pptx",
+    "/render/preview/xlsx",
     "/render/xlsx",
     "/renders",
     "/renders/{*rest}",
@@ -54,6 +62,7 @@ const PATHS: &[&str] = &[
     "/template-folders",
     "/template-folders/{*rest}",
     "/template-tags",
+    "/templates/office/lint",
     "/templates/{key}/bindings",
     "/templates/{key}/comments",
     "/templates/{key}/comments/{id}",
@@ -72,6 +81,10 @@ const PATHS: &[&str] = &[
     "/templates/{key}/form-metadata",
     "/templates/{key}/i18n",
     "/templates/{key}/labels",
+    "/templates/{key}/office",
+    "/templates/{key}/office/{*rest}",
+    "/templates/{key}/portal",
+    "/templates/{key}/presence/{id}",
     "/templates/{key}/labels/{*rest}",
     "/templates/{key}/lock",
     "/templates/{key}/meta",
@@ -84,13 +97,22 @@ const PATHS: &[&str] = &[
     "/templates/{key}/upgrade",
     "/tenant/{*rest}",
     "/usage",
+    "/usage.csv",
     "/usage/{*rest}",
     "/webhooks",
     "/webhooks/{*rest}",
 ];
 
+/// Published acts whose paths read like the key of a template.
+const ACTS: &[&str] = &["edit", "generate", "generate-sample", "import", "infer-schema", "office"];
+
 pub fn router() -> Router<Setup> {
-    PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(not_implemented)))
+    let router = Router::new().route("/templates/{key}", post(act));
+    PATHS.iter().fold(router, |router, path| router.route(path, any(not_implemented)))
+}
+
+async fn act(Path(key): Path<String>) -> Response {
+    if ACTS.contains(&key.as_str()) { not_implemented().await } else { method_not_allowed().await }
 }
 
 async fn not_implemented() -> Response {

@@ -12,10 +12,13 @@ use serde_json::{Map, Value, json};
 use crate::error::ApiError;
 use crate::samples::which;
 
-const KNOWN: [&str; 12] =
-    ["template", "definition", "data", "version", "label", "options", "metadata", "strictBindings", "now", "dryRun", "html", "locale"];
+/// What a document from a template takes.
+const OF_A_RENDER: &[&str] =
+    &["template", "definition", "data", "version", "label", "options", "metadata", "strictBindings", "now", "dryRun"];
+/// What a conversion takes.
+const OF_A_CONVERSION: &[&str] = &["html", "data", "options", "locale", "metadata", "strictBindings", "now"];
 /// Published fields that this version does not have.
-const LATER: [&str; 12] = [
+const LATER: [&str; 15] = [
     "dataInput",
     "dataUrl",
     "dataHeaders",
@@ -26,8 +29,11 @@ const LATER: [&str; 12] = [
     "parameters",
     "aiNarratives",
     "output",
-    "xlsx",
+    "csv",
+    "email",
+    "html",
     "image",
+    "xlsx",
 ];
 
 /// Whether a document is wanted, or only to know what it would meet.
@@ -40,7 +46,7 @@ pub enum Wanted {
 /// Reads a render request.
 pub fn read(body: &Value, tenant: TenantId, format: Format) -> Result<(RenderRequest, Wanted), ApiError> {
     let object = body.as_object().ok_or_else(|| ApiError::bad_request("the body must be an object with \"template\" or \"definition\""))?;
-    refuse_unknown(object)?;
+    refuse_unknown(object, OF_A_RENDER)?;
     let source = match (field(object, "template"), field(object, "definition")) {
         (Some(template), None) => stored(object, template)?,
         (None, Some(definition)) if field(object, "version").or_else(|| field(object, "label")).is_none() => {
@@ -62,7 +68,7 @@ pub fn read_conversion(body: &Value, tenant: TenantId) -> Result<RenderRequest, 
     if object.contains_key("url") {
         return Err(ApiError::new(ErrorCode::ConvertUrlNotAllowed, "this server fetches no pages; send the page itself as html"));
     }
-    refuse_unknown(object)?;
+    refuse_unknown(object, OF_A_CONVERSION)?;
     let html =
         field(object, "html").and_then(Value::as_str).ok_or_else(|| ApiError::bad_request("html is missing; send the page as text"))?;
     let definition = json!({ "key": "convert", "name": "Conversion", "html": html });
@@ -95,6 +101,7 @@ fn request(object: &Map<String, Value>, source: Source, tenant: TenantId, format
     if !data.is_object() {
         return Err(ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new("/data", "must be an object")]));
     }
+    check_metadata(object)?;
     let bindings = if boolean(object, "strictBindings")? { Bindings::Strict } else { Bindings::Lenient };
     Ok(RenderRequest { tenant, source, data, options, now, bindings, format })
 }
@@ -112,15 +119,29 @@ fn stored(object: &Map<String, Value>, template: &Value) -> Result<Source, ApiEr
     Ok(Source::Stored { key, which: which(word("version")?, word("label")?)? })
 }
 
-fn refuse_unknown(object: &Map<String, Value>) -> Result<(), ApiError> {
-    for name in object.keys() {
-        if LATER.contains(&name.as_str()) && !object[name].is_null() {
+/// Words for whoever looks for this render later; checked, though nothing keeps them yet.
+fn check_metadata(object: &Map<String, Value>) -> Result<(), ApiError> {
+    match field(object, "metadata") {
+        None => Ok(()),
+        Some(Value::Object(words)) if words.values().all(Value::is_string) => Ok(()),
+        Some(_) => {
+            let issue = Issue::new("/metadata", "must be an object whose values are text");
+            Err(ApiError::invalid(ErrorCode::ValidationFailed, vec![issue]))
+        }
+    }
+}
+
+fn refuse_unknown(object: &Map<String, Value>, known: &[&str]) -> Result<(), ApiError> {
+    for name in object.keys().filter(|name| !known.contains(&name.as_str())) {
+        if LATER.contains(&name.as_str()) {
+            if object[name].is_null() {
+                continue;
+            }
             return Err(ApiError::new(ErrorCode::NotImplemented, format!("{name} is not available in this version; leave it out")));
         }
-        if !KNOWN.contains(&name.as_str()) && !LATER.contains(&name.as_str()) {
-            let hint = near_names(name, KNOWN).first().map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
-            return Err(ApiError::bad_request(format!("\"{name}\" is no field of a render request{hint} Accepted: {}", KNOWN.join(", "))));
-        }
+        let near = near_names(name, known.iter().copied());
+        let hint = near.first().map_or_else(|| ".".to_owned(), |near| format!("; did you mean \"{near}\"?"));
+        return Err(ApiError::bad_request(format!("\"{name}\" is no field of this request{hint} Accepted: {}", known.join(", "))));
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use domain::TenantId;
 use domain::options::Disposition;
-use domain::{ErrorCode, TenantId};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use render::{Format, RenderRequest, Rendered, Source};
 use serde_json::{Value, json};
@@ -75,22 +75,9 @@ pub async fn validate(
         }
     }
     let (request, _) = render_body::read(&body, caller.tenant, Format::Pdf)?;
-    let issues: Vec<IssueBody> = match setup.renderer.dry_run(request).await {
-        Ok(report) => report
-            .validation
-            .errors
-            .into_iter()
-            .map(Into::into)
-            .chain(report.expressions.errors.iter().map(|problem| render_issue(problem.whole_message())))
-            .collect(),
-        Err(render::RenderError::Document(error)) => {
-            let said = error.to_string();
-            let issues: Vec<IssueBody> =
-                error.issues().into_iter().map(|issue| IssueBody { code: Some("INVALID_TEMPLATE"), ..issue.into() }).collect();
-            if issues.is_empty() { vec![render_issue(said)] } else { issues }
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let report = setup.renderer.dry_run(request).await?;
+    let problems = report.expressions.errors.iter().map(|problem| render_issue(problem.whole_message()));
+    let issues: Vec<IssueBody> = report.validation.errors.into_iter().map(Into::into).chain(problems).collect();
     Ok(Json(json!({ "valid": issues.is_empty(), "issues": issues })))
 }
 
@@ -165,68 +152,4 @@ fn content_disposition(name: &str, extension: &str, disposition: Disposition) ->
         Disposition::Attachment => "attachment",
     };
     format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(&name, UNRESERVED))
-}
-
-impl From<render::RenderError> for ApiError {
-    fn from(error: render::RenderError) -> Self {
-        use render::ChromiumError;
-        use render::RenderError;
-        let said = error.to_string();
-        match error {
-            RenderError::UnknownTemplate { .. } | RenderError::UnknownVersion { .. } => Self::not_found(said),
-            RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
-            RenderError::Store(error) => Self::from_store(&error),
-            RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
-            RenderError::Saturated => Self::new(ErrorCode::RenderSaturated, said).retry_after(1),
-            RenderError::Pdf(render::PdfError::TooManyPages { .. }) => Self::new(ErrorCode::TooManyPages, said),
-            RenderError::Pdf(render::PdfError::TooLarge { .. }) => Self::new(ErrorCode::PdfTooLarge, said),
-            RenderError::Pdf(error @ render::PdfError::Unreadable(_)) => Self::internal(&error),
-            RenderError::Defect(error) => Self::internal(&error),
-            RenderError::Chromium(error) => match error {
-                ChromiumError::Saturated { retry_after, .. } => {
-                    Self::new(ErrorCode::RenderSaturated, "all render slots and queue places are taken")
-                        .retry_after(retry_after.as_secs().max(1))
-                }
-                ChromiumError::DeadlineExceeded { phase } => {
-                    Self::new(ErrorCode::RenderTimeout, format!("the render did not end in time; the deadline passed in the phase {phase}"))
-                }
-                ChromiumError::Crashed { .. } => {
-                    Self::new(ErrorCode::EngineCrash, "the browser crashed under this document, also on the second attempt")
-                }
-                ChromiumError::PageTooLarge { .. } => Self::new(ErrorCode::RenderInputTooLarge, said),
-                ChromiumError::OutputTooLarge { .. } => Self::new(ErrorCode::PdfTooLarge, said),
-                ChromiumError::Refused { .. } => Self::new(ErrorCode::ValidationFailed, said),
-                ChromiumError::Closed
-                | ChromiumError::NotFound { .. }
-                | ChromiumError::Launch { .. }
-                | ChromiumError::SandboxUnavailable { .. } => {
-                    tracing::error!(error = %said, "no browser");
-                    Self::new(ErrorCode::ServiceUnavailable, "the browser is away; try again in a moment").retry_after(2)
-                }
-            },
-        }
-    }
-}
-
-impl From<store::StoreError> for ApiError {
-    fn from(error: store::StoreError) -> Self {
-        Self::from_store(&error)
-    }
-}
-
-impl ApiError {
-    fn from_store(error: &store::StoreError) -> Self {
-        use store::StoreError;
-        match error {
-            StoreError::Unavailable { .. } => {
-                tracing::warn!(%error, "the database is away");
-                Self::new(ErrorCode::ServiceUnavailable, "the database is away; try again in a moment").retry_after(2)
-            }
-            StoreError::Conflict { .. } => Self::new(ErrorCode::Conflict, "somebody else changed this in the same moment; read it again"),
-            StoreError::Refused { .. } => {
-                Self::new(ErrorCode::ValidationFailed, "a value is too long or holds a character that cannot be stored (NUL)")
-            }
-            _ => Self::internal(error),
-        }
-    }
 }

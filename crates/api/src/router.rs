@@ -2,9 +2,10 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use domain::{ErrorCode, Scope};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
@@ -20,7 +21,6 @@ const ANYONE_WITH_A_KEY: Allowed = Allowed(&Scope::ALL);
 const AUTHORS: Allowed = Allowed(&[Scope::Admin, Scope::Editor]);
 const ADMINS: Allowed = Allowed(&[Scope::Admin]);
 const RENDERERS: Allowed = Allowed(&[Scope::Admin, Scope::Render]);
-const CHECKERS: Allowed = Allowed(&[Scope::Admin, Scope::Editor, Scope::Render]);
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,10 +37,15 @@ fn routes(keys: &Keys) -> OpenApiRouter<Setup> {
             OpenApiRouter::new()
                 .routes(routes!(health::live))
                 .routes(routes!(health::ready))
+                .route("/readyz", get(health::ready))
+                .route("/healthz", get(health::ready))
                 .routes(routes!(health::auth_status))
                 .routes(routes!(metrics::metrics)),
         )
-        .merge(for_scopes(ANYONE_WITH_A_KEY, OpenApiRouter::new().routes(routes!(capabilities::capabilities))))
+        .merge(for_scopes(
+            ANYONE_WITH_A_KEY,
+            OpenApiRouter::new().routes(routes!(capabilities::capabilities)).routes(routes!(health::preview_status)),
+        ))
         .merge(for_scopes(
             AUTHORS,
             OpenApiRouter::new()
@@ -49,10 +54,11 @@ fn routes(keys: &Keys) -> OpenApiRouter<Setup> {
                 .routes(routes!(template_versions::list))
                 .routes(routes!(template_versions::get, template_versions::set_note))
                 .routes(routes!(samples::schema))
-                .routes(routes!(samples::get, samples::put, samples::delete)),
+                .routes(routes!(samples::get, samples::put, samples::delete))
+                .routes(routes!(samples::validate))
+                .routes(routes!(renders::validate)),
         ))
         .merge(for_scopes(ADMINS, OpenApiRouter::new().routes(routes!(templates::delete)).routes(routes!(template_versions::restore))))
-        .merge(for_scopes(CHECKERS, OpenApiRouter::new().routes(routes!(samples::validate)).routes(routes!(renders::validate))))
         .merge(for_scopes(
             RENDERERS,
             OpenApiRouter::new()
@@ -65,7 +71,9 @@ fn routes(keys: &Keys) -> OpenApiRouter<Setup> {
 
 pub(crate) fn router(setup: Setup) -> Router {
     let (documented, description) = routes(&setup.keys).split_for_parts();
-    let mut router = documented.merge(not_implemented::router());
+    // Tells what is there only to those who may use something.
+    let later = not_implemented::router().route_layer(from_fn_with_state((setup.keys.clone(), ANYONE_WITH_A_KEY), auth::require));
+    let mut router = documented.merge(later);
     if setup.docs == Docs::On {
         router = router.merge(docs::router(&description));
     }
@@ -74,9 +82,10 @@ pub(crate) fn router(setup: Setup) -> Router {
     router
         .fallback_service(unknown)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn(requests::identify))
         .layer(CatchPanicLayer::custom(|_| ApiError::new(ErrorCode::InternalError, "something is broken on our side").into_response()))
-        .layer(RequestDecompressionLayer::new().gzip(true))
+        // Other encodings are refused where the body is read, with the envelope.
+        .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(true))
+        .layer(from_fn(requests::identify))
         .with_state(setup)
 }
 
@@ -84,6 +93,16 @@ pub(crate) fn router(setup: Setup) -> Router {
 pub fn openapi_json() -> String {
     let description = routes(&Keys::default()).into_openapi();
     description.to_pretty_json().unwrap_or_default()
+}
+
+/// Encodings are named in any case.
+pub(crate) fn with_lower_case_encoding(mut request: Request) -> Request {
+    if let Some(encoding) = request.headers_mut().get_mut(header::CONTENT_ENCODING)
+        && let Ok(lower) = HeaderValue::from_bytes(&encoding.as_bytes().to_ascii_lowercase())
+    {
+        *encoding = lower;
+    }
+    request
 }
 
 /// Collections are called with and without a slash at the end; both mean the same, and no client follows a redirect.
@@ -103,6 +122,6 @@ async fn unknown_path() -> Response {
     ApiError::not_found("there is nothing at this path; /docs lists what there is").into_response()
 }
 
-async fn method_not_allowed() -> Response {
+pub(crate) async fn method_not_allowed() -> Response {
     ApiError::new(ErrorCode::MethodNotAllowed, "this path does not take this method; /docs lists what it takes").into_response()
 }

@@ -1,7 +1,7 @@
 //! What data a template takes: its schema, a sample, and a check.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use domain::ErrorCode;
 use domain::templates::TemplateKey;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Setup;
 use crate::auth::Caller;
-use crate::body::{JsonBody, Query};
+use crate::body::{JsonBody, Path, Query};
 use crate::error::{ApiError, IssueBody};
 use crate::templates::{known_key, unknown};
 

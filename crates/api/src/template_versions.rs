@@ -1,7 +1,7 @@
 //! The past of a template: its immutable versions.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::ErrorCode;
@@ -12,7 +12,7 @@ use store::{MAX_PAGE_ROWS, RestoreOutcome, Revision, VersionSummary};
 
 use crate::Setup;
 use crate::auth::Caller;
-use crate::body::{JsonBody, Query};
+use crate::body::{JsonBody, Path, Query};
 use crate::error::ApiError;
 use crate::preconditions::{change_note, expected_version, stale};
 use crate::templates::{full, known_key, unknown};
@@ -41,7 +41,10 @@ pub async fn list(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Value>, ApiError> {
     let key = known_key(&key)?;
-    let (limit, offset) = (query.limit.unwrap_or(50).clamp(1, MAX_PAGE_ROWS), query.offset.unwrap_or(0));
+    let (limit, offset) = (query.limit.unwrap_or(50), query.offset.unwrap_or(0));
+    if limit == 0 || limit > MAX_PAGE_ROWS {
+        return Err(ApiError::bad_request(format!("limit must be a whole number from 1 to {MAX_PAGE_ROWS}")));
+    }
     let page = setup.store.tenant(caller.tenant).template_versions().list(&key, limit, offset).await?.ok_or_else(|| unknown(&key))?;
     let items: Vec<Value> = page.items.iter().map(summary).collect();
     Ok(Json(json!({ "items": items, "total": page.total, "limit": limit, "offset": offset })))

@@ -1,6 +1,6 @@
 //! Templates: made, read, changed and put into the trash.
 
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract::RawQuery};
@@ -15,7 +15,7 @@ use store::{
 
 use crate::Setup;
 use crate::auth::Caller;
-use crate::body::JsonBody;
+use crate::body::{JsonBody, Path};
 use crate::error::ApiError;
 use crate::preconditions::{change_note, etag, expected_version, stale};
 
@@ -104,7 +104,7 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let key = known_key(&key)?;
-    if query.is_some_and(|query| query.contains("permanent=true")) {
+    if query.is_some_and(|query| query.split('&').any(|pair| pair == "permanent=true")) {
         return Err(ApiError::new(ErrorCode::NotImplemented, "emptying the trash is not available in this version"));
     }
     let expected = expected_version(&headers)?;

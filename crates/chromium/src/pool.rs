@@ -54,6 +54,11 @@ impl Pool {
         Ok(pool)
     }
 
+    /// When a place in the queue is likely, between one second and one minute, from how long prints took lately.
+    pub fn retry_after(&self) -> Duration {
+        self.0.slots.retry_after()
+    }
+
     /// Prints one document. Dropping the future gives its place in the queue back and cleans the tab.
     ///
     /// A job whose renderer or browser died is tried once more, elsewhere, before its deadline.

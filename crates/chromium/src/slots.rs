@@ -155,9 +155,17 @@ impl Slots {
     }
 
     fn saturated(&self, state: &State) -> ChromiumError {
+        ChromiumError::Saturated { queue_depth: state.queue.len(), retry_after: self.likely_wait(state) }
+    }
+
+    /// How long a job that came now would wait, in whole seconds.
+    pub(crate) fn retry_after(&self) -> Duration {
+        self.likely_wait(&self.state())
+    }
+
+    fn likely_wait(&self, state: &State) -> Duration {
         let rounds = count(state.queue.len() + 1) / count(self.options.tabs);
-        let seconds = (rounds * state.print_seconds).clamp(1.0, 60.0).ceil();
-        ChromiumError::Saturated { queue_depth: state.queue.len(), retry_after: Duration::from_secs_f64(seconds) }
+        Duration::from_secs_f64((rounds * state.print_seconds).clamp(1.0, 60.0).ceil())
     }
 
     /// Takes an idle tab that lives, for a want that may be served now.

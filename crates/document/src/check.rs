@@ -1,34 +1,53 @@
 //! The dry run: everything that is wrong or missing, without a document.
 
+use domain::Issue;
 use serde_json::Value;
 
 use crate::definition::Compiled;
 use crate::error::DocumentError;
-use crate::html::{Input, write};
+use crate::html::{Bindings, Input, write};
 use crate::limits::Limits;
 use crate::mapping;
-use crate::report::{DryRun, ExpressionProblem, Expressions, Validation, Warnings};
+use crate::report::{DryRun, ExpressionProblem, Expressions, Severity, Validation, Warnings};
 use crate::writer::{Gathered, OnProblem, Writer};
 
 /// Goes over the whole definition with the data, also over branches that the data does not reach, and reports every
 /// problem instead of stopping at the first.
 ///
-/// Only what stops the check itself is an error: a deadline, a cancelled request, options that cannot be read.
+/// Only what stops the check itself is an error: a deadline or a cancelled request.
 pub fn check(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<DryRun, DocumentError> {
     let outcome = match write(compiled, input, limits, OnProblem::Gather) {
         Ok(outcome) => outcome,
-        // A template that uses up its budget is its author's mistake, and ends what can be found out.
-        Err(DocumentError::Budget(problem) | DocumentError::Expression(problem)) => {
-            let gathered = Gathered { problems: vec![*problem], truncated: true, ..Gathered::default() };
-            return Ok(report(Vec::new(), 0, gathered));
-        }
-        Err(error @ DocumentError::TooLarge { .. }) => {
-            let problem = ExpressionProblem { message: error.to_string(), location: None, suggestion: None };
-            return Ok(report(Vec::new(), 0, Gathered { problems: vec![problem], truncated: true, ..Gathered::default() }));
-        }
-        Err(other) => return Err(other),
+        Err(error) => return refused(error),
     };
-    Ok(report(outcome.data_issues, outcome.mappings_applied, outcome.gathered))
+    let mut gathered = outcome.gathered;
+    if input.bindings == Bindings::Strict {
+        let missing = gathered.unresolved.iter().filter(|binding| binding.severity == Severity::Warning);
+        gathered.problems.extend(missing.map(|binding| problem(binding.as_issue().message)));
+    }
+    Ok(report(outcome.data_issues, outcome.mappings_applied, gathered))
+}
+
+/// The report on what is refused as a whole: its author's mistakes are the answer of a dry run and no failure of it.
+pub fn refused(error: DocumentError) -> Result<DryRun, DocumentError> {
+    let gathered = |problem| Gathered { problems: vec![problem], truncated: true, ..Gathered::default() };
+    Ok(match error {
+        DocumentError::Definition(issues) => {
+            let named = |issue: Issue| if issue.code.is_some() { issue } else { issue.with_code("INVALID_TEMPLATE") };
+            report(issues.into_iter().map(named).collect(), 0, Gathered::default())
+        }
+        DocumentError::Data(issues) | DocumentError::Options(issues) => report(issues, 0, Gathered::default()),
+        // A template that uses up its budget ends what can be found out.
+        DocumentError::Budget(problem) | DocumentError::Expression(problem) => report(Vec::new(), 0, gathered(*problem)),
+        DocumentError::TooLarge { .. } | DocumentError::AssetBlocked { .. } | DocumentError::UnresolvedBindings(_) => {
+            report(Vec::new(), 0, gathered(problem(error.to_string())))
+        }
+        DocumentError::Stopped(_) => return Err(error),
+    })
+}
+
+fn problem(message: String) -> ExpressionProblem {
+    ExpressionProblem { message, location: None, suggestion: None }
 }
 
 /// Whether data fits the template: the mappings, then the schema. The answer is empty where it does.

@@ -30,7 +30,7 @@ mod style;
 mod tags;
 mod writer;
 
-pub use check::{check, validate};
+pub use check::{check, refused, validate};
 pub use definition::Compiled;
 pub use error::DocumentError;
 pub use html::{Bindings, Input, Written, write_html};

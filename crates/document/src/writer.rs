@@ -1,6 +1,6 @@
 //! What all nodes write into: the HTML so far, the account of its cost, and what was missing or wrong.
 
-use domain::Issue;
+use domain::{ErrorCode, Issue};
 use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Finding, MissingReason, Run, Scope};
 use serde_json::Value;
 
@@ -233,7 +233,11 @@ impl<'w> Writer<'w> {
             Err(reason) if self.on_problem == OnProblem::Stop => Err(DocumentError::AssetBlocked { at: self.breadcrumb(), reason }),
             Err(reason) => {
                 let message = format!("{}: {reason}", self.breadcrumb());
-                self.report.warnings.push(Warning { code: "asset_blocked", message });
+                match self.rehearsing {
+                    // What the data does not reach stops no render.
+                    Rehearsing::Yes => self.report.warnings.push(Warning { code: ErrorCode::AssetBlocked.as_str(), message }),
+                    Rehearsing::No => self.report.problems.push(ExpressionProblem { message, location: None, suggestion: None }),
+                }
                 Ok(())
             }
             Ok(()) => Ok(()),

@@ -27,6 +27,8 @@ codes! {
     Unauthorized = "unauthorized",
     /// The credential is valid, but not for this operation.
     Forbidden = "forbidden",
+    /// The request names another tenant than the credential belongs to.
+    TenantMismatch = "tenant_mismatch",
     /// No such resource for this caller.
     NotFound = "not_found",
     /// The path exists, the method does not.

@@ -1,6 +1,7 @@
 //! Why there is no document, by what the caller can do about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chromium::ChromiumError;
 use document::DocumentError;
@@ -33,9 +34,12 @@ pub enum RenderError {
     /// The PDF is over a limit or cannot be read.
     #[error(transparent)]
     Pdf(#[from] PdfError),
-    /// The database failed; shared, because everyone who waited for the same template meets the same failure.
+    /// The database failed.
     #[error(transparent)]
-    Store(#[from] Arc<StoreError>),
+    Store(#[from] StoreError),
+    /// Everyone who waited for the same version meets the same failure.
+    #[error(transparent)]
+    Shared(Arc<RenderError>),
     /// The deadline passed before the page could be printed.
     #[error("the deadline of {deadline_ms} ms passed while the document was being written")]
     DeadlineExceeded {
@@ -44,14 +48,11 @@ pub enum RenderError {
     },
     /// As many are being worked on or wait as may; come back in a moment.
     #[error("all render slots and queue places are taken")]
-    Saturated,
+    Saturated {
+        /// When a place is likely, from how long prints took lately.
+        retry_after: Duration,
+    },
     /// Writing the document panicked: a defect of ours.
     #[error("writing the document failed")]
     Defect(#[source] tokio::task::JoinError),
-}
-
-impl From<StoreError> for RenderError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
-    }
 }

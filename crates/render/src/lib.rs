@@ -9,7 +9,7 @@ mod request;
 mod run;
 mod templates;
 
-pub use chromium::ChromiumError;
+pub use chromium::{ChromiumError, Phase};
 pub use error::RenderError;
 pub use limits::Limits;
 pub use pdf::PdfError;

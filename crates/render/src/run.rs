@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use chromium::fonts::Coverage;
 use chromium::{Outline, Pool, PrintJob};
 use document::{Compiled, DryRun, Input, Written};
@@ -21,6 +22,9 @@ use crate::error::RenderError;
 use crate::limits::Limits;
 use crate::request::{Format, RenderRequest, Rendered, Source};
 use crate::templates::{Resolved, Templates, Which};
+
+/// Finishing costs about a millisecond for so many bytes.
+const FINISHED_INLINE_BYTES: usize = 1024 * 1024;
 
 /// What a renderer works with.
 pub struct Setup {
@@ -63,7 +67,7 @@ impl Renderer {
 
     /// Renders one document. Dropping the future stops the work.
     pub async fn render(&self, mut request: RenderRequest) -> Result<Rendered, RenderError> {
-        let _admitted = admit(&self.0.renders)?;
+        let _admitted = self.admit(&self.0.renders)?;
         let started = Instant::now();
         let deadline = self.deadline(started);
         let resolved = self.resolve(&request, deadline).await?;
@@ -91,17 +95,20 @@ impl Renderer {
         let finishing = Instant::now();
         let stamp = pdf::Stamp { now, metadata: pdf_metadata(written.metadata) };
         let limits = pdf::Limits { max_bytes: self.0.limits.max_output_bytes as u64, max_pages: self.0.limits.max_pages };
-        let bytes = Vec::from(printed.pdf);
-        let finished = pdf::finish(bytes, &stamp, limits)?;
+        let finished = finish(printed.pdf, stamp, limits).await?;
         phase("finish", finishing);
         Ok(Rendered { body: finished.bytes, version, filename, warnings, pages: finished.page_count })
     }
 
     /// Checks everything that a render would do, short of printing.
     pub async fn dry_run(&self, request: RenderRequest) -> Result<DryRun, RenderError> {
-        let _admitted = admit(&self.0.checks)?;
+        let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
-        let (_, compiled) = self.resolve(&request, deadline).await?;
+        let compiled = match self.resolve(&request, deadline).await {
+            Ok((_, compiled)) => compiled,
+            Err(RenderError::Document(error)) => return Ok(document::refused(error)?),
+            Err(error) => return Err(error),
+        };
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
         self.compute(deadline, move |limits, cancelled| {
             let input =
@@ -118,14 +125,14 @@ impl Renderer {
 
     /// What fits `data` to the template's schema, after its mappings.
     pub async fn validate(&self, compiled: Arc<Compiled>, data: Value) -> Result<Vec<domain::Issue>, RenderError> {
-        let _admitted = admit(&self.0.checks)?;
+        let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
         self.compute(deadline, move |limits, _| document::validate(&compiled, &data, limits)).await
     }
 
     /// Checks a definition and keeps nothing.
     pub async fn compile(&self, definition: Value) -> Result<Compiled, RenderError> {
-        let _admitted = admit(&self.0.checks)?;
+        let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
         self.compiled(definition, deadline).await
     }
@@ -142,6 +149,11 @@ impl Renderer {
     /// What the browsers are doing.
     pub fn pool_status(&self) -> chromium::PoolStatus {
         self.0.pool.status()
+    }
+
+    /// A place among those that are being worked on. Who finds none is told at once, before anything is done for them.
+    fn admit<'p>(&self, places: &'p Semaphore) -> Result<SemaphorePermit<'p>, RenderError> {
+        places.try_acquire().map_err(|_| RenderError::Saturated { retry_after: self.0.pool.retry_after() })
     }
 
     /// The moment by which a render that starts now has to end.
@@ -223,11 +235,6 @@ impl Renderer {
     }
 }
 
-/// A place among those that are being worked on. Who finds none is told at once, before anything is done for them.
-fn admit(places: &Semaphore) -> Result<SemaphorePermit<'_>, RenderError> {
-    places.try_acquire().map_err(|_| RenderError::Saturated)
-}
-
 /// Tells the work that its caller has gone.
 struct StopOnDrop(Arc<AtomicBool>);
 
@@ -242,6 +249,15 @@ async fn read_fonts(fonts: Arc<OnceLock<Coverage>>) {
         Ok(coverage) => drop(fonts.set(coverage)),
         Err(error) => tracing::warn!(%error, "missing glyphs will not be reported"),
     }
+}
+
+/// A large file takes long enough to hold up other requests of its thread.
+async fn finish(pdf: Bytes, stamp: pdf::Stamp, limits: pdf::Limits) -> Result<pdf::Finished, RenderError> {
+    if pdf.len() < FINISHED_INLINE_BYTES {
+        return Ok(pdf::finish(pdf.into(), &stamp, limits)?);
+    }
+    let finished = tokio::task::spawn_blocking(move || pdf::finish(pdf.into(), &stamp, limits)).await;
+    Ok(finished.map_err(RenderError::Defect)??)
 }
 
 fn phase(name: &'static str, since: Instant) {

@@ -9,12 +9,17 @@ use domain::TenantId;
 use domain::ids::TemplateId;
 use domain::templates::{TemplateKey, TemplateVersion};
 use moka::future::Cache;
-use store::{ChangeEvent, Store, TemplateRecord};
+use store::{ChangeEvent, Store, StoreError};
+use tokio::time::{Instant, timeout};
 
 use crate::error::RenderError;
 
 /// After this long a cached head is asked for again, should the notice of a change have been lost.
 const HEAD_TTL: Duration = Duration::from_secs(10);
+/// How long a render waits for a newer head when it has an old one.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long an old head serves before the database is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Heads kept: about 200 bytes each.
 const HEADS: u64 = 100_000;
 /// Bytes of definitions kept compiled; the compiled form is a small multiple of it.
@@ -46,6 +51,7 @@ struct Head {
     id: TemplateId,
     version: TemplateVersion,
     as_of: u64,
+    read_at: Instant,
 }
 
 /// The cache of heads (which version is current) and of compiled versions (immutable).
@@ -67,10 +73,10 @@ impl Templates {
         Self {
             store,
             limits: Arc::new(limits),
-            heads: Cache::builder().max_capacity(HEADS).time_to_live(HEAD_TTL).build(),
+            heads: Cache::builder().max_capacity(HEADS).build(),
             compiled: Cache::builder().max_capacity(COMPILED_BYTES).weigher(|_, (bytes, _): &(u32, _)| *bytes).build(),
             changes: Arc::default(),
-            // Longer than any head that could be older lives.
+            // Longer than any head that could be older is fresh.
             changed: Cache::builder().max_capacity(HEADS).time_to_live(HEAD_TTL * 2).build(),
             everything_changed: Arc::default(),
         }
@@ -79,20 +85,12 @@ impl Templates {
     /// The version to render. A warm one costs no word to the database.
     pub(crate) async fn resolve(&self, tenant: &TenantId, key: &TemplateKey, which: Which) -> Result<Resolved, RenderError> {
         let name = (tenant.clone(), key.clone());
-        let head = match self.cached_head(&name).await {
-            Some(head) => head,
-            None => self.read_head(&name).await?.ok_or_else(|| RenderError::UnknownTemplate { key: key.to_string() })?,
-        };
+        let head = self.head(&name).await?;
         let version = match which {
             Which::Current => head.version,
             Which::Version(version) => version,
         };
-        if let Some((_, compiled)) = self.compiled.get(&(head.id, version)).await {
-            return Ok(Resolved { version, compiled });
-        }
-        let record = self.store.tenant(tenant.clone()).template_versions().get(key, version).await?;
-        let record = record.ok_or_else(|| RenderError::UnknownVersion { key: key.to_string(), version: version.to_string() })?;
-        let compiled = self.keep(&record).await?;
+        let compiled = self.version(&name, head.id, version).await?;
         Ok(Resolved { version, compiled })
     }
 
@@ -124,34 +122,62 @@ impl Templates {
         }
     }
 
-    async fn cached_head(&self, name: &Name) -> Option<Head> {
-        let head = self.heads.get(name).await?;
+    async fn head(&self, name: &Name) -> Result<Head, RenderError> {
+        let known = self.heads.get(name).await;
         let last_change = self.changed.get(name).await.unwrap_or(0).max(self.everything_changed.load(Ordering::SeqCst));
-        let fresh = head.as_of >= last_change;
-        metrics::counter!("pulp_cache_reads_total", "cache" => "template_heads", "outcome" => if fresh { "hit" } else { "miss" })
-            .increment(1);
-        fresh.then_some(head)
+        let fresh = known.filter(|head| head.as_of >= last_change && head.read_at.elapsed() < HEAD_TTL);
+        count_read(if fresh.is_some() { "hit" } else { "miss" });
+        if let Some(head) = fresh {
+            return Ok(head);
+        }
+        let Some(old) = known else { return self.read_head(name).await };
+        // Nobody waits long for a database that may be away while there is a version that was current a moment ago.
+        match timeout(PATIENCE, self.read_head(name)).await {
+            Err(_) | Ok(Err(RenderError::Store(StoreError::Unavailable { .. }))) => Ok(self.keep_old(name, old).await),
+            Ok(outcome) => outcome,
+        }
     }
 
-    async fn read_head(&self, name: &Name) -> Result<Option<Head>, RenderError> {
-        let as_of = self.changes.load(Ordering::SeqCst);
-        let Some(record) = self.store.tenant(name.0.clone()).templates().get_current(&name.1).await? else {
-            return Ok(None);
-        };
-        self.keep(&record).await?;
-        let head = Head { id: record.template_id, version: record.version, as_of };
+    /// Goes on with a head for a moment, although it may have changed: the database is away.
+    async fn keep_old(&self, name: &Name, old: Head) -> Head {
+        count_read("stale");
+        tracing::warn!(template = %name.1, "the database is away; the version known last is rendered");
+        let almost_old = Instant::now().checked_sub(HEAD_TTL.saturating_sub(RETRY_AFTER));
+        let head = Head { read_at: almost_old.unwrap_or(old.read_at), as_of: self.changes.load(Ordering::SeqCst), ..old };
         self.heads.insert(name.clone(), head).await;
-        Ok(Some(head))
+        head
     }
 
-    async fn keep(&self, record: &TemplateRecord) -> Result<Arc<Compiled>, RenderError> {
-        let (definition, limits) = (record.definition.clone(), Arc::clone(&self.limits));
-        let compiling = tokio::task::spawn_blocking(move || {
-            let bytes = u32::try_from(definition.to_string().len()).unwrap_or(u32::MAX);
-            Compiled::compile(&definition, &limits).map(|compiled| (bytes, Arc::new(compiled)))
-        });
-        let (bytes, compiled) = compiling.await.map_err(RenderError::Defect)??;
-        self.compiled.insert((record.template_id, record.version), (bytes, Arc::clone(&compiled))).await;
-        Ok(compiled)
+    async fn read_head(&self, name: &Name) -> Result<Head, RenderError> {
+        let as_of = self.changes.load(Ordering::SeqCst);
+        let found = self.store.tenant(name.0.clone()).templates().get(&name.1).await?;
+        let Some(found) = found else {
+            self.heads.invalidate(name).await;
+            return Err(RenderError::UnknownTemplate { key: name.1.to_string() });
+        };
+        let head = Head { id: found.template_id, version: found.current_version, as_of, read_at: Instant::now() };
+        self.heads.insert(name.clone(), head).await;
+        Ok(head)
     }
+
+    /// A version, read and compiled once however many ask for it.
+    async fn version(&self, name: &Name, id: TemplateId, version: TemplateVersion) -> Result<Arc<Compiled>, RenderError> {
+        let reading = async {
+            let record = self.store.tenant(name.0.clone()).template_versions().get(&name.1, version).await?;
+            let unknown = || RenderError::UnknownVersion { key: name.1.to_string(), version: version.to_string() };
+            let record = record.ok_or_else(unknown)?;
+            let limits = Arc::clone(&self.limits);
+            let compiling = tokio::task::spawn_blocking(move || {
+                let bytes = u32::try_from(record.definition.to_string().len()).unwrap_or(u32::MAX);
+                Compiled::compile(&record.definition, &limits).map(|compiled| (bytes, Arc::new(compiled)))
+            });
+            Ok(compiling.await.map_err(RenderError::Defect)??)
+        };
+        let read = self.compiled.try_get_with((id, version), reading).await;
+        read.map(|(_, compiled)| compiled).map_err(RenderError::Shared)
+    }
+}
+
+fn count_read(outcome: &'static str) {
+    metrics::counter!("pulp_cache_reads_total", "cache" => "template_heads", "outcome" => outcome).increment(1);
 }

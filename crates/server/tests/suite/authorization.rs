@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use crate::running::{EDITOR_KEY, KEY, PREVIEW_KEY, RENDER_KEY, Server};
 
 /// Which of admin, editor, render and preview get past the door: `a`, `e`, `r`, `p`; `*` is everybody, without a key too.
-const CASES: [(&str, &str, &str); 24] = [
+const CASES: [(&str, &str, &str); 25] = [
     ("get", "/health", "*"),
     ("get", "/health/ready", "*"),
     ("get", "/auth/status", "*"),
     ("get", "/metrics", "*"),
     ("get", "/capabilities", "aerp"),
+    ("get", "/render/preview/status", "aerp"),
     ("get", "/templates", "ae"),
     ("post", "/templates", "ae"),
     ("get", "/templates/{key}", "ae"),
@@ -26,8 +27,8 @@ const CASES: [(&str, &str, &str); 24] = [
     ("get", "/templates/{key}/sample", "ae"),
     ("put", "/templates/{key}/sample", "ae"),
     ("delete", "/templates/{key}/sample", "ae"),
-    ("post", "/templates/{key}/validate", "aer"),
-    ("post", "/render/validate", "aer"),
+    ("post", "/templates/{key}/validate", "ae"),
+    ("post", "/render/validate", "ae"),
     ("post", "/render/pdf", "ar"),
     ("post", "/render/html", "ar"),
     ("post", "/render", "ar"),

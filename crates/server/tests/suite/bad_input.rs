@@ -25,7 +25,16 @@ async fn each_mistake_is_named_and_the_server_goes_on() {
 
     let wrong = json!({"definition": {"key": "k", "name": "n", "html": "<p>\n{{shout name}}</p>"}, "data": {"name": "x"}});
     let said = told(&server, "/render/pdf", &wrong, 422, "template_expression_error").await;
-    assert!(said["message"].as_str().unwrap().contains("line 2"), "{said}");
+    let message = said["message"].as_str().unwrap();
+    assert!(message.contains("line 2, column 3") && message.contains("shout"), "{said}");
+    let wrong = json!({"definition": {"key": "k", "name": "n", "document": {"id": "d", "type": "document", "children": [
+        {"id": "t", "type": "text", "content": "{{lookp name \"x\"}}"}]}}, "data": {"name": "x"}});
+    let said = told(&server, "/render/pdf", &wrong, 422, "template_expression_error").await;
+    let message = said["message"].as_str().unwrap();
+    assert!(message.contains("Text") && message.contains("lookup"), "the node and the near name: {said}");
+    let mixed = json!({"html": "<p>x</p>", "template": "letter", "dryRun": true});
+    let said = told(&server, "/render/convert/pdf", &mixed, 400, "bad_request").await;
+    assert!(said["message"].as_str().unwrap().contains("is no field of this request"), "{said}");
 
     let endless = json!({"definition": {"key": "k", "name": "n", "html": "{{#each a}}{{#each ../a}}{{#each ../../a}}{{#each ../../../a}}x{{/each}}{{/each}}{{/each}}{{/each}}"},
         "data": {"a": (0..1000).collect::<Vec<_>>()}});
@@ -41,6 +50,32 @@ async fn each_mistake_is_named_and_the_server_goes_on() {
 
     let printed = server.pdf_of(&json!({"definition": {"key": "k", "name": "n", "html": "<p>Still here</p>"}})).await;
     assert!(pdf::words(&printed).contains("Still here"));
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_the_render_would_refuse() {
+    let server = Server::start();
+    let cases = [
+        ("a block that is not closed", json!({"html": "{{#if a}}x"}), json!({})),
+        ("a file name that cannot be read", json!({"html": "x", "renderConfig": {"filename": "{{#if}"}}), json!({})),
+        ("a binding without a value", json!({"html": "{{missing}}"}), json!({"strictBindings": true})),
+        ("an image from elsewhere", json!({"html": "<img src='data:image/png;base64,AAAA'>"}), json!({})),
+        ("data that does not fit", json!({"html": "x", "inputSchema": {"type": "object", "required": ["a"]}}), json!({})),
+    ];
+    for (what, mut definition, mut body) in cases {
+        definition["key"] = json!("k");
+        definition["name"] = json!("n");
+        body["definition"] = definition;
+        let refused = server.post("/render/pdf", &body).await;
+        assert_eq!(refused.status(), 422, "{what}: {}", refused.text().await.unwrap());
+        body["dryRun"] = json!(true);
+        let answer = server.post("/render/pdf", &body).await;
+        assert_eq!(answer.status(), 200, "{what}");
+        let report: Value = answer.json().await.unwrap();
+        assert_eq!(report["valid"], false, "{what}: {report}");
+        let errors = [&report["validation"]["errors"], &report["expressions"]["errors"]];
+        assert!(errors.iter().any(|list| list[0]["message"].is_string()), "{what}: {report}");
+    }
 }
 
 #[tokio::test]

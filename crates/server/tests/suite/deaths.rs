@@ -1,7 +1,7 @@
 //! How a server ends, and what ends under it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -47,14 +47,33 @@ async fn a_render_under_way_is_finished_before_the_server_ends() {
     assert_eq!(server.wait_for_end().code(), Some(0));
 }
 
-#[tokio::test]
-async fn a_killed_server_leaves_its_data_intact_for_the_next_one() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_killed_under_load_leaves_its_data_intact_for_the_next_one() {
     let mut server = Server::start();
     let template = json!({"key": "kept", "name": "Kept", "html": "<p>Hello {{name}}</p>"});
     let created = server.post("/templates", &template).await;
     assert_eq!(created.status(), 201, "{}", created.text().await.unwrap());
+    let (address, body, done) = (server.url("/render/pdf"), named("load"), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> = (0..3)
+        .map(|_| {
+            let (address, body, done) = (address.clone(), body.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                let send = || reqwest::Client::new().post(&address).header("X-Api-Key", crate::running::KEY).json(&body).send();
+                // Until the server is gone.
+                while let Ok(answer) = send().await {
+                    let Ok(bytes) = answer.bytes().await else { break };
+                    assert_eq!(pdf::words(&bytes).trim(), "load", "a whole document or none");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    wait_until("there is load", || done.load(Ordering::Relaxed) > 30);
     server.signal("KILL");
     server.wait_for_end();
+    for client in clients {
+        client.await.unwrap();
+    }
 
     let server = server.start_again();
     let printed = server.pdf("kept", &json!({"name": "again"})).await;
@@ -65,10 +84,12 @@ async fn a_killed_server_leaves_its_data_intact_for_the_next_one() {
 async fn killed_tabs_and_browsers_cost_at_most_what_is_in_flight_and_never_give_a_wrong_document() {
     let server = Arc::new(Server::start_with(&[("RENDER_MAX_CONCURRENT_PAGES", "3")]));
     let browser = children(server.pid(), "chromium")[0];
-    let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..4).map(|client| tokio::spawn(render_until(Arc::clone(&stop), Arc::clone(&server), client))).collect();
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> =
+        (0..4).map(|client| tokio::spawn(render_until(Arc::clone(&stop), Arc::clone(&done), Arc::clone(&server), client))).collect();
     for round in 0..6 {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        let before = done.load(Ordering::Relaxed);
+        wait_until("some documents came since the last death", || done.load(Ordering::Relaxed) > before + 20);
         let browsers = children(server.pid(), "chromium");
         let victims = if round % 2 == 0 { browsers.iter().flat_map(|browser| renderers(*browser)).collect() } else { browsers };
         assert!(!victims.is_empty(), "round {round}: nothing to kill\n{}", server.log());
@@ -110,7 +131,7 @@ fn renderers(browser: u32) -> Vec<u32> {
 }
 
 /// Every answer is the right document or one of the errors that a dead browser has. Returns how many of each.
-async fn render_until(stop: Arc<AtomicBool>, server: Arc<Server>, client: usize) -> (usize, usize) {
+async fn render_until(stop: Arc<AtomicBool>, done: Arc<AtomicUsize>, server: Arc<Server>, client: usize) -> (usize, usize) {
     let (mut right, mut failed) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
         let word = format!("word-{client}-{}", right + failed);
@@ -120,6 +141,7 @@ async fn render_until(stop: Arc<AtomicBool>, server: Arc<Server>, client: usize)
         if status == 200 {
             assert_eq!(pdf::words(&bytes).trim(), word);
             right += 1;
+            done.fetch_add(1, Ordering::Relaxed);
         } else {
             let envelope: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
             assert!(matches!((status, envelope["code"].as_str()), (502, Some("engine_crash")) | (503, Some(_))), "{status}: {envelope}");

@@ -1,0 +1,84 @@
+//! What a failed render or a failed statement is on the wire: the other half of the mapping to HTTP.
+
+use std::time::Duration;
+
+use domain::ErrorCode;
+use render::{ChromiumError, Phase, RenderError};
+use store::StoreError;
+
+use crate::error::ApiError;
+
+/// Whoever waited a whole deadline in vain meets a server that is far behind.
+const SHED_RETRY_AFTER_S: u64 = 30;
+
+impl From<RenderError> for ApiError {
+    fn from(error: RenderError) -> Self {
+        Self::from_render(&error)
+    }
+}
+
+impl ApiError {
+    fn from_render(error: &RenderError) -> Self {
+        let said = error.to_string();
+        match error {
+            RenderError::Shared(error) => Self::from_render(error),
+            RenderError::UnknownTemplate { .. } | RenderError::UnknownVersion { .. } => Self::not_found(said),
+            RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
+            RenderError::Store(error) => Self::from_store(error),
+            RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
+            RenderError::Saturated { retry_after } => Self::saturated(*retry_after),
+            RenderError::Pdf(render::PdfError::TooManyPages { .. }) => Self::new(ErrorCode::TooManyPages, said),
+            RenderError::Pdf(render::PdfError::TooLarge { .. }) => Self::new(ErrorCode::PdfTooLarge, said),
+            RenderError::Pdf(error @ render::PdfError::Unreadable(_)) => Self::internal(error),
+            RenderError::Defect(error) => Self::internal(error),
+            RenderError::Chromium(error) => match error {
+                ChromiumError::Saturated { retry_after, .. } => Self::saturated(*retry_after),
+                ChromiumError::DeadlineExceeded { phase: Phase::Queue } => {
+                    Self::new(ErrorCode::RenderSaturated, "no tab became free within the deadline").retry_after(SHED_RETRY_AFTER_S)
+                }
+                ChromiumError::DeadlineExceeded { phase } => {
+                    Self::new(ErrorCode::RenderTimeout, format!("the render did not end in time; the deadline passed in the phase {phase}"))
+                }
+                ChromiumError::Crashed { .. } => {
+                    Self::new(ErrorCode::EngineCrash, "the browser crashed under this document, also on the second attempt")
+                }
+                ChromiumError::PageTooLarge { .. } => Self::new(ErrorCode::RenderInputTooLarge, said),
+                ChromiumError::OutputTooLarge { .. } => Self::new(ErrorCode::PdfTooLarge, said),
+                ChromiumError::Refused { .. } => Self::new(ErrorCode::ValidationFailed, said),
+                ChromiumError::Closed
+                | ChromiumError::NotFound { .. }
+                | ChromiumError::Launch { .. }
+                | ChromiumError::SandboxUnavailable { .. } => {
+                    tracing::error!(error = %said, "no browser");
+                    Self::new(ErrorCode::ServiceUnavailable, "the browser is away; try again in a moment").retry_after(2)
+                }
+            },
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::from_store(&error)
+    }
+}
+
+impl ApiError {
+    fn saturated(retry_after: Duration) -> Self {
+        Self::new(ErrorCode::RenderSaturated, "all render slots and queue places are taken").retry_after(retry_after.as_secs().max(1))
+    }
+
+    fn from_store(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } => {
+                tracing::warn!(%error, "the database is away");
+                Self::new(ErrorCode::ServiceUnavailable, "the database is away; try again in a moment").retry_after(2)
+            }
+            StoreError::Conflict { .. } => Self::new(ErrorCode::Conflict, "somebody else changed this in the same moment; read it again"),
+            StoreError::Refused { .. } => {
+                Self::new(ErrorCode::ValidationFailed, "a value is too long or holds a character that cannot be stored (NUL)")
+            }
+            _ => Self::internal(error),
+        }
+    }
+}
