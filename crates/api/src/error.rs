@@ -162,14 +162,37 @@ fn class_of(code: ErrorCode, status: StatusCode) -> &'static str {
     }
 }
 
+/// Things listed in one answer.
+const MOST_ISSUES: usize = 100;
+/// Characters of one message or path in an answer: names and values of the input are echoed in them.
+const MOST_CHARACTERS: usize = 2_000;
+
+fn clipped(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(MOST_CHARACTERS) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
+
+fn listed(issues: Vec<Issue>) -> Vec<IssueBody> {
+    let more = issues.len().saturating_sub(MOST_ISSUES);
+    let clip = |issue: Issue| IssueBody { path: clipped(issue.path), message: clipped(issue.message), code: issue.code };
+    let mut listed: Vec<IssueBody> = issues.into_iter().take(MOST_ISSUES).map(clip).collect();
+    if more > 0 {
+        listed.push(IssueBody { path: String::new(), message: format!("and {more} more"), code: None });
+    }
+    listed
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let envelope = ErrorEnvelope {
             error: class_of(self.code, self.status),
             code: self.code.as_str(),
-            message: self.message,
+            message: clipped(self.message),
             request_id: current_request_id().to_string(),
-            issues: self.issues.into_iter().map(Into::into).collect(),
+            issues: listed(self.issues),
             retry_after: self.retry_after_s,
         };
         let mut response = (self.status, Json(envelope)).into_response();

@@ -5,8 +5,10 @@
 //! the server's `tests/suite/authorization.rs`.
 
 mod auth;
+mod bodies;
 mod body;
 mod capabilities;
+mod connections;
 mod docs;
 mod error;
 mod failures;
@@ -15,6 +17,7 @@ mod loopback;
 mod metrics;
 mod not_implemented;
 mod preconditions;
+mod progress;
 mod render_body;
 mod renders;
 mod requests;
@@ -26,9 +29,6 @@ mod templates;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::ServiceExt;
-use axum::extract::Request;
-use axum::serve::ListenerExt;
 use domain::Clock;
 use render::Renderer;
 use store::Store;
@@ -53,6 +53,10 @@ pub struct Setup {
     pub version: String,
     /// Bytes a request body may have, after decompression.
     pub body_limit_bytes: usize,
+    /// Connections that may be open; more wait in the system's queue.
+    pub max_connections: usize,
+    /// Bytes that request bodies under way may have together, after decompression.
+    pub bodies_bytes: usize,
     /// Whether `/docs` is served.
     pub docs: Docs,
     /// Where `/metrics` comes from.
@@ -102,15 +106,6 @@ impl Readiness {
 
 /// Answers requests until `shutdown` is cancelled and those under way have ended.
 pub async fn serve(listener: TcpListener, setup: Setup, shutdown: CancellationToken) -> std::io::Result<()> {
-    let router = router::router(setup);
-    // Outside the router, because it decides which route is meant.
-    let service = tower::ServiceBuilder::new()
-        .map_request(router::without_trailing_slash)
-        .map_request(router::with_lower_case_encoding)
-        .service(router);
-    // Answers are written whole: waiting to fill a packet only delays them.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    axum::serve(listener, ServiceExt::<Request>::into_make_service(service))
-        .with_graceful_shutdown(async move { shutdown.cancelled().await })
-        .await
+    let most = setup.max_connections;
+    connections::serve(listener, router::router(setup), most, shutdown).await
 }

@@ -44,14 +44,18 @@ pub enum Wanted {
 }
 
 /// Reads a render request.
-pub fn read(body: &Value, tenant: TenantId, format: Format) -> Result<(RenderRequest, Wanted), ApiError> {
-    let object = body.as_object().ok_or_else(|| ApiError::bad_request("the body must be an object with \"template\" or \"definition\""))?;
-    refuse_unknown(object, OF_A_RENDER)?;
-    let source = match (field(object, "template"), field(object, "definition")) {
+pub fn read(body: Value, tenant: TenantId, format: Format) -> Result<(RenderRequest, Wanted), ApiError> {
+    let Value::Object(mut object) = body else {
+        return Err(ApiError::bad_request("the body must be an object with \"template\" or \"definition\""));
+    };
+    refuse_unknown(&object, OF_A_RENDER)?;
+    // Taken out, not copied: they can be large.
+    let definition = object.shift_remove("definition").filter(|definition| !definition.is_null());
+    let data = object.shift_remove("data");
+    let object = &object;
+    let source = match (field(object, "template"), definition) {
         (Some(template), None) => stored(object, template)?,
-        (None, Some(definition)) if field(object, "version").or_else(|| field(object, "label")).is_none() => {
-            Source::Inline(definition.clone())
-        }
+        (None, Some(definition)) if field(object, "version").or_else(|| field(object, "label")).is_none() => Source::Inline(definition),
         (None, Some(_)) => {
             return Err(ApiError::bad_request("version and label belong to a stored template; leave them out with definition"));
         }
@@ -59,20 +63,24 @@ pub fn read(body: &Value, tenant: TenantId, format: Format) -> Result<(RenderReq
         (None, None) => return Err(ApiError::bad_request("send template (the key of a stored template) or definition")),
     };
     let wanted = if boolean(object, "dryRun")? { Wanted::DryRun } else { Wanted::Document };
-    Ok((request(object, source, tenant, format)?, wanted))
+    Ok((request(object, data, source, tenant, format)?, wanted))
 }
 
 /// Reads a conversion: HTML instead of a template.
-pub fn read_conversion(body: &Value, tenant: TenantId) -> Result<RenderRequest, ApiError> {
-    let object = body.as_object().ok_or_else(|| ApiError::bad_request("the body must be an object with \"html\""))?;
+pub fn read_conversion(body: Value, tenant: TenantId) -> Result<RenderRequest, ApiError> {
+    let Value::Object(mut object) = body else {
+        return Err(ApiError::bad_request("the body must be an object with \"html\""));
+    };
     if object.contains_key("url") {
         return Err(ApiError::new(ErrorCode::ConvertUrlNotAllowed, "this server fetches no pages; send the page itself as html"));
     }
-    refuse_unknown(object, OF_A_CONVERSION)?;
+    refuse_unknown(&object, OF_A_CONVERSION)?;
+    let data = object.shift_remove("data");
+    let object = &object;
     let html =
         field(object, "html").and_then(Value::as_str).ok_or_else(|| ApiError::bad_request("html is missing; send the page as text"))?;
     let definition = json!({ "key": "convert", "name": "Conversion", "html": html });
-    let mut request = request(object, Source::Inline(definition), tenant, Format::Pdf)?;
+    let mut request = request(object, data, Source::Inline(definition), tenant, Format::Pdf)?;
     if let Some(locale) = field(object, "locale") {
         let given = RenderOptions::from_json(&json!({ "locale": locale }), "")
             .map_err(|refused| ApiError::invalid(refused.code, refused.issues))?;
@@ -81,7 +89,13 @@ pub fn read_conversion(body: &Value, tenant: TenantId) -> Result<RenderRequest, 
     Ok(request)
 }
 
-fn request(object: &Map<String, Value>, source: Source, tenant: TenantId, format: Format) -> Result<RenderRequest, ApiError> {
+fn request(
+    object: &Map<String, Value>,
+    data: Option<Value>,
+    source: Source,
+    tenant: TenantId,
+    format: Format,
+) -> Result<RenderRequest, ApiError> {
     let options = match field(object, "options") {
         Some(options) => {
             RenderOptions::from_json(options, "/options").map_err(|refused| ApiError::invalid(refused.code, refused.issues))?
@@ -97,7 +111,7 @@ fn request(object: &Map<String, Value>, source: Source, tenant: TenantId, format
         })?),
         None => None,
     };
-    let data = field(object, "data").cloned().unwrap_or_else(|| json!({}));
+    let data = data.filter(|data| !data.is_null()).unwrap_or_else(|| json!({}));
     if !data.is_object() {
         return Err(ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new("/data", "must be an object")]));
     }

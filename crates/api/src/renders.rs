@@ -23,7 +23,7 @@ pub async fn pdf(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, ApiError> {
-    render(&setup, caller.tenant, &body, Format::Pdf).await
+    render(&setup, caller.tenant, body, Format::Pdf).await
 }
 
 /// The whole HTML document that would be printed.
@@ -33,13 +33,13 @@ pub async fn html(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, ApiError> {
-    render(&setup, caller.tenant, &body, Format::Html).await
+    render(&setup, caller.tenant, body, Format::Html).await
 }
 
 /// The old name of `/render/pdf`.
 #[utoipa::path(post, path = "/render", tag = "render", request_body = Value, responses((status = 200, description = "As /render/pdf", content_type = "application/pdf")))]
 pub async fn deprecated(State(setup): State<Setup>, Extension(caller): Extension<Caller>, JsonBody(body): JsonBody<Value>) -> Response {
-    let mut response = render(&setup, caller.tenant, &body, Format::Pdf).await.into_response();
+    let mut response = render(&setup, caller.tenant, body, Format::Pdf).await.into_response();
     let headers = response.headers_mut();
     headers.insert("deprecation", HeaderValue::from_static("true"));
     headers.insert("sunset", HeaderValue::from_static("Thu, 31 Dec 2027 23:59:59 GMT"));
@@ -54,7 +54,7 @@ pub async fn convert(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, ApiError> {
-    let request = render_body::read_conversion(&body, caller.tenant)?;
+    let request = render_body::read_conversion(body, caller.tenant)?;
     document(&setup, request).await
 }
 
@@ -74,7 +74,7 @@ pub async fn validate(
             object.insert("definition".to_owned(), definition);
         }
     }
-    let (request, _) = render_body::read(&body, caller.tenant, Format::Pdf)?;
+    let (request, _) = render_body::read(body, caller.tenant, Format::Pdf)?;
     let report = setup.renderer.dry_run(request).await?;
     let problems = report.expressions.errors.iter().map(|problem| render_issue(problem.whole_message()));
     let issues: Vec<IssueBody> = report.validation.errors.into_iter().map(Into::into).chain(problems).collect();
@@ -85,7 +85,7 @@ fn render_issue(message: String) -> IssueBody {
     IssueBody { path: String::new(), message, code: Some("RENDER_ERROR") }
 }
 
-async fn render(setup: &Setup, tenant: TenantId, body: &Value, format: Format) -> Result<Response, ApiError> {
+async fn render(setup: &Setup, tenant: TenantId, body: Value, format: Format) -> Result<Response, ApiError> {
     let (request, wanted) = render_body::read(body, tenant, format)?;
     if wanted == Wanted::DryRun {
         return Ok(Json(setup.renderer.dry_run(request).await?).into_response());

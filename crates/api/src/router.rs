@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{self, Allowed, Keys};
+use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::{Docs, Setup, capabilities, docs, health, metrics, not_implemented, renders, requests, samples, template_versions, templates};
 
@@ -85,6 +86,7 @@ pub(crate) fn router(setup: Setup) -> Router {
         .layer(CatchPanicLayer::custom(|_| ApiError::new(ErrorCode::InternalError, "something is broken on our side").into_response()))
         // Other encodings are refused where the body is read, with the envelope.
         .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(true))
+        .layer(from_fn_with_state(Bodies::new(setup.bodies_bytes, setup.body_limit_bytes), bodies::make_room))
         .layer(from_fn(requests::identify))
         .with_state(setup)
 }

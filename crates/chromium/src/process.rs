@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::fs::Permissions;
+use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, lchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,10 +71,16 @@ pub(crate) fn start(launch: Launch<'_>) -> io::Result<(Process, pipe::Sender, pi
         // Above the limit of an unprivileged user the smaller default serves as well.
         let _ = fcntl_setpipe_size(end, PIPE_BYTES);
     }
-    let profile = Profile::create(launch.runtime_dir)?;
-    let cache = launch.runtime_dir.join("cache");
+    // Another user's browser has to get through it; nobody has to read it.
+    let folder = launch.runtime_dir;
+    let unusable =
+        |error: io::Error| io::Error::new(error.kind(), format!("its runtime folder {} cannot be used: {error}", folder.display()));
+    DirBuilder::new().recursive(true).mode(0o711).create(folder).map_err(unusable)?;
+    let profile = Profile::create(folder).map_err(unusable)?;
+    let cache = folder.join("cache");
     if let Some(account) = launch.account {
-        hand_over(account, launch.runtime_dir, &[profile.path(), &cache])?;
+        check_way(account, folder).map_err(unusable)?;
+        hand_over(account, profile.path(), &cache).map_err(unusable)?;
     }
     let mut command = Command::new(launch.executable);
     command
@@ -113,14 +119,27 @@ pub(crate) fn start(launch: Launch<'_>) -> io::Result<(Process, pipe::Sender, pi
     Ok((process, pipe::Sender::from_owned_fd(we_write)?, pipe::Receiver::from_owned_fd(we_read)?))
 }
 
-/// Gives the browser's user what it writes to, and a way there.
-fn hand_over(account: Account, runtime_dir: &Path, folders: &[&Path]) -> io::Result<()> {
-    std::fs::set_permissions(runtime_dir, Permissions::from_mode(0o711))?;
-    for folder in folders {
-        std::fs::create_dir_all(folder)?;
-        lchown(folder, Some(account.uid), Some(account.gid))?;
+/// Whether another user gets to a folder: a browser that does not would end without a word about it.
+fn check_way(account: Account, folder: &Path) -> io::Result<()> {
+    for part in std::fs::canonicalize(folder)?.ancestors() {
+        let found = std::fs::metadata(part)?;
+        if found.mode() & 0o001 == 0 && found.uid() != account.uid {
+            let reason = format!("{} is closed to the browser's user (uid {})", part.display(), account.uid);
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+        }
     }
     Ok(())
+}
+
+/// Makes the folders of a browser that is another user's: the first to go through, the others its own. What was there
+/// already is left as it is.
+fn hand_over(account: Account, profile: &Path, cache: &Path) -> io::Result<()> {
+    lchown(profile, Some(account.uid), Some(account.gid))?;
+    match std::fs::create_dir(cache) {
+        Ok(()) => lchown(cache, Some(account.uid), Some(account.gid)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 impl Process {

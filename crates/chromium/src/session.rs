@@ -15,6 +15,8 @@ pub(crate) enum CallError {
     Gone,
     /// The renderer died or the target was closed. Chromium never answers such calls by itself.
     Crashed,
+    /// No answer within the time that housekeeping has.
+    TimedOut,
     /// Chromium refused the command.
     Refused(String),
     /// The reply was larger than the connection accepts; it was skipped.

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::browser::Browser;
 use crate::lease::Lease;
+use crate::session::CallError;
 use crate::tab::{Purpose, Tab};
 use crate::{ChromiumError, Phase, PoolOptions};
 
@@ -263,6 +264,8 @@ impl Slots {
             }
             match Tab::open_warm(&browser).await {
                 Ok(tab) => return self.put(tab),
+                // It hangs, and nobody has use of it any more: another try would only take as long again.
+                Err(CallError::TimedOut) if self.is_idle_and_empty() => break,
                 Err(error) if browser.is_alive() => tracing::warn!(?error, "a tab could not be opened"),
                 Err(_) => return,
             }
@@ -271,6 +274,11 @@ impl Slots {
             tracing::error!("the browser opens no more tabs and is killed");
             browser.kill();
         }
+    }
+
+    fn is_idle_and_empty(&self) -> bool {
+        let state = self.state();
+        state.idle.is_empty() && state.in_use == 0
     }
 
     fn serves(&self, browser: &Arc<Browser>) -> bool {
@@ -312,7 +320,7 @@ impl Slots {
     }
 
     /// The tab prepared for a document with scripts, or one made now.
-    pub(crate) async fn scripted(&self, browser: &Arc<Browser>) -> Result<Tab, crate::session::CallError> {
+    pub(crate) async fn scripted(&self, browser: &Arc<Browser>) -> Result<Tab, CallError> {
         let prepared = self.state().scripted.take();
         match prepared {
             Some(tab) if tab.is_alive() && tab.browser.generation == browser.generation => Ok(tab),

@@ -149,43 +149,46 @@ impl Drop for Tab {
 
 impl Place {
     async fn close(&mut self) {
-        let (target_id, context_id) = (self.target_id.take(), self.context_id.take());
-        if !self.browser.is_alive() {
-            return;
+        close(self.browser.clone(), self.target_id.take(), self.context_id.take()).await;
+    }
+}
+
+/// Closes a target and its context. It owns no [`Place`]: a runtime that shuts down drops it unpolled, and what is dropped
+/// there must not want to be closed again.
+async fn close(browser: Arc<Browser>, target_id: Option<String>, context_id: Option<String>) {
+    if !browser.is_alive() {
+        return;
+    }
+    let closed = bounded(&browser, async {
+        if let Some(target_id) = &target_id {
+            // A crashed target may be gone already; that is what we want.
+            let _ = browser.call(&CloseTarget { target_id }).await;
         }
-        let closed = bounded(&self.browser, async {
-            if let Some(target_id) = &target_id {
-                // A crashed target may be gone already; that is what we want.
-                let _ = self.browser.call(&CloseTarget { target_id }).await;
-            }
-            if let Some(browser_context_id) = &context_id {
-                self.browser.call(&DisposeBrowserContext { browser_context_id }).await?;
-            }
-            Ok(())
-        })
-        .await;
-        if let Err(error) = closed
-            && self.browser.is_alive()
-        {
-            tracing::warn!(?error, target_id, "a tab could not be closed");
+        if let Some(browser_context_id) = &context_id {
+            browser.call(&DisposeBrowserContext { browser_context_id }).await?;
         }
+        Ok(())
+    })
+    .await;
+    if let Err(error) = closed
+        && browser.is_alive()
+    {
+        tracing::warn!(?error, target_id, "a tab could not be closed");
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let is_open = self.target_id.is_some() || self.context_id.is_some();
+        let (target_id, context_id) = (self.target_id.take(), self.context_id.take());
         if let Ok(runtime) = Handle::try_current()
-            && is_open
+            && (target_id.is_some() || context_id.is_some())
             && self.browser.is_alive()
         {
-            let mut place = Self {
-                browser: self.browser.clone(),
-                context_id: self.context_id.take(),
-                target_id: self.target_id.take(),
-                _open: self.browser.tabs.token(),
-            };
-            runtime.spawn(async move { place.close().await });
+            let (browser, open) = (self.browser.clone(), self.browser.tabs.token());
+            runtime.spawn(async move {
+                close(browser, target_id, context_id).await;
+                drop(open);
+            });
         }
     }
 }
@@ -207,5 +210,5 @@ async fn create_target(browser: &Browser, context_id: Option<&str>) -> Result<(S
 
 /// Housekeeping with its budget; running over it counts as the death of the tab.
 async fn bounded<T>(browser: &Browser, work: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
-    timeout(browser.options.budgets.housekeeping, work).await.unwrap_or(Err(CallError::Crashed))
+    timeout(browser.options.budgets.housekeeping, work).await.unwrap_or(Err(CallError::TimedOut))
 }

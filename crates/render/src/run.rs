@@ -23,6 +23,8 @@ use crate::limits::Limits;
 use crate::request::{Format, RenderRequest, Rendered, Source};
 use crate::templates::{Resolved, Templates, Which};
 
+/// How far behind the deadline work may notice it: its own error says more than ours.
+const OVERTIME: Duration = Duration::from_millis(500);
 /// Finishing costs about a millisecond for so many bytes.
 const FINISHED_INLINE_BYTES: usize = 1024 * 1024;
 
@@ -70,7 +72,7 @@ impl Renderer {
         let _admitted = self.admit(&self.0.renders)?;
         let started = Instant::now();
         let deadline = self.deadline(started);
-        let resolved = self.resolve(&request, deadline).await?;
+        let resolved = self.resolve(&mut request, deadline).await?;
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
         let written = self.write(&mut request, &resolved.1, now, deadline).await?;
         phase("html", started);
@@ -101,10 +103,10 @@ impl Renderer {
     }
 
     /// Checks everything that a render would do, short of printing.
-    pub async fn dry_run(&self, request: RenderRequest) -> Result<DryRun, RenderError> {
+    pub async fn dry_run(&self, mut request: RenderRequest) -> Result<DryRun, RenderError> {
         let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
-        let compiled = match self.resolve(&request, deadline).await {
+        let compiled = match self.resolve(&mut request, deadline).await {
             Ok((_, compiled)) => compiled,
             Err(RenderError::Document(error)) => return Ok(document::refused(error)?),
             Err(error) => return Err(error),
@@ -161,14 +163,18 @@ impl Renderer {
         started + Duration::from_millis(self.0.limits.deadline_ms)
     }
 
-    async fn resolve(&self, request: &RenderRequest, deadline: Instant) -> Result<(Option<TemplateVersion>, Arc<Compiled>), RenderError> {
-        match &request.source {
+    async fn resolve(
+        &self,
+        request: &mut RenderRequest,
+        deadline: Instant,
+    ) -> Result<(Option<TemplateVersion>, Arc<Compiled>), RenderError> {
+        match &mut request.source {
             Source::Stored { key, which } => {
                 let resolving = self.0.templates.resolve(&request.tenant, key, *which);
                 let resolved = tokio::time::timeout_at(deadline, resolving).await.map_err(|_| self.late())??;
                 Ok((Some(resolved.version), resolved.compiled))
             }
-            Source::Inline(definition) => Ok((None, Arc::new(self.compiled(definition.clone(), deadline).await?))),
+            Source::Inline(definition) => Ok((None, Arc::new(self.compiled(std::mem::take(definition), deadline).await?))),
         }
     }
 
@@ -209,7 +215,10 @@ impl Renderer {
             let _permit = permit;
             work(&limits, &cancelled)
         };
-        Ok(tokio::task::spawn_blocking(work).await.map_err(RenderError::Defect)??)
+        let working = tokio::task::spawn_blocking(work);
+        // The work looks at the deadline itself; should it fail to, its caller at least is told in time.
+        let outcome = tokio::time::timeout_at(deadline + OVERTIME, working).await.map_err(|_| self.late())?;
+        Ok(outcome.map_err(RenderError::Defect)??)
     }
 
     fn warnings(&self, written: &Written) -> Vec<(&'static str, usize)> {

@@ -27,14 +27,19 @@ pub async fn start(config: &Config) -> Result<Browser, ServerError> {
     let options = options(config, &found.path);
     if config.sandbox == config::Sandbox::Disabled {
         tracing::warn!("Chromium runs without its sandbox, as PULP_ENGINE_DISABLE_SANDBOX says");
-        let pool = start_without_sandbox(options).await?;
+        // A container may take even root's right to become another user; then, and only then, it stays root.
+        let pool = match start_without_sandbox(options.clone()).await {
+            Err(ChromiumError::Launch { reason, .. }) if options.account.is_some() => {
+                tracing::warn!(reason, "Chromium cannot run as `nobody` and runs as root");
+                start_without_sandbox(PoolOptions { account: None, ..options }).await?
+            }
+            outcome => outcome?,
+        };
         return Ok(Browser { pool, sandbox: "off, by PULP_ENGINE_DISABLE_SANDBOX".to_owned() });
     }
     let reason = match Pool::start(options.clone()).await {
         Ok(pool) => return Ok(Browser { pool, sandbox: "on".to_owned() }),
         Err(ChromiumError::SandboxUnavailable { reason, .. }) => reason,
-        // A container may take even root's right to become another user.
-        Err(ChromiumError::Launch { reason, .. }) if options.account.is_some() => reason,
         Err(error) => return Err(error.into()),
     };
     let pool = start_without_sandbox(options).await?;
@@ -46,16 +51,8 @@ pub async fn start(config: &Config) -> Result<Browser, ServerError> {
     Ok(Browser { pool, sandbox: format!("off: {reason}") })
 }
 
-/// As another user if that works, as ourselves otherwise.
 async fn start_without_sandbox(options: PoolOptions) -> Result<Pool, ChromiumError> {
-    let options = PoolOptions { sandbox: Sandbox::Off, ..options };
-    match Pool::start(options.clone()).await {
-        Err(ChromiumError::Launch { reason, .. }) if options.account.is_some() => {
-            tracing::warn!(reason, "Chromium cannot run as `nobody` and runs as root");
-            Pool::start(PoolOptions { account: None, ..options }).await
-        }
-        outcome => outcome,
-    }
+    Pool::start(PoolOptions { sandbox: Sandbox::Off, ..options }).await
 }
 
 fn options(config: &Config, executable: &Path) -> PoolOptions {

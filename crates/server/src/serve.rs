@@ -1,10 +1,12 @@
 //! The server from its start to its end, in reading order.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Clock;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -20,6 +22,14 @@ use crate::{examples, logs, metrics};
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
 
+/// How long they may take when they are not given time: after the grace, or at a second signal.
+const CUT_SHORT: Duration = Duration::from_secs(2);
+/// How long work that looks at nothing may keep the process when all else has ended.
+const LAST_WORK: Duration = Duration::from_secs(1);
+
+/// An idle connection takes about 10 KB.
+const MOST_CONNECTIONS: usize = 10_000;
+
 /// Runs the server until a signal ends it.
 pub fn serve(config: &Config) -> Result<ExitCode, ServerError> {
     logs::start(config);
@@ -27,7 +37,10 @@ pub fn serve(config: &Config) -> Result<ExitCode, ServerError> {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServerError::Runtime)?;
-    runtime.block_on(until_signalled(config))
+    let outcome = runtime.block_on(until_signalled(config));
+    // Work on other threads that does not end by itself must not keep the process.
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
 }
 
 async fn until_signalled(config: &Config) -> Result<ExitCode, ServerError> {
@@ -51,12 +64,20 @@ async fn until_signalled(config: &Config) -> Result<ExitCode, ServerError> {
     }
     running.close_the_door();
     let grace = Duration::from_millis(config.shutdown_grace_ms);
+    let tidy_up = tokio::select! {
+        finished = timeout(grace, &mut running.serving) => {
+            if finished.is_err() {
+                tracing::warn!("requests were still under way when SHUTDOWN_GRACE_MS had passed; they are cut off");
+            }
+            if finished.is_ok() { TIDY_UP } else { CUT_SHORT }
+        }
+        signal = signals.next() => {
+            tracing::warn!(signal, "stopping at once");
+            CUT_SHORT
+        }
+    };
     tokio::select! {
-        _ = timeout(grace, &mut running.serving) => {}
-        signal = signals.next() => tracing::warn!(signal, "stopping at once"),
-    }
-    tokio::select! {
-        stopped = running.stop(TIDY_UP) => stopped?,
+        stopped = running.stop(tidy_up) => stopped?,
         signal = signals.next() => tracing::warn!(signal, "stopping at once, without tidying up"),
     }
     tracing::info!("stopped");
@@ -116,6 +137,9 @@ impl Running {
             keys: api::Keys::new(config.keys.iter().map(|(scope, key)| (*scope, key.reveal().to_owned()))),
             version: config.version.clone(),
             body_limit_bytes: config.body_limit_bytes,
+            max_connections: most_connections(),
+            // Every render that may be under way can bring the largest body, and as many other requests.
+            bodies_bytes: config.body_limit_bytes.saturating_mul(2 * (config.max_concurrent_pages + config.max_queue_depth)),
             docs: match config.docs {
                 config::Docs::On => api::Docs::On,
                 config::Docs::Off => api::Docs::Off,
@@ -170,7 +194,12 @@ async fn connected_database(config: &Config) -> Result<(Database, store::Store),
 }
 
 fn make_data_dir(config: &Config) -> Result<(), ServerError> {
-    std::fs::create_dir_all(&config.data_dir).map_err(|source| ServerError::DataDir { path: config.data_dir.clone(), source })
+    // Its own user's alone; what others have to reach is elsewhere.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data_dir)
+        .map_err(|source| ServerError::DataDir { path: config.data_dir.clone(), source })
 }
 
 fn limits(config: &Config) -> render::Limits {
@@ -181,6 +210,16 @@ fn limits(config: &Config) -> render::Limits {
         in_flight: config.max_concurrent_pages + config.max_queue_depth,
         ..render::Limits::default()
     }
+}
+
+/// Half of the files this process may open, which it first raises as far as it may: the browser, the database and the
+/// work itself need the others.
+fn most_connections() -> usize {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum.or(files.current);
+    let _ = setrlimit(Resource::Nofile, files);
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
+    usize::try_from(files / 2).unwrap_or(usize::MAX).clamp(16, MOST_CONNECTIONS)
 }
 
 /// Accepting connections goes on until it is told to end; anything else is a failure.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use testkit::pdf;
 
-use crate::running::{Server, children, is_alive, kill, wait_until};
+use crate::running::{Server, children, free_port, is_alive, kill, pulp_engine, wait_until};
 
 #[tokio::test]
 async fn a_signal_ends_the_server_cleanly_and_nothing_of_it_stays() {
@@ -19,6 +19,26 @@ async fn a_signal_ends_the_server_cleanly_and_nothing_of_it_stays() {
     wait_until("the browser and the database have ended", || below.iter().all(|pid| !is_alive(*pid)));
     let left: Vec<_> = std::fs::read_dir(server.data_dir().join("chromium")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| name == "cache"), "left-over browser profiles: {left:?}");
+}
+
+#[test]
+fn a_server_stopped_while_it_waits_for_its_database_ends_cleanly() {
+    for _ in 0..4 {
+        let data = tempfile::tempdir().unwrap();
+        let (log, port) = (data.path().join("log"), free_port().to_string());
+        let settings = [
+            ("PORT", port.as_str()),
+            ("PULP_DATA_DIR", data.path().to_str().unwrap()),
+            ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nowhere"),
+        ];
+        let stderr = std::fs::File::create(&log).unwrap();
+        let mut child = pulp_engine(&["serve"], &settings).stdout(std::process::Stdio::null()).stderr(stderr).spawn().unwrap();
+        let said = || std::fs::read_to_string(&log).unwrap();
+        wait_until("the browser has started", || said().contains("browser started"));
+        kill("TERM", child.id());
+        wait_until("it has ended", || !is_alive(child.id()));
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{}", said());
+    }
 }
 
 #[tokio::test]
