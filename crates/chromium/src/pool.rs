@@ -48,6 +48,9 @@ impl Pool {
         let options = Arc::new(PoolOptions { tabs: options.tabs.max(1), ..options });
         let slots = Slots::new(options);
         let pool = Self(Arc::new(Owner { slots: slots.clone() }));
+        // So that a rate of them can be watched before the first has happened.
+        metrics::counter!("pulp_chromium_browser_restarts_total", "reason" => "died").increment(0);
+        metrics::counter!("pulp_chromium_retries_total").increment(0);
         let (browser, tabs) = supervisor::open_warm(&slots, 1).await?;
         slots.install(&browser, tabs);
         slots.spawn(supervisor::supervise(slots.clone(), browser));
@@ -80,8 +83,11 @@ impl Pool {
         let mut queue_wait = Duration::ZERO;
         for attempts in 1..=ATTEMPTS {
             let queued = Instant::now();
-            let lease = slots.acquire(&want, deadline).await?;
+            let lease = slots.acquire(&want, deadline).await;
             queue_wait += queued.elapsed();
+            // The waits that were in vain are the longest.
+            metrics::histogram!("pulp_chromium_queue_wait_seconds").record(queued.elapsed());
+            let lease = lease?;
             match lease.print(&job, lane, deadline).await {
                 Ok(sheet) => {
                     let timings = Timings { queue_wait, load: sheet.load, print: sheet.print };
@@ -138,7 +144,6 @@ impl Pool {
 }
 
 fn record(lane: Lane, timings: &Timings) {
-    metrics::histogram!("pulp_chromium_queue_wait_seconds").record(timings.queue_wait);
     metrics::histogram!("pulp_chromium_load_seconds", "lane" => lane.as_str()).record(timings.load);
     metrics::histogram!("pulp_chromium_print_seconds", "lane" => lane.as_str()).record(timings.print);
 }
