@@ -172,7 +172,9 @@ install_missing() {
     fi
     say "==> system packages: missing are ${all[*]}"
     local command="apt-get install ${all[*]}"
-    if ! has_browser; then command+=" (without chromium-headless-shell where there is no such package; then: scripts/fetch-chromium)"; fi
+    if ! has_browser; then
+        command+="; where there is no package chromium-headless-shell, as on Ubuntu, leave it out and run scripts/fetch-chromium"
+    fi
     if has apt-get && can_be_root; then
         step "apt-get installs them (the first time some minutes)" install_packages
     elif [ "${#missing[@]}" -gt 0 ]; then
