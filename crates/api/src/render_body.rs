@@ -8,6 +8,7 @@ use domain::{ErrorCode, Issue, TenantId};
 use jiff::Timestamp;
 use render::{Format, RenderRequest, Source};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::samples::which;
@@ -35,6 +36,50 @@ const LATER: [&str; 15] = [
     "image",
     "xlsx",
 ];
+
+/// What a render takes, for the description of the interface; [`read`] reads it and says more about what is wrong.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes; the request is read field by field")]
+pub struct RenderBody {
+    /// Key of a stored template; this or `definition`.
+    template: Option<String>,
+    /// A whole definition that comes with the request.
+    definition: Option<Value>,
+    /// The data, before the template's field mappings.
+    #[schema(value_type = Object)]
+    data: Option<Value>,
+    /// A version such as `1.0.3`, or a label; the current one when absent.
+    version: Option<String>,
+    /// `paperSize`, `orientation`, `margins`, `locale`, `timeZone`, `direction`, `metadata`, `filename`, `disposition`,
+    /// `bookmarks`, `pageHeader`, `pageFooter`.
+    #[schema(value_type = Object)]
+    options: Option<Value>,
+    /// Refuse bindings without a value instead of printing nothing.
+    strict_bindings: Option<bool>,
+    /// The moment the document believes it is, in ISO 8601; makes the bytes repeatable.
+    now: Option<String>,
+    /// Only check, and answer with what was found.
+    dry_run: Option<bool>,
+}
+
+/// What a conversion takes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes; the request is read field by field")]
+pub struct ConversionBody {
+    /// The page, with expressions.
+    html: String,
+    /// The data.
+    #[schema(value_type = Object)]
+    data: Option<Value>,
+    /// As for a render.
+    #[schema(value_type = Object)]
+    options: Option<Value>,
+    /// The language of the page, as a BCP 47 tag.
+    locale: Option<String>,
+    /// As for a render.
+    now: Option<String>,
+}
 
 /// Whether a document is wanted, or only to know what it would meet.
 #[derive(Clone, Copy, PartialEq, Eq)]

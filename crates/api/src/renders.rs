@@ -14,10 +14,10 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::error::{ApiError, IssueBody};
-use crate::render_body::{self, Wanted};
+use crate::render_body::{self, ConversionBody, RenderBody, Wanted};
 
 /// A PDF from a template and data; with `dryRun`, what that would meet.
-#[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = Value, responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
+#[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = RenderBody, responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
 pub async fn pdf(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -27,7 +27,7 @@ pub async fn pdf(
 }
 
 /// The whole HTML document that would be printed.
-#[utoipa::path(post, path = "/render/html", tag = "render", request_body = Value, responses((status = 200, description = "The HTML, or the dry run's report", content_type = "text/html"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault")))]
+#[utoipa::path(post, path = "/render/html", tag = "render", request_body = RenderBody, responses((status = 200, description = "The HTML, or the dry run's report", content_type = "text/html"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault")))]
 pub async fn html(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -37,7 +37,7 @@ pub async fn html(
 }
 
 /// The old name of `/render/pdf`.
-#[utoipa::path(post, path = "/render", tag = "render", request_body = Value, responses((status = 200, description = "As /render/pdf", content_type = "application/pdf")))]
+#[utoipa::path(post, path = "/render", tag = "render", request_body = RenderBody, responses((status = 200, description = "As /render/pdf", content_type = "application/pdf")))]
 pub async fn deprecated(State(setup): State<Setup>, Extension(caller): Extension<Caller>, JsonBody(body): JsonBody<Value>) -> Response {
     let mut response = render(&setup, caller.tenant, body, Format::Pdf).await.into_response();
     let headers = response.headers_mut();
@@ -48,7 +48,7 @@ pub async fn deprecated(State(setup): State<Setup>, Extension(caller): Extension
 }
 
 /// A PDF from HTML and data that come with the request.
-#[utoipa::path(post, path = "/render/convert/pdf", tag = "render", request_body = Value, responses((status = 200, description = "The PDF", content_type = "application/pdf"), (status = 422, description = "The HTML or the data is at fault")))]
+#[utoipa::path(post, path = "/render/convert/pdf", tag = "render", request_body = ConversionBody, responses((status = 200, description = "The PDF", content_type = "application/pdf"), (status = 422, description = "The HTML or the data is at fault")))]
 pub async fn convert(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,

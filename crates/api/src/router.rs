@@ -10,6 +10,7 @@ use domain::{ErrorCode, Scope};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,10 +26,22 @@ const RENDERERS: Allowed = Allowed(&[Scope::Admin, Scope::Render]);
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Pulp Engine", description = "Stored templates and JSON in, documents out."),
-    components(schemas(crate::error::ErrorEnvelope))
+    info(title = "Pulp Engine", description = "Stored templates and JSON in, documents out. Every refusal has the shape of ErrorEnvelope."),
+    components(schemas(crate::error::ErrorEnvelope)),
+    modifiers(&ApiKeyHeader),
+    security((), ("ApiKey" = []))
 )]
 struct Description;
+
+/// What `/docs` has to send to be let in.
+struct ApiKeyHeader;
+
+impl utoipa::Modify for ApiKeyHeader {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Api-Key", "A key of this server")));
+        description.components.get_or_insert_default().add_security_scheme("ApiKey", header);
+    }
+}
 
 fn routes(keys: &Keys) -> OpenApiRouter<Setup> {
     let for_scopes =
