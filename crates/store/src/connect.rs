@@ -21,6 +21,8 @@ use crate::tenants::{TenantStore, Tenants};
 const OLDEST_POSTGRES: u32 = 14;
 /// An idle connection is asked whether it lives before it is used, but not within this time after its last use.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// An act that takes longer is worth a line in the log.
+const SLOW: Duration = Duration::from_secs(1);
 /// What an act may take on top of the acquire and statement timeouts: the network, and several statements in one act.
 const DEADLINE_SLACK: Duration = Duration::from_secs(2);
 
@@ -226,8 +228,13 @@ impl Store {
             self.shared.suspicion.distrust_all_open();
         }
         let outcome = result.as_ref().map_or_else(StoreError::label, |_| "ok");
+        let took = started.elapsed();
+        // A failure has a line of its own, where it is answered.
+        if took >= SLOW && result.is_ok() {
+            tracing::warn!(act = name, took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "the database was slow");
+        }
         metrics::counter!("pulp_store_statements_total", "statement" => name, "outcome" => outcome).increment(1);
-        metrics::histogram!("pulp_store_statement_seconds", "statement" => name).record(started.elapsed().as_secs_f64());
+        metrics::histogram!("pulp_store_statement_seconds", "statement" => name).record(took.as_secs_f64());
         result
     }
 }

@@ -87,8 +87,38 @@ pub enum StoreError {
     },
 }
 
-/// The driver's own error, for logs.
+/// What the driver said, for logs.
 pub type Source = Box<dyn Error + Send + Sync>;
+
+/// An answer of the server in its own words. The driver's text would end in a line number of Postgres' source code, and
+/// its details may hold values of a row.
+#[derive(Debug)]
+struct Answer {
+    said: String,
+    /// For those who look at the value itself; its text is in `said`.
+    #[expect(dead_code, reason = "`Debug` shows it")]
+    error: sqlx::Error,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.said)
+    }
+}
+
+impl Error for Answer {}
+
+/// The cause as it goes into an error.
+fn source(error: sqlx::Error) -> Source {
+    let said = match &error {
+        sqlx::Error::Database(answer) => match answer.code() {
+            Some(code) => format!("{} (SQLSTATE {code})", answer.message()),
+            None => answer.message().to_owned(),
+        },
+        _ => return error.into(),
+    };
+    Box::new(Answer { said, error })
+}
 
 /// What was observed of a database that is away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +131,8 @@ pub enum Outage {
     ReadOnly,
     /// The statement, or the wait for a lock in it, took longer than its limit.
     TooSlow,
+    /// The server's disk is full: it reads, and writes again once there is room.
+    DiskFull,
     /// This store has been closed.
     Closed,
 }
@@ -112,6 +144,7 @@ impl fmt::Display for Outage {
             Self::ConnectionLost => "the connection was lost",
             Self::ReadOnly => "the server takes no writes",
             Self::TooSlow => "no answer within the time allowed",
+            Self::DiskFull => "the database has no space left",
             Self::Closed => "the connections have been closed",
         })
     }
@@ -144,47 +177,61 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        let away = |why, source: sqlx::Error| Self::Unavailable { why, source: Some(source.into()) };
+        let away = |why, error: sqlx::Error| Self::Unavailable { why, source: Some(source(error)) };
         match &error {
             sqlx::Error::PoolTimedOut => away(Outage::NoConnection, error),
             sqlx::Error::PoolClosed => away(Outage::Closed, error),
             // A connection that dies between two bytes shows as a protocol error.
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => away(Outage::ConnectionLost, error),
             sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
-                Self::Misconfigured { what: "the URL is not understood", source: error.into() }
+                Self::Misconfigured { what: "the URL is not understood", source: source(error) }
             }
-            sqlx::Error::Tls(_) => Self::Misconfigured { what: "no TLS session with the server", source: error.into() },
+            sqlx::Error::Tls(_) => Self::Misconfigured { what: "no TLS session with the server", source: source(error) },
             sqlx::Error::Database(answer) => {
                 let code = answer.code().unwrap_or_default().into_owned();
                 let constraint = answer.constraint().map(ToOwned::to_owned);
                 Self::from_sqlstate(&code, constraint, error)
             }
-            _ => Self::Unexpected { source: error.into() },
+            _ => Self::Unexpected { source: source(error) },
         }
     }
 }
 
 impl StoreError {
     fn from_sqlstate(code: &str, constraint: Option<String>, error: sqlx::Error) -> Self {
-        let away = |why, source: sqlx::Error| Self::Unavailable { why, source: Some(source.into()) };
+        let away = |why, error: sqlx::Error| Self::Unavailable { why, source: Some(source(error)) };
         let rule = constraint.unwrap_or_else(|| code.to_owned());
         match code {
             "25006" => away(Outage::ReadOnly, error),
             // A statement over its time, a lock not granted in time, a transaction left idle.
             "57014" | "55P03" | "25P03" => away(Outage::TooSlow, error),
+            "53100" => away(Outage::DiskFull, error),
             "53300" | "53400" => away(Outage::NoConnection, error),
             "40001" | "40P01" => Self::Conflict { what: "deadlock".to_owned() },
             "23505" => Self::Conflict { what: rule },
             "23503" if rule == "templates_tenant_id_fkey" => Self::NoSuchTenant,
             "42P01" | "42703" | "42883" | "3F000" => Self::NotMigrated,
-            "3D000" => Self::Misconfigured { what: "the database does not exist", source: error.into() },
-            "42501" => Self::Misconfigured { what: "the role lacks a permission", source: error.into() },
+            "3D000" => Self::Misconfigured { what: "the database does not exist", source: source(error) },
+            "42501" => Self::Misconfigured { what: "the role lacks a permission", source: source(error) },
             _ => match code.get(..2) {
                 Some("08" | "53" | "57" | "58") => away(Outage::ConnectionLost, error),
                 Some("22" | "23") => Self::Refused { what: rule },
-                Some("28") => Self::Misconfigured { what: "the server refuses the role or its password", source: error.into() },
-                _ => Self::Unexpected { source: error.into() },
+                Some("28") => Self::Misconfigured { what: "the server refuses the role or its password", source: source(error) },
+                _ => Self::Unexpected { source: source(error) },
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_called_one_and_leaves_the_connections_trusted() {
+        let error = StoreError::from_sqlstate("53100", None, sqlx::Error::RowNotFound);
+        assert!(matches!(error, StoreError::Unavailable { why: Outage::DiskFull, .. }), "{error:?}");
+        assert!(error.to_string().contains("the database has no space left"), "{error}");
+        assert!(!error.taints_the_pool());
     }
 }

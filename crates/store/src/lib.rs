@@ -14,17 +14,20 @@ mod connection;
 mod error;
 mod migrations;
 mod page;
+mod probe;
 mod samples;
 mod template_list;
 mod template_versions;
 mod templates;
 mod tenants;
+mod url_parameters;
 
 pub use changes::{Change, ChangeEvent, ChangeListener};
 pub use connect::{ConnectOptions, Store};
 pub use error::{Outage, StoreError};
 pub use migrations::{MigrationReport, migrate};
 pub use page::{MAX_PAGE_ROWS, Page};
+pub use probe::{Probe, probe};
 pub use samples::Samples;
 pub use template_list::{SortOrder, TemplateFilter, TemplateSort};
 pub use template_versions::{RestoreOutcome, TemplateRecord, TemplateVersions, VersionSummary};
@@ -33,3 +36,4 @@ pub use templates::{
     TemplateKind, TemplateSummary, Templates, UpdateOutcome,
 };
 pub use tenants::{TenantStore, Tenants};
+pub use url_parameters::unknown_parameters;

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::connect::{check_server_version, parameters};
 use crate::error::{Outage, StoreError};
 
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
 /// The advisory lock of all releases: "pulp_mig" as a number.
 const LOCK: i64 = 0x7075_6c70_5f6d_6967;
@@ -85,7 +85,7 @@ async fn apply(connection: &mut PgConnection) -> Result<MigrationReport, StoreEr
 }
 
 /// The migrations that the database has, oldest first.
-async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
+pub(crate) async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
     let any: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
     if !any {
         return Ok(Vec::new());

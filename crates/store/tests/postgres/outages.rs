@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use domain::TenantId;
 use serde_json::json;
 use sqlx::Connection as _;
-use store::{ChangeEvent, ConnectOptions, Outage, Revision, Store, StoreError, TenantStore, migrate};
+use store::{ChangeEvent, ConnectOptions, NewTemplate, Outage, Revision, Store, StoreError, TenantStore, migrate};
 use tokio::time::timeout;
 
 use crate::cluster::Cluster;
@@ -198,4 +198,23 @@ async fn a_server_that_takes_no_writes_is_unavailable_for_writing_and_for_readin
         }
     }
     assert!(failures <= 1, "{failures} acts failed");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_as_one_in_the_words_of_the_server_alone() {
+    let fixture = Fixture::new().await;
+    for act in [
+        "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file';
+         END $$",
+        "CREATE TRIGGER no_space BEFORE INSERT ON templates FOR EACH ROW EXECUTE FUNCTION no_space()",
+    ] {
+        fixture.database.query(act).await;
+    }
+    let definition = json!({});
+    let letter = key("letter");
+    let new = NewTemplate { key: &letter, content: content("Letter", &definition), tags: &[], owner: None };
+    let error = fixture.tenant.templates().insert(new, Revision::default()).await.unwrap_err();
+    let StoreError::Unavailable { why: Outage::DiskFull, source: Some(source) } = &error else { panic!("{error:?}") };
+    assert_eq!(source.to_string(), "could not extend file (SQLSTATE 53100)");
 }
