@@ -98,7 +98,7 @@ impl Browser {
             product = browser.product,
             pid = browser.process.pid(),
             generation,
-            took_ms = browser.started.elapsed().as_millis(),
+            took_ms = u64::try_from(browser.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "browser started"
         );
         Ok(Arc::new(browser))

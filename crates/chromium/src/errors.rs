@@ -28,9 +28,11 @@ impl fmt::Display for Phase {
 /// Why a pool did not start or a document was not printed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChromiumError {
-    /// No browser is installed where it was looked for: install `package`.
-    #[error("no Chromium found (looked at {}); install the Debian package {package}", list(looked_at))]
+    /// No browser is where it was looked for: correct `setting`, or where there is none install `package`.
+    #[error("{}", not_found(looked_at, package, *setting))]
     NotFound {
+        /// The setting that named the one place to look at.
+        setting: Option<&'static str>,
         /// Every path that was tried, in order.
         looked_at: Vec<PathBuf>,
         /// The Debian package that provides the best one.
@@ -95,6 +97,14 @@ pub enum ChromiumError {
         /// What was wrong, for the author of the document.
         reason: String,
     },
+}
+
+fn not_found(looked_at: &[PathBuf], package: &str, setting: Option<&str>) -> String {
+    let places = list(looked_at);
+    match setting {
+        Some(setting) => format!("{setting}={places} is no file; correct {setting}, or unset it to use an installed {package}"),
+        None => format!("no Chromium found (looked at {places}); install the Debian package {package}"),
+    }
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -7,6 +7,9 @@ use crate::ChromiumError;
 /// The Debian package with the binary that prints 2.75 to 4.8 times cheaper than full Chromium.
 const PACKAGE: &str = "chromium-headless-shell";
 
+/// The setting behind a configured path, for the message that it is wrong.
+const SETTING: &str = "CHROMIUM_PATH";
+
 /// Where distributions put headless-shell. The real binary first: Debian's `/usr/bin` entries are shell wrappers.
 const HEADLESS_SHELL: [&str; 5] = [
     "/usr/lib/chromium/chromium-headless-shell",
@@ -56,7 +59,7 @@ pub fn find_executable(configured: Option<&Path>) -> Result<Found, ChromiumError
         .iter()
         .find(|path| path.is_file())
         .map(|path| Found { path: path.clone(), kind: kind_of(path) })
-        .ok_or(ChromiumError::NotFound { looked_at: candidates, package: PACKAGE })
+        .ok_or(ChromiumError::NotFound { setting: configured.map(|_| SETTING), looked_at: candidates, package: PACKAGE })
 }
 
 /// What a binary is, by its name.
@@ -70,10 +73,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_configured_path_that_does_not_exist_is_named_with_the_package() {
+    fn a_configured_path_that_does_not_exist_is_a_wrong_setting_and_not_a_missing_package() {
         let error = find_executable(Some(Path::new("/nowhere/chromium"))).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("/nowhere/chromium") && text.contains("chromium-headless-shell"), "{text}");
+        assert!(text.contains("correct CHROMIUM_PATH") && text.contains("/nowhere/chromium"), "{text}");
+        assert!(!text.contains("install the"), "{text}");
     }
 
     #[test]

@@ -31,6 +31,8 @@ const PIPE_BYTES: usize = 1024 * 1024;
 const TAIL_BYTES: usize = 4096;
 /// How long the processes of a killed group may take to vanish.
 const VANISH: Duration = Duration::from_secs(5);
+/// What every browser complains about on a server without a desktop; ten such lines would bury why it died.
+const NOISE: [&str; 4] = ["dbus/", "bluez", "vaapi", "sandbox_linux.cc:405"];
 
 /// What to start.
 #[derive(Debug)]
@@ -264,9 +266,34 @@ async fn follow(mut stderr: BufReader<tokio::process::ChildStderr>, tail: Arc<Mu
 
 fn keep(tail: &Mutex<VecDeque<String>>, line: String) {
     tracing::debug!(target: "chromium::stderr", "{line}");
+    if NOISE.iter().any(|noise| line.contains(noise)) {
+        return;
+    }
     let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
     tail.push_back(line);
     while tail.iter().map(String::len).sum::<usize>() > TAIL_BYTES && tail.len() > 1 {
         tail.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_hold_why_it_died_and_not_what_every_server_lacks() {
+        let tail = Mutex::new(VecDeque::new());
+        for line in [
+            "[7:7:0101/000000.000000:ERROR:base/files/file_util_posix.cc:1] Too many open files",
+            "[7:9:0101/000000.000000:ERROR:dbus/bus.cc:406] Failed to connect to the bus",
+            "[7:9:0101/000000.000000:ERROR:device/bluetooth/bluez/bluez_dbus_manager.cc:1] Bluetooth is not there",
+            "[8:8:0101/000000.000000:ERROR:media/gpu/vaapi/vaapi_wrapper.cc:1] vaInitialize failed",
+            "[8:8:0101/000000.000000:ERROR:content/common/sandbox_linux.cc:405] InitializeSandbox() called with multiple threads",
+        ] {
+            keep(&tail, line.to_owned());
+        }
+        let kept = tail.into_inner().unwrap();
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        assert!(kept[0].contains("Too many open files"), "{kept:?}");
     }
 }

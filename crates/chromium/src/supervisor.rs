@@ -130,7 +130,8 @@ async fn restart(slots: &Arc<Slots>, generation: u64, pause: &mut Duration) -> O
             },
             Err(error) => error,
         };
-        tracing::error!(error = %failure, pause_ms = pause.as_millis(), "the browser could not be restarted");
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        tracing::error!(error = %failure, pause_ms, "the browser could not be restarted");
     }
 }
 
