@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chromium::fonts::Coverage;
+use chromium::fonts::{Coverage, FontsError};
 use chromium::{Outline, Pool, PrintJob};
 use document::{Compiled, DryRun, Input, Written};
 use domain::options::Bookmarks;
@@ -255,7 +255,13 @@ impl Drop for StopOnDrop {
 
 async fn read_fonts(fonts: Arc<OnceLock<Coverage>>) {
     match Coverage::of_installed_fonts(Path::new("fc-list")).await {
-        Ok(coverage) => drop(fonts.set(coverage)),
+        Ok(coverage) => {
+            if !coverage.draws('A') {
+                tracing::error!("no installed font draws Latin letters: every document prints without text; install fonts-liberation");
+            }
+            drop(fonts.set(coverage));
+        }
+        Err(error @ FontsError::None) => tracing::error!(%error, "every document prints without text; install fonts-liberation"),
         Err(error) => tracing::warn!(%error, "missing glyphs will not be reported"),
     }
 }
