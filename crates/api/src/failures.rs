@@ -71,7 +71,8 @@ impl ApiError {
     fn from_store(error: &StoreError) -> Self {
         match error {
             StoreError::Unavailable { .. } => {
-                tracing::warn!(%error, "the database is away");
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "the database is away");
                 Self::new(ErrorCode::ServiceUnavailable, "the database is away; try again in a moment").retry_after(2)
             }
             StoreError::Conflict { .. } => Self::new(ErrorCode::Conflict, "somebody else changed this in the same moment; read it again"),
