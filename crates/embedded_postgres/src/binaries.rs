@@ -20,12 +20,12 @@ pub struct Binaries {
 /// (`pg_config --bindir`, `postgres`), else the newest of `/usr/lib/postgresql/*/bin` and the
 /// places other distributions use.
 pub fn find_binaries(bin_dir: Option<&Path>) -> Result<Binaries, EmbeddedPostgresError> {
-    choose(bin_dir, None)
+    find_binaries_for(bin_dir, None)
 }
 
 /// As [`find_binaries`], but prefers the programs of the major version that made an existing cluster,
 /// so that a distribution upgrade that keeps the old version installed does not stop anyone.
-pub(crate) fn choose(bin_dir: Option<&Path>, cluster_major: Option<u32>) -> Result<Binaries, EmbeddedPostgresError> {
+pub fn find_binaries_for(bin_dir: Option<&Path>, cluster_major: Option<u32>) -> Result<Binaries, EmbeddedPostgresError> {
     let (folders, looked_in) = match bin_dir {
         Some(dir) => (vec![dir.to_owned()], dir.display().to_string()),
         None => (

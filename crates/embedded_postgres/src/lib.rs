@@ -27,7 +27,7 @@ mod running;
 mod settings;
 mod socket;
 
-pub use binaries::{Binaries, find_binaries};
+pub use binaries::{Binaries, find_binaries, find_binaries_for};
 pub use error::EmbeddedPostgresError;
 pub use options::Options;
 pub use running::{EmbeddedPostgres, Stopped, start};

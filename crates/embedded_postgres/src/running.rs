@@ -139,7 +139,7 @@ impl Drop for Process {
 async fn launch(options: &Options, data_dir: &Path, log: &Log) -> Result<Process, EmbeddedPostgresError> {
     let cluster = data_dir.join("postgres");
     let existing = cluster::major(&cluster)?;
-    let binaries = binaries::choose(options.bin_dir.as_deref(), existing)?;
+    let binaries = binaries::find_binaries_for(options.bin_dir.as_deref(), existing)?;
     if let Some(found_major) = existing.filter(|major| *major != binaries.major) {
         let (installed_major, bin_dir) = (binaries.major, binaries.dir);
         return Err(EmbeddedPostgresError::ForeignMajor { cluster, found_major, installed_major, bin_dir });
