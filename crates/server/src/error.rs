@@ -1,5 +1,6 @@
 //! Why the server does not start or go on, in words for the operator.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::config::Problems;
@@ -11,22 +12,22 @@ pub enum ServerError {
     #[error("{0}")]
     Config(#[from] Problems),
     /// The data folder cannot be made or written.
-    #[error("PULP_DATA_DIR={} cannot be used: {source}; give this user the right to write there, or choose another folder", path.display())]
+    #[error("PULP_DATA_DIR={} cannot be used: {source}; {}", path.display(), data_dir_remedy(source))]
     DataDir {
         /// The folder.
         path: PathBuf,
         /// What the system answered.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on HOST={host} PORT={port}: {source}{}", if source.kind() == std::io::ErrorKind::AddrInUse { "; stop the program that does, or choose another PORT" } else { "" })]
+    #[error("cannot listen on HOST={host} PORT={port}: {source}{}", if source.kind() == io::ErrorKind::AddrInUse { "; stop the program that does, or choose another PORT" } else { "" })]
     Listen {
         /// The configured host.
         host: String,
         /// The configured port.
         port: u16,
         /// What the system answered.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The embedded database cannot be started or stopped.
     #[error("the embedded database: {0}")]
@@ -50,13 +51,26 @@ pub enum ServerError {
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// The system refuses threads or signal handlers.
     #[error("the runtime: {0}")]
-    Runtime(std::io::Error),
+    Runtime(io::Error),
     /// Accepting connections ended with an error.
     #[error("serving ended: {0}")]
-    Serve(std::io::Error),
+    Serve(io::Error),
     /// Nothing can be printed.
     #[error("cannot print: {0}")]
-    Print(std::io::Error),
+    Print(io::Error),
+}
+
+/// What helps where the data folder cannot be made or written.
+pub fn data_dir_remedy(error: &io::Error) -> &'static str {
+    use io::ErrorKind;
+    match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            "a file stands where a folder is needed: move it away, or set PULP_DATA_DIR to a folder"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room there, or set PULP_DATA_DIR to a folder on another disk",
+        ErrorKind::ReadOnlyFilesystem => "set PULP_DATA_DIR to a folder on a file system that can be written",
+        _ => "give this user the right to write there, or set PULP_DATA_DIR to another folder",
+    }
 }
 
 /// An error with what caused it, for messages that stand alone.
@@ -73,4 +87,19 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_the_place_of_the_data_folder_is_no_question_of_rights() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for path in [file.path().to_owned(), file.path().join("below")] {
+            let source = std::fs::create_dir_all(&path).unwrap_err();
+            let said = ServerError::DataDir { path, source }.to_string();
+            assert!(said.contains("a file stands where a folder is needed") && !said.contains("the right"), "{said}");
+        }
+    }
 }

@@ -9,6 +9,8 @@ const INTRODUCTION: &str = "Pulp Engine is configured with environment variables
     Every secret can also come from a file: NAME_FILE holds the path of a file with the value of NAME. \
     All problems of a configuration are reported at once, and the server then ends with exit code 2.";
 
+const WITHOUT_EFFECT: &str = "These published settings are known and have no effect in this version; the server warns when one is set";
+
 /// The page for a terminal.
 pub fn plain() -> String {
     let mut page = format!("SETTINGS\n\n{}\n", wrapped(INTRODUCTION, ""));
@@ -23,6 +25,7 @@ pub fn plain() -> String {
         let _ = writeln!(page, "      accepted: {}", setting.form.accepted());
         let _ = writeln!(page, "      default:  {}", default_of(setting));
     }
+    let _ = write!(page, "\nNOT YET\n\n{}\n", wrapped(&format!("{WITHOUT_EFFECT}: {}.", NOT_YET.join(", ")), "  "));
     page
 }
 
@@ -46,14 +49,7 @@ pub fn markdown() -> String {
         let _ = writeln!(page, "| `{}`{secret} | {default} | {} | {} |", setting.name, setting.form.accepted(), setting.meaning);
     }
     let later = NOT_YET.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let _ = write!(
-        page,
-        "\n## Not yet\n\n{}\n",
-        wrapped(
-            &format!("These published settings are known and have no effect in this version; the server warns when one is set: {later}."),
-            ""
-        )
-    );
+    let _ = write!(page, "\n## Not yet\n\n{}\n", wrapped(&format!("{WITHOUT_EFFECT}: {later}."), ""));
     page
 }
 

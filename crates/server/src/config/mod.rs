@@ -162,6 +162,7 @@ impl Config {
         rules::assets_in_a_folder(&values, &mut problems);
         let keys = rules::keys(&values, &mut problems);
         let storage = rules::storage(&values, &mut problems);
+        rules::parameters_without_effect(&storage, &mut warnings);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }

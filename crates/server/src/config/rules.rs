@@ -81,6 +81,14 @@ pub fn storage(values: &Values, problems: &mut Vec<Problem>) -> Storage {
     }
 }
 
+/// Parameters of the URL that mean nothing to the driver, without their values: one may be a secret.
+pub fn parameters_without_effect(storage: &Storage, warnings: &mut Vec<String>) {
+    let Storage::Postgres { url } = storage else { return };
+    for name in store::unknown_parameters(url.reveal()) {
+        warnings.push(format!("the parameter {name} of {} is unknown and has no effect", known::DATABASE_URL.name));
+    }
+}
+
 /// Objects in a bucket come with a later version; whoever asks for them must not get a folder instead.
 pub fn assets_in_a_folder(values: &Values, problems: &mut Vec<Problem>) {
     if values.text(&known::ASSET_BINARY_STORE) == Some("s3") {

@@ -2,7 +2,7 @@
 
 use domain::Scope;
 
-use super::settings::{ALL, Fallback, Form, Secrecy};
+use super::settings::{ALL, Fallback, Form, NOT_YET, Secrecy};
 use super::*;
 
 const KEY: &str = "0123456789abcdef-admin";
@@ -186,6 +186,9 @@ fn both_ends_of_every_range_and_every_word_of_every_choice_can_be_read() {
 #[test]
 fn the_manual_names_every_setting_with_its_default() {
     for page in [plain(), markdown()] {
+        for name in NOT_YET {
+            assert!(page.contains(name), "{name}");
+        }
         for setting in ALL {
             assert!(page.contains(setting.name), "{}", setting.name);
             if let Fallback::Value(value) = setting.default {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chromium::{Kind, PrintJob};
+use chromium::{ChromiumError, Kind, PrintJob};
 use tokio::time::Instant;
 
 use super::Finding;
@@ -17,14 +17,12 @@ const PRINT_TIMEOUT: Duration = Duration::from_secs(30);
 pub async fn check(config: &Config) -> Vec<Finding> {
     let found = match chromium::find_executable(config.chromium_path.as_deref()) {
         Ok(found) => found,
-        Err(error) => {
-            return vec![Finding::fail(WHAT, error.to_string(), "apt-get install chromium-headless-shell, or set CHROMIUM_PATH")];
-        }
+        Err(error) => return vec![cannot_start(&error.into(), config)],
     };
     let began = Instant::now();
     let running = match browser::start(config).await {
         Ok(running) => running,
-        Err(error) => return vec![cannot_start(&error)],
+        Err(error) => return vec![cannot_start(&error, config)],
     };
     let started_ms = began.elapsed().as_millis();
     let version = running.pool.status().version;
@@ -58,6 +56,11 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     vec![printing, sandbox]
 }
 
-fn cannot_start(error: &ServerError) -> Finding {
-    Finding::fail(WHAT, error.to_string(), "apt-get install --reinstall chromium-headless-shell, or set CHROMIUM_PATH to another browser")
+fn cannot_start(error: &ServerError, config: &Config) -> Finding {
+    let remedy = match error {
+        _ if config.chromium_path.is_some() => "correct CHROMIUM_PATH, or unset it to use the installed chromium-headless-shell",
+        ServerError::Chromium(ChromiumError::NotFound { .. }) => "apt-get install chromium-headless-shell, or set CHROMIUM_PATH",
+        _ => "apt-get install --reinstall chromium-headless-shell, or set CHROMIUM_PATH to another browser",
+    };
+    Finding::fail(WHAT, error.to_string(), remedy)
 }

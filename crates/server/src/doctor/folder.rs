@@ -1,11 +1,13 @@
 //! Whether the data folder can be written and has room.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
 
 use rustix::fs::statvfs;
 
 use super::Finding;
 use crate::config::Config;
+use crate::error::data_dir_remedy;
 
 const WHAT: &str = "data folder";
 /// A new cluster takes 40 MB; less than this leaves no room for templates and the database's own logs.
@@ -13,11 +15,12 @@ const LITTLE_MIB: u64 = 500;
 
 pub fn check(config: &Config) -> Finding {
     let folder = &config.data_dir;
-    let remedy = "give this user the right to write there, or set PULP_DATA_DIR to another folder";
     let probe = folder.join(format!(".doctor-{}", std::process::id()));
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe));
+    // As narrow as the server makes it.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let written = made.and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe));
     if let Err(error) = written {
-        return Finding::fail(WHAT, format!("{} cannot be written: {error}", folder.display()), remedy);
+        return Finding::fail(WHAT, format!("{} cannot be written: {error}", folder.display()), data_dir_remedy(&error));
     }
     let path = folder.canonicalize().unwrap_or_else(|_| folder.clone());
     match statvfs(folder) {

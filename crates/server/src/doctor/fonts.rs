@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chromium::fonts::Coverage;
+use chromium::fonts::{Coverage, FontsError};
 
 use super::Finding;
 
@@ -18,8 +18,14 @@ const SCRIPTS: &[(&str, &str, &str)] = &[
 ];
 
 pub async fn check() -> Finding {
-    let coverage = match Coverage::of_installed_fonts(Path::new("fc-list")).await {
+    check_list_of(Path::new("fc-list")).await
+}
+
+async fn check_list_of(fc_list: &Path) -> Finding {
+    let coverage = match Coverage::of_installed_fonts(fc_list).await {
+        Ok(coverage) if !coverage.draws('A') => return nothing_readable("no installed font draws Latin letters"),
         Ok(coverage) => coverage,
+        Err(FontsError::None) => return nothing_readable("no font is installed"),
         Err(error) => return Finding::warn(WHAT, error.to_string(), "apt-get install fontconfig fonts-liberation fonts-noto-core"),
     };
     let lacking: Vec<_> = SCRIPTS.iter().filter(|(_, letters, _)| letters.chars().any(|letter| !coverage.draws(letter))).collect();
@@ -30,4 +36,29 @@ pub async fn check() -> Finding {
     let mut packages: Vec<&str> = lacking.iter().map(|(.., package)| *package).collect();
     packages.dedup();
     Finding::warn(WHAT, format!("these print as empty boxes: {}", names(&lacking)), format!("apt-get install {}", packages.join(" ")))
+}
+
+fn nothing_readable(found: &str) -> Finding {
+    Finding::fail(WHAT, format!("{found}: every document prints without text"), "apt-get install fonts-liberation fonts-noto-core")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[tokio::test]
+    async fn without_any_font_the_report_says_that_documents_come_out_blank() {
+        // A program that lists nothing, as `fc-list` does on a machine without fonts.
+        let finding = check_list_of(Path::new("true")).await;
+        assert_eq!(finding.verdict, Verdict::Fail);
+        assert!(finding.found.contains("every document prints without text"), "{}", finding.found);
+        assert!(finding.remedy.contains("fonts-liberation"), "{}", finding.remedy);
+    }
+
+    #[tokio::test]
+    async fn where_the_fonts_cannot_be_listed_the_report_only_warns() {
+        let finding = check_list_of(Path::new("/nowhere/fc-list")).await;
+        assert_eq!(finding.verdict, Verdict::Warn, "{}", finding.found);
+    }
 }
