@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, source};
 
 /// The channel of all changes. Its name is part of what replicas of neighbouring releases agree on.
 const CHANNEL: &str = "pulp_changes";
@@ -82,7 +82,8 @@ impl ChangeListener {
                     }
                     Err(error) => {
                         self.failures = self.failures.saturating_add(1);
-                        tracing::warn!(error = &error as &dyn std::error::Error, "cannot listen for changes; caches rely on their age");
+                        let cause = std::error::Error::source(&error).map(ToString::to_string);
+                        tracing::warn!(%error, cause, "cannot listen for changes; caches rely on their age");
                         continue;
                     }
                 }
@@ -90,7 +91,7 @@ impl ChangeListener {
             match timeout(SILENCE, listener.try_recv()).await {
                 Ok(Ok(Some(notification))) => return read(notification.payload()),
                 Ok(Ok(None)) => self.lost("the connection ended"),
-                Ok(Err(error)) => self.lost(&error.to_string()),
+                Ok(Err(error)) => self.lost(&source(error).to_string()),
                 Err(_) => {
                     let alive = timeout(ANSWER_TIMEOUT, sqlx::query("SELECT 1").execute(listener)).await;
                     if !matches!(alive, Ok(Ok(_))) {

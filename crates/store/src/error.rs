@@ -109,7 +109,7 @@ impl fmt::Display for Answer {
 impl Error for Answer {}
 
 /// The cause as it goes into an error.
-fn source(error: sqlx::Error) -> Source {
+pub(crate) fn source(error: sqlx::Error) -> Source {
     let said = match &error {
         sqlx::Error::Database(answer) => match answer.code() {
             Some(code) => format!("{} (SQLSTATE {code})", answer.message()),
