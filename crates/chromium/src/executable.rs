@@ -11,9 +11,11 @@ const PACKAGE: &str = "chromium-headless-shell";
 const SETTING: &str = "CHROMIUM_PATH";
 
 /// Where distributions put headless-shell. The real binary first: Debian's `/usr/bin` entries are shell wrappers.
-const HEADLESS_SHELL: [&str; 5] = [
+const HEADLESS_SHELL: [&str; 6] = [
     "/usr/lib/chromium/chromium-headless-shell",
     "/usr/bin/chromium-headless-shell",
+    // Where `scripts/fetch-chromium` puts Debian's on systems that have no package of it.
+    "/opt/pulp-engine/chromium/chromium-headless-shell",
     "/usr/lib64/chromium-browser/headless_shell",
     "/usr/bin/chrome-headless-shell",
     "/headless-shell/headless-shell",
