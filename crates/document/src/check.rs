@@ -1,15 +1,20 @@
 //! The dry run: everything that is wrong or missing, without a document.
 
+use std::sync::atomic::AtomicBool;
+
 use domain::Issue;
 use serde_json::Value;
 
 use crate::definition::Compiled;
 use crate::error::DocumentError;
-use crate::html::{Bindings, Input, write};
+use crate::html::{self, Bindings, Input, write};
 use crate::limits::Limits;
 use crate::mapping;
 use crate::report::{DryRun, ExpressionProblem, Expressions, Severity, Validation, Warnings};
 use crate::writer::{Gathered, OnProblem, Writer};
+
+/// Problems listed; there may be as many missing bindings beside them.
+const MAX_PROBLEMS: usize = 100;
 
 /// Goes over the whole definition with the data, also over branches that the data does not reach, and reports every
 /// problem instead of stopping at the first.
@@ -23,7 +28,8 @@ pub fn check(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<
     let mut gathered = outcome.gathered;
     if input.bindings == Bindings::Strict {
         let missing = gathered.unresolved.iter().filter(|binding| binding.severity == Severity::Warning);
-        gathered.problems.extend(missing.map(|binding| problem(binding.as_issue().message)));
+        let left = MAX_PROBLEMS.saturating_sub(gathered.problems.len());
+        gathered.problems.extend(missing.take(left).map(|binding| problem(binding.as_issue().message)));
     }
     Ok(report(outcome.data_issues, outcome.mappings_applied, gathered))
 }
@@ -51,10 +57,31 @@ fn problem(message: String) -> ExpressionProblem {
 }
 
 /// Whether data fits the template: the mappings, then the schema. The answer is empty where it does.
+///
+/// Ends at the deadline of the limits' budget.
 pub fn validate(compiled: &Compiled, data: &Value, limits: &Limits) -> Result<Vec<domain::Issue>, DocumentError> {
-    let mut writer = Writer::new(expressions::Run::new(limits.budget), limits, OnProblem::Stop);
+    validate_within(compiled, data, limits, None)
+}
+
+/// The same, ending soon after `cancelled` becomes true.
+pub fn validate_unless(
+    cancelled: &AtomicBool,
+    compiled: &Compiled,
+    data: &Value,
+    limits: &Limits,
+) -> Result<Vec<domain::Issue>, DocumentError> {
+    validate_within(compiled, data, limits, Some(cancelled))
+}
+
+fn validate_within(
+    compiled: &Compiled,
+    data: &Value,
+    limits: &Limits,
+    cancelled: Option<&AtomicBool>,
+) -> Result<Vec<domain::Issue>, DocumentError> {
+    let mut writer = Writer::new(html::run(cancelled, limits), limits, OnProblem::Stop);
     let (data, _) = mapping::apply(&compiled.mappings, data, &mut writer)?;
-    compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits))
+    compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits, cancelled))
 }
 
 fn report(errors: Vec<domain::Issue>, field_mappings_applied: usize, gathered: Gathered) -> DryRun {

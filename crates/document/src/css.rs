@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::Warning;
+use crate::report::{Warning, warn};
 
 /// `text` as a CSS string with its quotes. Everything but plain characters is written as an escape.
 pub(crate) fn string(text: &str) -> String {
@@ -76,14 +76,13 @@ pub(crate) fn without_loads(sheet: &str, warnings: &mut Vec<Warning>) -> String 
             out.push_str(&rest[..end]);
             rest = &rest[end..];
         } else if first == '\\' {
-            warnings.push(Warning {
-                code: "css_escape",
-                message: "customCss was left out: it holds a backslash outside of a string, so what it loads cannot be told".into(),
+            warn(warnings, "css_escape", || {
+                "customCss was left out: it holds a backslash outside of a string, so what it loads cannot be told".into()
             });
             return String::new();
         } else if starts_ignoring_case(rest, "@import") {
             let end = rest.find(';').map_or(rest.len(), |end| end + 1);
-            warnings.push(Warning { code: "css_import", message: "an @import rule of customCss was left out".into() });
+            warn(warnings, "css_import", || "an @import rule of customCss was left out".into());
             rest = &rest[end..];
         } else if let Some(name) = ["url(", "image-set(", "src("].into_iter().find(|name| starts_ignoring_case(rest, name)) {
             let (argument, end) = function_argument(&rest[name.len()..]);
@@ -91,7 +90,7 @@ pub(crate) fn without_loads(sheet: &str, warnings: &mut Vec<Warning>) -> String 
             if name == "url(" && starts_ignoring_case(inside, "data:") {
                 out.push_str(&rest[..name.len() + end]);
             } else {
-                warnings.push(Warning { code: "css_url", message: format!("a {name}) of customCss was left out; only data: is accepted") });
+                warn(warnings, "css_url", || format!("a {name}) of customCss was left out; only data: is accepted"));
                 out.push_str("none");
             }
             rest = &rest[name.len() + end..];
@@ -110,7 +109,7 @@ fn string_end(text: &str, quote: char) -> usize {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
             // An unclosed string ends with its line.
-            '\n' => return at,
+            '\n' | '\r' | '\x0c' => return at,
             _ if character == quote => return at + 1,
             _ => {}
         }
@@ -181,6 +180,10 @@ mod tests {
         let clean = without_loads(sheet, &mut warnings);
         assert_eq!(clean, "p{background:none red}q{content:\"url(\";background:url(data:image/png;base64,AA)}");
         assert_eq!(warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["css_import", "css_url"]);
+        for end in ["\n", "\r", "\x0c"] {
+            let open = format!("p{{content:'{end};background:url(http://x)}}");
+            assert!(!without_loads(&open, &mut warnings).contains("http"), "{open}");
+        }
         assert_eq!(without_loads("p{background:u\\72l(http://x)}", &mut warnings), "");
     }
 }

@@ -13,7 +13,7 @@ use crate::issues::Issues;
 use crate::limits::Limits;
 use crate::mapping::{self, Mapping};
 use crate::nodes::{Document, read_document};
-use crate::report::Warning;
+use crate::report::{Warning, warn};
 use crate::schema::Schema;
 use crate::{css, sample};
 
@@ -234,7 +234,7 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
     let custom_css = fields.string("customCss").map(|sheet| css::without_loads(sheet, &mut warnings)).unwrap_or_default();
     for (index, _) in fields.list("fontImports").unwrap_or_default().iter().enumerate() {
         let path = pointer(&at, format_args!("fontImports/{index}"));
-        warnings.push(Warning { code: "font_import", message: format!("{path}: fonts are not loaded from elsewhere; it was left out") });
+        warn(&mut warnings, "font_import", || format!("{path}: fonts are not loaded from elsewhere; it was left out"));
     }
     let mut compiled = |furniture: &Option<PageFurniture>, name: &str| {
         let limits = fields.reading.limits;

@@ -51,6 +51,11 @@ fn first(issues: &[Issue]) -> &str {
 }
 
 impl DocumentError {
+    /// Stopped outside of any expression.
+    pub(crate) fn stopped(message: &str) -> Self {
+        Self::Stopped(Box::new(ExpressionProblem { message: message.to_owned(), location: None, suggestion: None }))
+    }
+
     /// The published code of this refusal.
     pub fn code(&self) -> ErrorCode {
         match self {

@@ -15,7 +15,6 @@ use crate::error::DocumentError;
 use crate::fields::Text;
 use crate::limits::Limits;
 use crate::markup::{self, Cell, Look, Piece, Place};
-use crate::report::Warning;
 use crate::writer::Writer;
 
 /// The names of what a page knows and data does not, with the characters that stand for them while a template is
@@ -31,6 +30,9 @@ pub(crate) enum Furniture {
     /// `{left?, center?, right?}`: texts with `{{pageNumber}}` and the like.
     Texts([Option<Text>; 3]),
 }
+
+/// Bytes of a header or footer once its values are in it: no more can be read on a page, and its source is shorter.
+const MAX_RENDERED_BYTES: usize = 64 * 1024;
 
 /// What stands for the tokens.
 pub(crate) struct Known<'k> {
@@ -85,14 +87,14 @@ pub(crate) fn write_css(
     let cells = match furniture {
         Furniture::Markup(text) => {
             writer.markup(text, scope)?;
-            let html = writer.take();
+            let html = short_enough(writer.take())?;
             markup::read(&html, &mut warnings)
         }
         Furniture::Texts(texts) => {
             let mut cells = Vec::new();
             for (text, place) in texts.iter().zip([Place::Left, Place::Center, Place::Right]) {
                 if let Some(text) = text {
-                    let pieces = markup::pieces_of(&writer.plain(text, scope)?);
+                    let pieces = markup::pieces_of(&short_enough(writer.plain(text, scope)?)?);
                     cells.push(Cell { place, look: Look::default(), pieces });
                 }
             }
@@ -100,9 +102,16 @@ pub(crate) fn write_css(
         }
     };
     for message in warnings {
-        writer.report.warnings.push(Warning { code: "page_furniture", message });
+        writer.warn("page_furniture", message);
     }
     Ok(cells.iter().filter(|cell| !cell.pieces.is_empty()).map(|cell| box_css(cell, edge, known)).collect())
+}
+
+fn short_enough(rendered: String) -> Result<String, DocumentError> {
+    if rendered.len() > MAX_RENDERED_BYTES {
+        return Err(DocumentError::TooLarge { what: "page header or footer (bytes)", limit: MAX_RENDERED_BYTES as u64 });
+    }
+    Ok(rendered)
 }
 
 fn box_css(cell: &Cell, edge: &str, known: &Known<'_>) -> String {

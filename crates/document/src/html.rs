@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use domain::options::{Metadata, RenderOptions};
+use domain::options::{METADATA_CHARACTERS, Metadata, RenderOptions};
 use expressions::{Run, Scope, Template};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -108,10 +108,10 @@ pub(crate) struct Outcome {
 
 pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_problem: OnProblem) -> Result<Outcome, DocumentError> {
     // 1. The data, as the template wants it.
-    let mut writer = Writer::new(run(input, limits), limits, on_problem);
+    let mut writer = Writer::new(run(input.cancelled, limits), limits, on_problem);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
-    let data_issues = compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits))?;
+    let data_issues = compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits, input.cancelled))?;
     if !data_issues.is_empty() && on_problem == OnProblem::Stop {
         return Err(DocumentError::Data(data_issues));
     }
@@ -121,6 +121,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
     let title = option_text(&mut writer, "/options/metadata/title", "title", options.metadata.title.as_deref(), &scope, limits)?;
     let subject = option_text(&mut writer, "/options/metadata/subject", "subject", options.metadata.subject.as_deref(), &scope, limits)?;
+    let (title, subject) = (title.map(short_metadata), subject.map(short_metadata));
     let filename = option_text(&mut writer, "/options/filename", "filename", options.filename.as_deref(), &scope, limits)?;
 
     // 3. The body, into which the head is put once it is known.
@@ -136,7 +137,8 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
         }
         Body::Html { html, css } => {
             writer.begin("css");
-            let author_css = css.as_ref().map(|css| writer.markup(css, &scope).map(|()| writer.take())).transpose()?.unwrap_or_default();
+            let author_css =
+                css.as_ref().map(|css| writer.style_sheet(css, &scope).map(|()| writer.take())).transpose()?.unwrap_or_default();
             writer.check_images_in(&author_css)?;
             writer.begin("html");
             writer.markup(html, &scope)?;
@@ -160,8 +162,9 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
         }
     };
     writer.check_size()?;
+    writer.take_out_active_links()?;
     let (html, gathered) = writer.finish();
-    let metadata = Metadata { title, subject, ..options.metadata };
+    let metadata = Metadata { title: title.map(short_metadata), subject, ..options.metadata };
     Ok(Outcome {
         html,
         metadata,
@@ -173,9 +176,10 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     })
 }
 
-fn run<'a>(input: &Input<'a>, limits: &Limits) -> Run<'a> {
+/// The account of one document.
+pub(crate) fn run<'a>(cancelled: Option<&'a AtomicBool>, limits: &Limits) -> Run<'a> {
     let run = Run::new(limits.budget);
-    match input.cancelled {
+    match cancelled {
         Some(flag) => run.cancelled_by(flag),
         None => run,
     }
@@ -196,6 +200,11 @@ fn option_text(
         Ok(template) => writer.plain(&Text { template, property: place.into() }, scope).map(Some),
         Err(error) => Err(DocumentError::Options(vec![Writer::option_issue(path, &error)])),
     }
+}
+
+/// What a PDF says about itself, cut to the length its source may have.
+fn short_metadata(text: String) -> String {
+    if text.len() <= METADATA_CHARACTERS { text } else { text.chars().take(METADATA_CHARACTERS).collect() }
 }
 
 /// Everything that stands in our style element.
@@ -254,11 +263,16 @@ fn open_document(writer: &mut Writer<'_>, options: &EffectiveOptions, title: Opt
     writer.open("body", "", style);
 }
 
+/// Turns the reading direction around, so that a name shows another ending than it has.
+fn is_direction_control(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A name that every file system takes: no separators, controls or characters that some reserve.
 fn file_name(text: &str) -> Option<String> {
     let clean: String = text
         .chars()
-        .filter(|character| !character.is_control())
+        .filter(|character| !character.is_control() && !is_direction_control(*character))
         .map(|character| if matches!(character, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|') { '-' } else { character })
         .take(FILE_NAME_CHARACTERS)
         .collect();
@@ -275,5 +289,6 @@ mod tests {
         assert_eq!(file_name("Rechnung 7/26: \"Größe\".pdf").as_deref(), Some("Rechnung 7-26- -Größe-.pdf"));
         assert_eq!(file_name("../../etc/passwd").as_deref(), Some("-..-etc-passwd"));
         assert_eq!(file_name(" .\n. "), None);
+        assert_eq!(file_name("invoice\u{202e}fdp\u{2066}.exe").as_deref(), Some("invoicefdp.exe"));
     }
 }

@@ -68,9 +68,12 @@ impl<'l> ImageCheck<'l> {
 
     /// Checks every `data:image/…` in finished HTML. Images without content (`data:image/png;base64,`) show nothing and pass.
     pub(crate) fn check_all(&mut self, html: &str) -> Result<(), String> {
-        for colon in memchr::memmem::find_iter(html.as_bytes(), b":image/") {
-            let Some(at) = colon.checked_sub(4).filter(|at| html.as_bytes()[*at..colon].eq_ignore_ascii_case(b"data")) else { continue };
-            let uri = &html[at..];
+        let starts = memchr::memmem::find_iter(html.as_bytes(), b":image/")
+            .filter_map(|colon| colon.checked_sub(4).filter(|at| html.as_bytes()[*at..colon].eq_ignore_ascii_case(b"data")));
+        let mut starts = starts.peekable();
+        while let Some(at) = starts.next() {
+            // No URI reaches into the next one: the colon in it is no base64. So every byte is looked at once.
+            let uri = &html[at..starts.peek().copied().unwrap_or(html.len())];
             let end = uri.find(['"', '\'', ')', '>', ' ', '\n']).unwrap_or(uri.len());
             // Quotes inside an SVG that is not encoded end the scan early, which is harmless.
             // Escaping turned the padding of base64 into character references, which a browser undoes.

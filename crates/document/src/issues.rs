@@ -16,8 +16,13 @@ impl Issues {
     }
 
     pub(crate) fn push(&mut self, issue: Issue) {
+        self.push_with(|| issue);
+    }
+
+    /// The same for an issue that is not worth making where it is left out.
+    pub(crate) fn push_with(&mut self, issue: impl FnOnce() -> Issue) {
         if self.list.len() < self.limit {
-            self.list.push(issue);
+            self.list.push(issue());
         } else {
             self.left_out += 1;
         }

@@ -12,10 +12,14 @@ use serde_json::{Map, Value};
 
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Reading};
-use crate::writer::Writer;
+use crate::writer::{Writer, steps_of};
 
 /// Steps of a dot path.
 const MAX_SEGMENTS: usize = 32;
+/// Entries: several times what the largest payload made by hand has names.
+const MAX_ENTRIES: usize = 1_000;
+/// Bytes of a value in memory beside its text, roughly.
+const VALUE_BYTES: usize = 64;
 
 /// One entry.
 #[derive(Debug)]
@@ -28,6 +32,11 @@ pub(crate) struct Mapping {
 /// Reads the list.
 pub(crate) fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Vec<Mapping> {
     let mut fields = Fields::new(reading, object, String::new(), String::new());
+    let count = fields.list("fieldMappings").map_or(0, <[_]>::len);
+    if count > MAX_ENTRIES {
+        fields.refuse("fieldMappings", &format!("there are {count} field mappings; at most {MAX_ENTRIES} are accepted"));
+        return Vec::new();
+    }
     fields.each("fieldMappings", "a field mapping", read_entry)
 }
 
@@ -60,19 +69,45 @@ pub(crate) fn apply<'d>(mappings: &[Mapping], data: &'d Value, writer: &mut Writ
     writer.begin("fieldMappings");
     let mut mapped = data.clone();
     let mut applied = 0;
+    let limit = writer.limits.html_bytes;
+    let mut left = limit;
     let scope = Scope::root(data);
     for mapping in mappings {
         let found = match &mapping.value {
             Some(formula) => writer.evaluate(formula, &scope)?.and_then(expressions::Evaluated::into_value),
             None => None,
         };
-        let value = found.map(Cow::into_owned).filter(|value| !value.is_null()).or_else(|| mapping.default.clone());
+        let value = found.filter(|value| !value.is_null()).or_else(|| mapping.default.as_ref().map(Cow::Borrowed));
         if let Some(value) = value {
-            set(&mut mapped, &mapping.target, value);
+            // Every entry copies: hundreds that take the whole payload would multiply it.
+            let copied = size_bytes(&value);
+            writer.charge(steps_of(copied))?;
+            left = left.checked_sub(copied).ok_or(DocumentError::TooLarge { what: "mapped data (bytes)", limit: limit as u64 })?;
+            set(&mut mapped, &mapping.target, value.into_owned());
             applied += 1;
         }
     }
     Ok((Cow::Owned(mapped), applied))
+}
+
+fn size_bytes(value: &Value) -> usize {
+    let mut sum = 0;
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        sum += VALUE_BYTES;
+        match value {
+            Value::String(text) => sum += text.len(),
+            Value::Array(items) => open.extend(items),
+            Value::Object(members) => {
+                for (name, member) in members {
+                    sum += name.len() + VALUE_BYTES;
+                    open.push(member);
+                }
+            }
+            _ => {}
+        }
+    }
+    sum
 }
 
 /// Sets a value at a path; what is no object on the way there is replaced by one.

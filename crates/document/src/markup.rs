@@ -2,7 +2,11 @@
 //!
 //! An allow-list: tags and styles that are not on it are left out, with their content where it is not for readers.
 
-use crate::css::{is_color, is_length};
+mod look;
+
+use look::{apply_style, place};
+
+use crate::css::find_ignoring_case;
 use crate::furniture::TOKENS;
 use crate::issues::clip;
 use crate::tags::{attributes_of, decode, tag_end};
@@ -61,7 +65,7 @@ struct Element {
 
 /// Reads the boxes and says what was left out.
 pub(crate) fn read(html: &str, warnings: &mut Vec<String>) -> Vec<Cell> {
-    let mut reader = Reader { stack: Vec::new(), boxes: Vec::new(), warnings };
+    let mut reader = Reader { stack: Vec::new(), boxes: Vec::new(), unclosed: Vec::new(), warnings };
     let mut rest = html;
     while !rest.is_empty() {
         let at = rest.find('<').unwrap_or(rest.len());
@@ -87,6 +91,8 @@ struct Box_ {
 struct Reader<'w> {
     stack: Vec<Element>,
     boxes: Vec<Box_>,
+    /// Dropped elements that nothing closes from here on, so that nobody looks for their end twice.
+    unclosed: Vec<&'static str>,
     warnings: &'w mut Vec<String>,
 }
 
@@ -151,13 +157,16 @@ impl Reader<'_> {
         if name.is_empty() {
             return rest;
         }
-        if DROPPED_WHOLE.contains(&name.as_str()) {
-            self.warn(&name);
-            let close = format!("</{name}");
-            return match crate::css::find_ignoring_case(rest, &close) {
-                Some(at) if !closing => rest[at..].find('>').map_or("", |end| &rest[at + end + 1..]),
-                _ => rest,
+        if let Some(name) = DROPPED_WHOLE.into_iter().find(|dropped| *dropped == name) {
+            self.warn(name);
+            if closing || self.unclosed.contains(&name) {
+                return rest;
+            }
+            let Some(at) = find_ignoring_case(rest, &format!("</{name}")) else {
+                self.unclosed.push(name);
+                return rest;
             };
+            return rest[at..].find('>').map_or("", |end| &rest[at + end + 1..]);
         }
         let known = BLOCKS.contains(&name.as_str()) || INLINE.contains(&name.as_str());
         if !known {
@@ -326,46 +335,6 @@ fn collapse(text: &str) -> String {
         }
     }
     out
-}
-
-fn apply_style(element: &mut Element, style: &str) {
-    for declaration in style.split(';') {
-        let Some((name, value)) = declaration.split_once(':') else { continue };
-        let value = value.trim();
-        match name.trim().to_ascii_lowercase().as_str() {
-            "font-size" if is_length(value) => element.look.size = Some(value.to_owned()),
-            "color" if is_color(value) => element.look.color = Some(value.to_owned()),
-            "font-weight" if ["normal", "bold", "100", "200", "300", "400", "500", "600", "700", "800", "900"].contains(&value) => {
-                element.look.weight = Some(value.to_owned());
-            }
-            "font-style" if ["normal", "italic", "oblique"].contains(&value) => element.look.slant = Some(value.to_owned()),
-            "font-family" if is_family(value) => element.look.family = Some(value.to_owned()),
-            "text-align" => element.align = place(value),
-            "display" if ["flex", "grid", "inline-flex"].contains(&value) => element.is_row = true,
-            "justify-content" if value == "center" => element.centers = true,
-            // Places within a box cannot be kept and are not worth a warning each.
-            _ => {}
-        }
-    }
-}
-
-/// Names, with or without quotes, and commas.
-fn is_family(text: &str) -> bool {
-    let plain = |name: &str| {
-        let inner = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
-        let inner = inner.strip_prefix('\'').and_then(|name| name.strip_suffix('\'')).unwrap_or(inner);
-        !inner.is_empty() && inner.chars().all(|character| character.is_alphanumeric() || matches!(character, ' ' | '-'))
-    };
-    text.len() <= 200 && text.split(',').all(|name| plain(name.trim()))
-}
-
-fn place(word: &str) -> Option<Place> {
-    match word.trim().to_ascii_lowercase().as_str() {
-        "left" | "start" => Some(Place::Left),
-        "center" => Some(Place::Center),
-        "right" | "end" => Some(Place::Right),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

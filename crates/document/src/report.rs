@@ -178,6 +178,20 @@ pub enum Severity {
     Info,
 }
 
+/// Warnings of one document that are listed.
+const MAX_WARNINGS: usize = 100;
+
+/// Adds a warning; the first that is too many becomes a last entry that says so.
+pub(crate) fn warn(warnings: &mut Vec<Warning>, code: &'static str, message: impl FnOnce() -> String) {
+    match warnings.len().cmp(&MAX_WARNINGS) {
+        std::cmp::Ordering::Less => warnings.push(Warning { code, message: domain::issues::clipped_message(message()) }),
+        std::cmp::Ordering::Equal => {
+            warnings.push(Warning { code: "more_warnings", message: "there are more warnings, which are not listed".into() });
+        }
+        std::cmp::Ordering::Greater => {}
+    }
+}
+
 /// Something that was left out or changed while the document was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Warning {

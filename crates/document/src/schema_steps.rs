@@ -1,39 +1,23 @@
-//! Bounds the work of a schema check: every visit of a subschema is charged to a budget.
+//! Makes every visit of a subschema cost a step.
 //!
-//! A schema of a kilobyte can ask for 2^30 visits (`anyOf` of two references to an `anyOf` of two references …), and
-//! the validator has no limit of its own. So each subschema gets one more keyword, which counts. The validator looks
-//! at such a keyword last, and not at all where another one failed; what makes work grow without bound is following
+//! A schema of a kilobyte can ask for 2^30 visits (`allOf` of two references to an `allOf` of two references …) without
+//! looking at the data once. So each subschema gets one more keyword, which counts. The validator looks at such a
+//! keyword last, and not at all where another one failed; what makes such work grow without bound is following
 //! references, so each of those is preceded by a subschema that does nothing but count.
-//!
-//! When nothing is left the check is unwound without a panic message; the validator keeps no state between checks
-//! that this could spoil.
-
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use jsonschema::paths::Location;
 use jsonschema::{Keyword, ValidationError};
 use serde_json::{Map, Value};
 
+use crate::metered::{Measured, Metered};
+
 /// The counting keyword. A schema that holds it already counts twice, which only its author pays for.
 pub(crate) const KEYWORD: &str = "\u{1}step";
 
 /// Keywords whose values are data and not schemas.
-const DATA: [&str; 6] = ["const", "enum", "default", "examples", "required", "dependentRequired"];
+pub(crate) const DATA: [&str; 6] = ["const", "enum", "default", "examples", "required", "dependentRequired"];
 /// Keywords whose values hold schemas by name.
-const MAPS: [&str; 6] = ["properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "dependencies"];
-
-thread_local! {
-    /// Steps left for the check that this thread is in.
-    static LEFT: Cell<u64> = const { Cell::new(0) };
-}
-
-/// What unwinds when the budget is used up.
-struct UsedUp;
-
-/// The budget of a check was used up.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct OutOfSteps;
+pub(crate) const MAPS: [&str; 6] = ["properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "dependencies"];
 
 /// What a draft says about keywords beside a `$ref`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,43 +69,26 @@ fn counted_member(name: &str, value: &Value, siblings: Siblings) -> Value {
     }
 }
 
-/// Runs `check` with this many steps.
-pub(crate) fn within<T>(steps: u64, check: impl FnOnce() -> T) -> Result<T, OutOfSteps> {
-    LEFT.set(steps);
-    match catch_unwind(AssertUnwindSafe(check)) {
-        Ok(checked) => Ok(checked),
-        Err(payload) if payload.is::<UsedUp>() => Err(OutOfSteps),
-        Err(other) => resume_unwind(other),
-    }
-}
-
 /// Makes the keyword; its arguments are the validator's.
 #[expect(clippy::unnecessary_wraps, reason = "the validator's type of a factory")]
 pub(crate) fn keyword<'a>(
     _: &'a Map<String, Value>,
     _: &'a Value,
     _: Location,
-) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+) -> Result<Box<dyn for<'i> Keyword<'i, Metered>>, ValidationError<'a>> {
     Ok(Box::new(Step))
 }
 
 struct Step;
 
-impl<'i> Keyword<'i> for Step {
-    fn validate(&self, _: &'i Value) -> Result<(), ValidationError<'i>> {
-        charge();
+impl<'i> Keyword<'i, Metered> for Step {
+    fn validate(&self, instance: Measured<'i>) -> Result<(), ValidationError<'i>> {
+        instance.charge(1);
         Ok(())
     }
 
-    fn is_valid(&self, _: &'i Value) -> bool {
-        charge();
+    fn is_valid(&self, instance: Measured<'i>) -> bool {
+        instance.charge(1);
         true
-    }
-}
-
-fn charge() {
-    match LEFT.get().checked_sub(1) {
-        Some(left) => LEFT.set(left),
-        None => resume_unwind(Box::new(UsedUp)),
     }
 }

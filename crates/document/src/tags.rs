@@ -65,7 +65,9 @@ pub(crate) fn decode(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let reference = rest[1..].split_once(';').map(|(name, _)| name).filter(|name| name.len() <= 10);
+        // No further than the longest name, so that a text of ampersands is read in one go.
+        let end = rest.bytes().skip(1).take(11).position(|byte| byte == b';');
+        let reference = end.and_then(|end| rest.get(1..=end));
         let decoded = reference.and_then(|name| match name.strip_prefix('#') {
             Some(number) => {
                 let hex = number.strip_prefix(['x', 'X']).map(|digits| u32::from_str_radix(digits, 16));

@@ -1,15 +1,17 @@
 //! What all nodes write into: the HTML so far, the account of its cost, and what was missing or wrong.
 
+mod noting;
+
 use domain::{ErrorCode, Issue};
-use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Finding, MissingReason, Run, Scope};
-use serde_json::Value;
+use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Run, Scope};
 
 use crate::error::DocumentError;
 use crate::fields::{Formula, Text};
 use crate::images::ImageCheck;
 use crate::limits::Limits;
+use crate::links;
 use crate::nodes::Node;
-use crate::report::{ExpressionProblem, Location, Reason, Severity, Suggestion, UnresolvedBinding, Warning};
+use crate::report::{ExpressionProblem, UnresolvedBinding, Warning};
 use crate::style::Style;
 
 /// What happens when an expression fails.
@@ -20,9 +22,6 @@ pub(crate) enum OnProblem {
     /// The problem is noted, the expression prints nothing, and branches that the data does not reach are visited too.
     Gather,
 }
-
-/// Distinct missing bindings and failed expressions kept.
-const MAX_REPORTED: usize = 100;
 
 /// The document being written.
 pub(crate) struct Writer<'w> {
@@ -119,7 +118,7 @@ impl<'w> Writer<'w> {
     pub(crate) fn enter(&mut self, node: &'w Node) -> Result<(), DocumentError> {
         self.settle();
         self.path.push(node);
-        self.charge()
+        self.charge(1)
     }
 
     /// The node that was entered last ends.
@@ -137,8 +136,9 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
-    fn charge(&mut self) -> Result<(), DocumentError> {
-        match self.run.charge(1) {
+    /// Charges work on behalf of the document, in the unit of an expression's steps, and looks at the clock.
+    pub(crate) fn charge(&mut self, steps: u64) -> Result<(), DocumentError> {
+        match self.run.charge(steps) {
             Ok(()) => Ok(()),
             Err(kind) => {
                 let message = match kind {
@@ -178,6 +178,13 @@ impl<'w> Writer<'w> {
         self.or_note(rendered, &text.property)
     }
 
+    /// Writes a template whose own text is a style sheet; no value in it can leave its declaration.
+    pub(crate) fn style_sheet(&mut self, text: &Text, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        self.run.set_escape(Escape::Css);
+        let rendered = text.template.render(scope, &mut self.run, &mut self.out);
+        self.or_note(rendered, &text.property)
+    }
+
     /// A template's text without any escaping, for values that are no markup.
     pub(crate) fn plain(&mut self, text: &Text, scope: &Scope<'_>) -> Result<String, DocumentError> {
         let mut out = String::new();
@@ -212,18 +219,21 @@ impl<'w> Writer<'w> {
 
     /// The image may be shown.
     pub(crate) fn check_image(&mut self, uri: &str) -> Result<(), DocumentError> {
+        self.charge(steps_of(uri.len()))?;
         let checked = self.images.check(uri);
         self.accept_images(checked)
     }
 
     /// Every image inside finished markup may be shown.
     pub(crate) fn check_images_in(&mut self, html: &str) -> Result<(), DocumentError> {
+        self.charge(steps_of(html.len()))?;
         let checked = self.images.check_all(html);
         self.accept_images(checked)
     }
 
     /// The same for what was written from `from` on.
     pub(crate) fn check_images_from(&mut self, from: usize) -> Result<(), DocumentError> {
+        self.charge(steps_of(self.out.len() - from))?;
         let checked = self.images.check_all(&self.out[from..]);
         self.accept_images(checked)
     }
@@ -235,8 +245,8 @@ impl<'w> Writer<'w> {
                 let message = format!("{}: {reason}", self.breadcrumb());
                 match self.rehearsing {
                     // What the data does not reach stops no render.
-                    Rehearsing::Yes => self.report.warnings.push(Warning { code: ErrorCode::AssetBlocked.as_str(), message }),
-                    Rehearsing::No => self.report.problems.push(ExpressionProblem { message, location: None, suggestion: None }),
+                    Rehearsing::Yes => self.warn(ErrorCode::AssetBlocked.as_str(), message),
+                    Rehearsing::No => self.note_problem(ExpressionProblem { message, location: None, suggestion: None }),
                 }
                 Ok(())
             }
@@ -244,19 +254,19 @@ impl<'w> Writer<'w> {
         }
     }
 
+    /// Keeps a reader's click from running or opening what a link of the data names.
+    pub(crate) fn take_out_active_links(&mut self) -> Result<(), DocumentError> {
+        self.charge(steps_of(self.out.len()))?;
+        if let Some((html, count)) = links::without_active(&self.out) {
+            self.out = html;
+            self.warn("link", format!("{count} links were taken out; accepted: http, https, mailto, tel and places in the document"));
+        }
+        Ok(())
+    }
+
     /// Bytes written so far.
     pub(crate) fn len(&self) -> usize {
         self.out.len()
-    }
-
-    /// Notes that there is nothing to go over.
-    pub(crate) fn note_missing_collection(&mut self, formula: &Formula, value: Option<&Value>) {
-        if self.rehearsing == Rehearsing::Yes {
-            return;
-        }
-        let severity = if value.is_some_and(Value::is_null) { Severity::Info } else { Severity::Warning };
-        let binding = self.binding(formula.expression.source(), Reason::MissingCollection, severity, 1, (1, 1), Vec::new());
-        self.add_unresolved(binding);
     }
 
     /// What is written next belongs to no node but to this part of the definition.
@@ -276,105 +286,16 @@ impl<'w> Writer<'w> {
         std::mem::take(&mut self.out)
     }
 
-    fn or_note(&mut self, result: Result<(), ExpressionError>, property: &str) -> Result<(), DocumentError> {
-        let Err(error) = result else { return Ok(()) };
-        let problem = self.problem(&error, property);
-        match &error {
-            ExpressionError::Budget { which, .. } => Err(stopped(*which, Box::new(problem))),
-            ExpressionError::Depth { .. } => Err(DocumentError::Budget(Box::new(problem))),
-            _ if self.on_problem == OnProblem::Stop => Err(DocumentError::Expression(Box::new(problem))),
-            // Without data only a wrong name is certain to be wrong.
-            _ if self.rehearsing == Rehearsing::Yes && !matches!(error, ExpressionError::UnknownHelper { .. }) => Ok(()),
-            _ => {
-                if self.report.problems.len() < MAX_REPORTED && !self.report.problems.contains(&problem) {
-                    self.report.problems.push(problem);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    pub(crate) fn problem(&self, error: &ExpressionError, property: &str) -> ExpressionProblem {
-        let suggestion =
-            error.variable().map(|variable| Suggestion { variable: variable.to_owned(), suggestions: error.suggestions().to_vec() });
-        let location = Some(self.location(property, error.line(), error.column()));
-        ExpressionProblem { message: error.message(), location, suggestion }
-    }
-
-    fn location(&self, property: &str, line: usize, column: usize) -> Location {
-        let node = self.path.last();
-        Location {
-            node_id: node.map_or(self.place, |node| &node.id).to_owned(),
-            node_type: node.map_or(self.place, |node| node.kind).to_owned(),
-            node_path: self.breadcrumb(),
-            property: property.to_owned(),
-            line,
-            column,
-        }
-    }
-
-    fn breadcrumb(&self) -> String {
-        if self.path.is_empty() {
-            return self.place.to_owned();
-        }
-        self.path.iter().map(|node| &*node.label).collect::<Vec<_>>().join(" > ")
-    }
-
-    /// Moves what the run found missing to the node it belongs to.
-    fn settle(&mut self) {
-        if self.run.findings().is_empty() {
-            return;
-        }
-        self.report.truncated |= self.run.findings_truncated();
-        let findings = self.run.take_findings();
-        if self.rehearsing == Rehearsing::Yes {
-            return;
-        }
-        for Finding { path, reason, at, occurrences, suggestions, .. } in findings {
-            let (reason, severity) = match reason {
-                MissingReason::Missing => (Reason::Missing, Severity::Warning),
-                MissingReason::Null => (Reason::Null, Severity::Info),
-                MissingReason::MissingCollection => (Reason::MissingCollection, Severity::Warning),
-            };
-            let occurrences = usize::try_from(occurrences).unwrap_or(usize::MAX);
-            let binding = self.binding(&path, reason, severity, occurrences, (at.line, at.column), suggestions);
-            self.add_unresolved(binding);
-        }
-    }
-
-    fn binding(
-        &self,
-        path: &str,
-        reason: Reason,
-        severity: Severity,
-        occurrences: usize,
-        (line, column): (usize, usize),
-        suggestions: Vec<String>,
-    ) -> UnresolvedBinding {
-        let Location { node_id, node_type, node_path, .. } = self.location("", line, column);
-        UnresolvedBinding { path: path.to_owned(), reason, severity, node_id, node_type, node_path, occurrences, line, column, suggestions }
-    }
-
-    fn add_unresolved(&mut self, binding: UnresolvedBinding) {
-        let same = |known: &&mut UnresolvedBinding| {
-            (known.line, known.column, known.reason) == (binding.line, binding.column, binding.reason)
-                && known.node_id == binding.node_id
-                && known.path == binding.path
-        };
-        if let Some(known) = self.report.unresolved.iter_mut().find(same) {
-            known.occurrences = known.occurrences.saturating_add(binding.occurrences);
-        } else if self.report.unresolved.len() < MAX_REPORTED {
-            self.report.unresolved.push(binding);
-        } else {
-            self.report.truncated = true;
-        }
-    }
-
     /// The refusal of an option's template that cannot be parsed.
     pub(crate) fn option_issue(path: &str, error: &ExpressionError) -> Issue {
         Issue::new(path, format!("line {}, column {}: {}", error.line(), error.column(), error.message()))
             .with_code("template_expression_error")
     }
+}
+
+/// Steps for going over this many bytes once.
+pub(crate) fn steps_of(bytes: usize) -> u64 {
+    1 + u64::try_from(bytes / 256).unwrap_or(u64::MAX)
 }
 
 fn stopped(kind: BudgetKind, problem: Box<ExpressionProblem>) -> DocumentError {

@@ -15,9 +15,10 @@ pub struct Issue {
 }
 
 impl Issue {
-    /// An issue without a code.
+    /// An issue without a code. What of an input is repeated in it is cut: names in the path past 200 characters, the
+    /// path past 2,000 and the message past 1,000.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into(), code: None }
+        Self { path: clipped_path(path.into()), message: clipped_message(message.into()), code: None }
     }
 
     /// The same issue under a stable name.
@@ -25,6 +26,51 @@ impl Issue {
     pub fn with_code(mut self, code: &'static str) -> Self {
         self.code = Some(code);
         self
+    }
+}
+
+/// Issues of one input that are listed.
+pub const MAX_ISSUES: usize = 100;
+
+/// Characters of one name in a path.
+const NAME_CHARACTERS: usize = 200;
+/// Characters of a path: a hundred levels of a tree.
+const PATH_CHARACTERS: usize = 2_000;
+/// Characters of a message.
+const MESSAGE_CHARACTERS: usize = 1_000;
+
+fn clipped_path(path: String) -> String {
+    if path.len() <= NAME_CHARACTERS {
+        return path;
+    }
+    let mut out = String::with_capacity(path.len().min(4 * PATH_CHARACTERS));
+    let (mut in_name, mut in_path) = (0, 0);
+    for character in path.chars() {
+        in_name = if character == '/' { 0 } else { in_name + 1 };
+        if in_name > NAME_CHARACTERS + 1 {
+            continue;
+        }
+        if in_path == PATH_CHARACTERS {
+            out.push('…');
+            break;
+        }
+        out.push(if in_name > NAME_CHARACTERS { '…' } else { character });
+        in_path += 1;
+    }
+    out
+}
+
+/// At most 1,000 characters of a message: its beginning, which says where, and its end, which says what is accepted.
+pub fn clipped_message(message: String) -> String {
+    if message.len() <= MESSAGE_CHARACTERS {
+        return message;
+    }
+    let half = MESSAGE_CHARACTERS / 2;
+    let begins = message.char_indices().nth(half).map(|(at, _)| at);
+    let ends = message.char_indices().nth_back(half - 1).map(|(at, _)| at);
+    match (begins, ends) {
+        (Some(begins), Some(ends)) if begins < ends => format!("{}…{}", &message[..begins], &message[ends..]),
+        _ => message,
     }
 }
 
@@ -36,6 +82,10 @@ pub fn pointer(parent: &str, segment: impl std::fmt::Display) -> String {
 
 /// The names of `known` that a person may have meant by `given`: at most three, within two edits.
 pub fn near_names<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    // Nothing known is that long.
+    if given.len() > 4 * 64 {
+        return Vec::new();
+    }
     let mut near: Vec<(usize, &str)> = known
         .into_iter()
         .map(|name| (edits(&given.to_lowercase(), &name.to_lowercase()), name))
@@ -74,6 +124,18 @@ mod tests {
         assert_eq!(near_names("portait", known), ["portrait"]);
         assert_eq!(near_names("Landscap", known), ["landscape"]);
         assert!(near_names("upside-down", known).is_empty());
+    }
+
+    #[test]
+    fn an_issue_stays_short_whatever_it_is_about() {
+        let long = "ü".repeat(100_000);
+        let issue = Issue::new(format!("/a/{long}/b"), format!("begin {long} end"));
+        assert_eq!(issue.path, format!("/a/{}…/b", "ü".repeat(200)));
+        assert_eq!(issue.message.chars().count(), 1001);
+        assert!(issue.message.starts_with("begin ") && issue.message.ends_with(" end"));
+        assert_eq!(Issue::new("/a/".repeat(10_000), "").path.chars().count(), 2001);
+        let short = Issue::new("/a/b", "ü".repeat(1000));
+        assert_eq!((short.path.as_str(), short.message), ("/a/b", "ü".repeat(1000)));
     }
 
     #[test]

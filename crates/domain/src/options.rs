@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::codes::ErrorCode;
 use crate::furniture::PageFurniture;
-use crate::issues::{Issue, near_names, pointer};
+use crate::issues::{Issue, MAX_ISSUES, near_names, pointer};
 use crate::paper::{Length, PaperSize};
 
 /// Which way the sheet lies.
@@ -131,6 +131,8 @@ const KNOWN: [&str; 12] = [
 /// Published options that this version does not have.
 const UNSUPPORTED: [&str; 6] = ["watermark", "printProduction", "theme", "layout", "pdf", "aiNarratives"];
 const FILENAME_CHARACTERS: usize = 1000;
+/// Characters of each text that a PDF says about itself, before and after its expressions are evaluated.
+pub const METADATA_CHARACTERS: usize = 2000;
 
 impl RenderOptions {
     /// Reads the `options` object of a render request found at `path`.
@@ -216,15 +218,23 @@ impl Reader<'_> {
     }
 
     fn refuse_unknown(&mut self) {
+        let mut left_out = 0_usize;
         for (name, value) in self.given {
+            if self.issues.len() >= MAX_ISSUES {
+                left_out += usize::from(!KNOWN.contains(&name.as_str()) && !UNSUPPORTED.contains(&name.as_str()));
+                continue;
+            }
             let path = pointer(self.path, name);
             if UNSUPPORTED.contains(&name.as_str()) && !value.is_null() {
                 self.code = ErrorCode::UnsupportedRenderOption;
                 self.issues.push(Issue::new(path, format!("\"{name}\" is not available in this version; leave it out")));
             } else if !KNOWN.contains(&name.as_str()) && !UNSUPPORTED.contains(&name.as_str()) {
                 let hint = near_names(name, KNOWN).first().map_or_else(|| ".".to_owned(), |near| format!("; did you mean \"{near}\"?"));
-                self.issues.push(Issue::new(path, format!("\"{name}\" is no render option{hint} Accepted: {}", KNOWN.join(", "))));
+                self.issues.push(Issue::new(path, format!("\"{}\" is no render option{hint} Accepted: {}", clip(name), KNOWN.join(", "))));
             }
+        }
+        if left_out > 0 {
+            self.issues.push(Issue::new(self.path, format!("{left_out} more options are unknown")));
         }
     }
 }
@@ -239,8 +249,19 @@ pub fn choice<T: Copy>(value: &Value, path: &str, accepted: &[(&str, T)]) -> Res
 }
 
 fn short(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text }
+    match value {
+        Value::Object(_) => "an object".into(),
+        Value::Array(_) => "a list".into(),
+        plain => clip(&plain.to_string()),
+    }
+}
+
+/// At most 60 characters of what was given.
+fn clip(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 fn text(value: &Value, path: &str, max_characters: usize) -> Result<String, Issue> {
@@ -260,8 +281,11 @@ fn metadata(value: &Value, path: &str) -> Result<Metadata, Issue> {
     let field = |name: &str| match given.get(name) {
         None | Some(Value::Null) => Ok(None),
         // Upstream clients send keywords as a list as well.
-        Some(Value::Array(words)) if name == "keywords" => Ok(Some(words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))),
-        Some(value) => text(value, &pointer(path, name), 2000).map(Some),
+        Some(Value::Array(words)) if name == "keywords" => {
+            let joined = words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+            text(&Value::String(joined), &pointer(path, name), METADATA_CHARACTERS).map(Some)
+        }
+        Some(value) => text(value, &pointer(path, name), METADATA_CHARACTERS).map(Some),
     };
     Ok(Metadata {
         title: field("title")?,
@@ -309,6 +333,23 @@ mod tests {
         assert!(said[0].contains("/options/orientation") && said[0].contains("\"portrait\", \"landscape\""), "{said:?}");
         assert!(said[1].starts_with("/options/margins/top"), "{said:?}");
         assert!(said[2].contains("did you mean \"paperSize\""), "{said:?}");
+    }
+
+    #[test]
+    fn ten_thousand_unknown_options_with_long_names_make_a_short_refusal() {
+        let given: Map<String, Value> = (0..10_000).map(|at| (format!("{}{at}", "n".repeat(2_000)), json!(1))).collect();
+        let refused = RenderOptions::from_json(&Value::Object(given), "/options").unwrap_err();
+        assert_eq!(refused.issues.len(), 101);
+        assert!(refused.issues.iter().map(|issue| issue.path.len() + issue.message.len()).sum::<usize>() < 100_000);
+        assert_eq!(refused.issues[100].message, "9900 more options are unknown");
+    }
+
+    #[test]
+    fn keywords_as_a_list_are_as_short_as_keywords_as_text() {
+        let refused = RenderOptions::from_json(&json!({"metadata": {"keywords": vec!["word"; 1000]}}), "/options").unwrap_err();
+        assert_eq!(refused.issues[0].path, "/options/metadata/keywords");
+        let read = RenderOptions::from_json(&json!({"metadata": {"keywords": ["a", "b"]}}), "/options").unwrap();
+        assert_eq!(read.metadata.keywords.as_deref(), Some("a, b"));
     }
 
     #[test]

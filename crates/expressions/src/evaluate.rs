@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{BudgetKind, ExpressionError, Position};
-use crate::escape::each_escaped;
+use crate::escape::{each_css_escaped, each_escaped};
 use crate::near_names::{MAX_CANDIDATES, near_names};
 use crate::registry::{self, Act, Invocation, Outcome};
 use crate::run::{Escape, Missing, MissingReason, Run};
@@ -46,8 +46,12 @@ impl Evaluator<'_, '_> {
     fn output<'s>(&mut self, output: &'s Output, scope: &'s Scope<'s>) -> Result<(), ExpressionError> {
         let at = output.value.span().start;
         let value = self.required(&output.value, scope)?;
-        let escaped = output.escaped && self.run.escape == Escape::Html;
-        self.write(&value, if escaped { Escape::Html } else { Escape::None }, at)
+        let escape = match (output.escaped, self.run.escape) {
+            (false, _) => Escape::None,
+            (true, Escape::Html) if output.in_style => Escape::Css,
+            (true, escape) => escape,
+        };
+        self.write(&value, escape, at)
     }
 
     fn block<'s>(&mut self, block: &'s Block, scope: &'s Scope<'s>) -> Result<(), ExpressionError> {
@@ -257,6 +261,7 @@ impl Evaluator<'_, '_> {
     fn emit_text(&mut self, text: &str, escape: Escape, at: usize) -> Result<(), ExpressionError> {
         match escape {
             Escape::Html => each_escaped(text, |piece| self.emit(piece, at)),
+            Escape::Css => each_css_escaped(text, |piece| self.emit(piece, at)),
             Escape::None => self.emit(text, at),
         }
     }
@@ -327,7 +332,7 @@ fn block_call(mut invocation: Invocation<'_, '_, '_, '_>) -> Result<Outcome, Exp
 }
 
 /// Steps charged for searching this many bytes.
-fn steps_of(bytes: usize) -> u64 {
+pub(crate) fn steps_of(bytes: usize) -> u64 {
     u64::try_from(bytes / 64).unwrap_or(u64::MAX)
 }
 

@@ -40,6 +40,7 @@ mod parser;
 mod registry;
 mod run;
 mod scope;
+mod style_elements;
 mod template;
 mod tree;
 mod used_paths;

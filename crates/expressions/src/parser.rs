@@ -153,7 +153,7 @@ impl Parser<'_> {
             Meaning::Path(path) => Expr::Path(Box::new(path)),
         };
         let strip = self.strip(open, end);
-        self.nodes.push(Node::Output(Output { value, escaped: open.kind == Kind::Open, strip }));
+        self.nodes.push(Node::Output(Output { value, escaped: open.kind == Kind::Open, in_style: false, strip }));
         Ok(())
     }
 

@@ -8,8 +8,12 @@ use crate::limits::Budget;
 /// How `{{value}}` is written; `{{{value}}}` is always written as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
-    /// `& < > " ' \` =` as character references.
+    /// `& < > " ' \` =` as character references; inside a `<style>` element of the template as [`Self::Css`], because
+    /// references mean nothing there.
     Html,
+    /// For a style sheet: all but letters, digits, spaces and `# % . , - _ +` as CSS escapes, so that a value stays a
+    /// part of the declaration (or string) it is printed in. A colour function such as `rgb(1, 2, 3)` is kept.
+    Css,
     /// As it is: for file names, metadata and other plain text.
     None,
 }

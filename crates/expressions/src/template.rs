@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::parser::{parse_expression, parse_template};
 use crate::run::{MissingReason, Run};
 use crate::scope::Scope;
+use crate::style_elements;
 use crate::tree::{Expr, Node};
 use crate::used_paths::{self, UsedPath};
 use crate::value::Evaluated;
@@ -32,7 +33,9 @@ impl Template {
     /// # Errors
     /// `Syntax`, `Arguments`, `Unsupported`, `Depth` or `TooLarge`, with the place.
     pub fn parse(source_text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
-        Ok(Self { nodes: parse_template(source_text, limits)?, source: source(source_text) })
+        let mut nodes = parse_template(source_text, limits)?;
+        style_elements::mark(&mut nodes, source_text);
+        Ok(Self { nodes, source: source(source_text) })
     }
 
     /// Appends the template's text for `scope` to `out`. On an error `out` is what it was before.

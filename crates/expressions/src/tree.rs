@@ -35,6 +35,8 @@ pub(crate) struct Text {
 pub(crate) struct Output {
     pub(crate) value: Expr,
     pub(crate) escaped: bool,
+    /// The text before it opened a `<style>` element that is not closed yet.
+    pub(crate) in_style: bool,
     pub(crate) strip: Strip,
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::tree::Segment;
-use crate::value_text::text_of;
+use crate::value_text::{is_text_of, text_of};
 
 /// The result of an expression.
 #[derive(Debug, Clone)]
@@ -172,8 +172,9 @@ pub(crate) fn loosely_equal(a: Option<&Value>, b: Option<&Value>) -> bool {
         (Value::Null, _) | (_, Value::Null) => false,
         (a, b) if compound(a) && compound(b) => false,
         (Value::String(a), Value::String(b)) => a == b,
-        (a, Value::String(text)) if compound(a) => text_of(a) == *text,
-        (Value::String(text), b) if compound(b) => text_of(b) == *text,
+        // Every turn of a loop comes here, so nothing is written out whole to be compared.
+        (a, Value::String(text)) if compound(a) => is_text_of(a, text),
+        (Value::String(text), b) if compound(b) => is_text_of(b, text),
         (a, b) => {
             let (a, b) = (to_number(a), to_number(b));
             // Numbers are compared as JavaScript compares them: bit for bit apart from the two zeros.
@@ -188,11 +189,25 @@ fn to_number(value: &Value) -> f64 {
         Value::Bool(flag) => f64::from(u8::from(*flag)),
         Value::Number(number) => number.as_f64().unwrap_or(f64::NAN),
         Value::String(text) => text_to_number(text),
-        compound => text_to_number(&text_of(compound)),
+        // The text of several items has a comma, that of an object brackets.
+        Value::Array(items) => match items.as_slice() {
+            [] => 0.0,
+            [Value::Bool(_)] => f64::NAN,
+            [only] => to_number(only),
+            _ => f64::NAN,
+        },
+        Value::Object(_) => f64::NAN,
     }
 }
 
+/// Bytes of a text that may be a number.
+const MAX_NUMBER_BYTES: usize = 2_000;
+
 fn text_to_number(text: &str) -> f64 {
+    // No number that anybody compares is this long.
+    if text.len() > MAX_NUMBER_BYTES {
+        return f64::NAN;
+    }
     let text = text.trim_matches(crate::characters::is_space);
     if text.is_empty() {
         return 0.0;

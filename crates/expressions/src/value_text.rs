@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use crate::evaluate::steps_of;
+
 /// Appends a number as `String(number)` gives it: shortest digits that read back as the same double, exponents from
 /// 1e21 up and below 1e-6.
 pub(crate) fn push_number(out: &mut String, number: f64) {
@@ -94,6 +96,41 @@ pub(crate) fn text_of(value: &Value) -> String {
         Ok(()) => out,
         Err(never) => match never {},
     }
+}
+
+/// What writing the text of a value costs, in steps.
+pub(crate) fn text_steps(value: &Value) -> u64 {
+    let mut steps = 0;
+    let done: Result<(), std::convert::Infallible> = each_piece(value, |piece| {
+        steps += match piece {
+            Piece::Text(text) => 1 + steps_of(text.len()),
+            Piece::Plain(_) | Piece::Number(_) => 1,
+        };
+        Ok(())
+    });
+    match done {
+        Ok(()) => steps,
+        Err(never) => match never {},
+    }
+}
+
+/// Whether the text of a value is `text`, found out at the price of what they have in common.
+pub(crate) fn is_text_of(value: &Value, text: &str) -> bool {
+    let mut rest = text;
+    let mut number_text = String::new();
+    let compared: Result<(), ()> = each_piece(value, |piece| {
+        let piece = match piece {
+            Piece::Text(text) | Piece::Plain(text) => text,
+            Piece::Number(number) => {
+                number_text.clear();
+                push_number(&mut number_text, number);
+                &number_text
+            }
+        };
+        rest = rest.strip_prefix(piece).ok_or(())?;
+        Ok(())
+    });
+    compared.is_ok_and(|()| rest.is_empty())
 }
 
 /// The keys of an object in the order JavaScript visits them: array indexes ascending, then the others as written.

@@ -8,7 +8,7 @@ use super::{Content, Node, write_all};
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula};
 use crate::issues::short;
-use crate::writer::Writer;
+use crate::writer::{Writer, steps_of};
 
 /// `{condition, children, else?}`; `condition` is an expression or `{path, operator?, value?}`.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ struct Test {
     subject: Formula,
     operator: Operator,
     value: Value,
+    /// Values inside `value`, with long texts counted by their length.
+    weight: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,19 +103,41 @@ fn read_test(fields: &mut Fields<'_, '_>, subjects: &[&'static str]) -> Option<T
         }
         _ => {}
     }
-    Some(Test { subject: subject?, operator, value: value.unwrap_or(Value::Null) })
+    let value = value.unwrap_or(Value::Null);
+    Some(Test { subject: subject?, operator, weight: weight(&value), value })
 }
 
 impl Conditional {
     pub(crate) fn write_html<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let Some(found) = writer.evaluate(&self.test.subject, scope)? else { return Ok(()) };
+        writer.charge(self.test.steps(&found))?;
         let (taken, other) = if self.test.holds(&found) { (&self.children, &self.otherwise) } else { (&self.otherwise, &self.children) };
         write_all(taken, writer, scope)?;
         writer.rehearse(|writer| write_all(other, writer, scope))
     }
 }
 
+fn weight(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => steps_of(text.len()),
+        Value::Array(items) => items.iter().map(weight).sum::<u64>() + 1,
+        Value::Object(members) => members.values().map(weight).sum::<u64>() + 1,
+        _ => 1,
+    }
+}
+
 impl Test {
+    /// What looking at the value found may cost at most: a text by its length, a list by its comparisons.
+    fn steps(&self, found: &Evaluated<'_>) -> u64 {
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        let length = match found.as_value().as_deref() {
+            Some(Value::String(text)) => steps_of(text.len()),
+            Some(Value::Array(items)) if self.operator == Operator::Contains => count(items.len()).saturating_mul(self.weight) / 8,
+            _ => 0,
+        };
+        length + self.weight / 8
+    }
+
     fn holds(&self, found: &Evaluated<'_>) -> bool {
         let value = found.as_value();
         let value = value.as_deref().unwrap_or(&Value::Null);

@@ -92,11 +92,18 @@ pub(crate) fn write_all<'w>(nodes: &'w [Node], writer: &mut Writer<'w>, scope: &
     nodes.iter().try_for_each(|node| node.write_html(writer, scope))
 }
 
-/// The members of a collection: the items of a list, or the values of an object with their keys.
-pub(crate) fn members(value: &serde_json::Value) -> Option<Vec<(Option<&str>, &serde_json::Value)>> {
-    match value {
+/// One member of a collection, with its key where the collection is an object.
+type Member<'v> = (Option<&'v str>, &'v serde_json::Value);
+
+/// The members of a collection: the items of a list, or the values of an object with their keys. Each costs a step,
+/// also where nothing is written for it.
+pub(crate) fn members<'v>(value: Option<&'v serde_json::Value>, writer: &mut Writer<'_>) -> Result<Option<Vec<Member<'v>>>, DocumentError> {
+    let Some(value) = value else { return Ok(None) };
+    let count = value.as_array().map(Vec::len).or_else(|| value.as_object().map(serde_json::Map::len));
+    writer.charge(u64::try_from(count.unwrap_or(0)).unwrap_or(u64::MAX))?;
+    Ok(match value {
         serde_json::Value::Array(items) => Some(items.iter().map(|item| (None, item)).collect()),
         serde_json::Value::Object(object) => Some(object.iter().map(|(key, item)| (Some(key.as_str()), item)).collect()),
         _ => None,
-    }
+    })
 }

@@ -39,7 +39,7 @@ impl Repeater {
     pub(crate) fn write_html<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let Some(found) = writer.evaluate(&self.items, scope)? else { return Ok(()) };
         let value = found.as_value();
-        let items = value.as_deref().and_then(members);
+        let items = members(value.as_deref(), writer)?;
         if items.is_none() {
             writer.note_missing_collection(&self.items, value.as_deref());
         }

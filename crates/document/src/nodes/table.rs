@@ -78,7 +78,7 @@ impl Table {
         writer.push("<tbody>");
         if let Some(found) = writer.evaluate(&self.items, scope)? {
             let value = found.as_value();
-            let items = value.as_deref().and_then(members);
+            let items = members(value.as_deref(), writer)?;
             if items.is_none() {
                 writer.note_missing_collection(&self.items, value.as_deref());
             }

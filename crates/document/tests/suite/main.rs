@@ -5,6 +5,8 @@ mod data;
 mod definitions;
 mod documents;
 mod dry_run;
+mod hostile_data;
+mod hostile_schemas;
 mod html_templates;
 mod limits;
 mod page_setup;

@@ -5,6 +5,7 @@ use crate::characters::array_index;
 use crate::error::ExpressionError;
 use crate::tree::Segment;
 use crate::value::{Evaluated, View};
+use crate::value_text::text_steps;
 
 pub(super) const HELPERS: &[Helper] = &[
     Helper { name: "lookup", min_args: 2, max_args: 2, act: Act::Value(lookup) },
@@ -20,7 +21,11 @@ fn lookup<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, Ex
     let name = match field.view() {
         View::Undefined => "undefined".to_owned(),
         View::Null => "null".to_owned(),
-        _ => field.to_text(),
+        _ => {
+            let steps = field.as_value().map_or(0, |value| text_steps(&value));
+            call.evaluator.charge(steps, call.call.span.start)?;
+            field.to_text()
+        }
     };
     if let View::Text(text) = object.view() {
         call.evaluator.charge(u64::try_from(text.len() / 64).unwrap_or(u64::MAX), call.call.span.start)?;
