@@ -19,8 +19,8 @@ pub struct Limits {
     pub issues: usize,
     /// Bytes of `inputSchema` as JSON. Default 1 MiB.
     pub schema_bytes: usize,
-    /// Subschemas that one check of data may visit. Default 10 million: data of a million values, and about two seconds
-    /// at worst.
+    /// Steps of one check of data: a visit of a subschema, or a question it asks of a value, long texts and lists by
+    /// their length. Default 40 million: data of a million values with some ten keywords each, and one to two seconds.
     pub schema_steps: u64,
     /// Limits of parsing one template or expression.
     pub parsing: expressions::Limits,
@@ -43,7 +43,7 @@ impl Default for Limits {
             all_image_pixels: 400_000_000,
             issues: 100,
             schema_bytes: 1024 * 1024,
-            schema_steps: 10_000_000,
+            schema_steps: 40_000_000,
             parsing: expressions::Limits::default(),
             // 100,000 rows of ten cells need about 5 million steps and stay under a second in a release build.
             budget: expressions::Budget { steps: 10_000_000, output_bytes: html_bytes, ..expressions::Budget::default() },

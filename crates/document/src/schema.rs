@@ -31,6 +31,8 @@ const STACK_BYTES: usize = 64 * 1024 * 1024;
 const CHECK_STACK_BYTES: usize = STACK_BYTES / 2;
 /// Bytes of one compiled regular expression.
 const REGEX_BYTES: usize = 1024 * 1024;
+/// Bytes of all compiled regular expressions of a schema together; with more than 128 of them each may have less.
+const ALL_REGEX_BYTES: usize = 128 * 1024 * 1024;
 
 /// A compiled schema and its source.
 #[derive(Debug)]
@@ -73,7 +75,8 @@ impl Schema {
             }
         };
         let siblings = if draft < Draft::Draft201909 { Siblings::Ignored } else { Siblings::Hold };
-        let patterns = PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES);
+        let regex_bytes = REGEX_BYTES.min(ALL_REGEX_BYTES / count_patterns(source).max(1));
+        let patterns = PatternOptions::fancy_regex().backtrack_limit(BACKTRACK_LIMIT).size_limit(regex_bytes).dfa_size_limit(regex_bytes);
         let options = jsonschema::options_for::<Metered>()
             .with_draft(draft)
             .should_validate_formats(true)
@@ -135,6 +138,24 @@ impl Schema {
         }
         issues.into_list()
     }
+}
+
+/// Regular expressions in a schema, or a few more.
+fn count_patterns(schema: &Value) -> usize {
+    let mut count = 0;
+    let mut open = vec![schema];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(members) => {
+                count += usize::from(members.get("pattern").is_some_and(Value::is_string));
+                count += members.get("patternProperties").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+                open.extend(members.values());
+            }
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Runs `work` on a thread with a stack of [`STACK_BYTES`]; `None` where there is no thread to be had.

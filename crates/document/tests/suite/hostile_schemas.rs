@@ -102,13 +102,16 @@ fn heavy() -> Vec<(Value, Value)> {
 
 #[test]
 fn work_is_counted_and_not_visits() {
-    for (schema, data) in heavy() {
+    for (at, (schema, data)) in heavy().into_iter().enumerate() {
         let compiled = compile(&json!({"html": "x", "inputSchema": schema}));
         let limits = Limits { schema_steps: 200_000, ..Limits::default() };
         let start = Instant::now();
-        let _ = validate(&compiled, &data, &limits);
-        // Uncounted, each of these does a hundred million comparisons.
+        let answer = validate(&compiled, &data, &limits);
         assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+        // These visit 20,000 subschemas at most and compare hundreds of millions of times.
+        if at == 1 || at == 3 {
+            assert!(matches!(answer, Err(DocumentError::TooLarge { .. })), "{at}: {answer:?}");
+        }
     }
 }
 
@@ -144,4 +147,17 @@ fn issues_stay_short_however_long_names_and_values_are() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let size: usize = issues.iter().map(|issue| issue.path.len() + issue.message.len()).sum();
     assert!(size < 100_000, "{size}");
+}
+
+#[test]
+fn thousands_of_large_patterns_are_refused_and_thousands_of_small_ones_read() {
+    let schema = |pattern: &str| {
+        let properties: Map<String, Value> =
+            (0..2_000).map(|at| (format!("p{at}"), json!({"pattern": format!("{pattern}{at}")}))).collect();
+        json!({"html": "x", "inputSchema": {"properties": properties}})
+    };
+    let start = Instant::now();
+    assert!(Compiled::compile(&schema("\\p{L}{60}"), &Limits::default()).is_err());
+    assert!(Compiled::compile(&schema("^[A-Z]{2}-[0-9]{4,8}$"), &Limits::default()).is_ok());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
