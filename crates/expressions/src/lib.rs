@@ -24,6 +24,7 @@
 //! | `{{text.[0]}}` of half a surrogate pair | a lone surrogate | U+FFFD | output is UTF-8 |
 //! | `@_parent`, `@level` and other inner variables | inner state | undefined | not part of the language |
 //! | an object with its own `toString` or `valueOf` field, printed | an error | `[object Object]` | data must not break printing |
+//! | `{{x}}` inside `<style>…</style>` | HTML references, which mean nothing there | CSS escapes ([`Escape::Css`]) | data must not add rules |
 //! | more than 8 block parameters, more than 200 levels | accepted | refused | bounds the cost |
 //! | `{{log x}}` | writes to the console | nothing | a server has no console for templates |
 
