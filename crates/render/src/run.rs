@@ -129,7 +129,7 @@ impl Renderer {
     pub async fn validate(&self, compiled: Arc<Compiled>, data: Value) -> Result<Vec<domain::Issue>, RenderError> {
         let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
-        self.compute(deadline, move |limits, _| document::validate(&compiled, &data, limits)).await
+        self.compute(deadline, move |limits, cancelled| document::validate_unless(cancelled, &compiled, &data, limits)).await
     }
 
     /// Checks a definition and keeps nothing.
