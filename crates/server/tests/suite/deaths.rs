@@ -42,6 +42,27 @@ fn a_server_stopped_while_it_waits_for_its_database_ends_cleanly() {
 }
 
 #[tokio::test]
+async fn a_caller_who_leaves_takes_the_work_along() {
+    let server = Server::start();
+    let rows: Vec<_> = (0..20_000).map(|row| json!({"n": row})).collect();
+    let html = "<table>{{#each rows}}<tr><td>Row {{n}}</td></tr>{{/each}}</table>";
+    let body = json!({"definition": {"key": "k", "name": "n", "html": html}, "data": {"rows": rows}});
+    let metrics = || async { reqwest::get(server.url("/metrics")).await.unwrap().text().await.unwrap() };
+    let request = reqwest::Client::new().post(server.url("/render/pdf")).header("X-Api-Key", crate::running::KEY).json(&body);
+    let render = tokio::spawn(request.send());
+    while !metrics().await.lines().any(|line| line == "pulp_chromium_tabs_in_use 1") {
+        assert!(!render.is_finished(), "the render ended before it was seen: give it more rows");
+    }
+    render.abort();
+    let left = Instant::now();
+    while !metrics().await.contains("pulp_chromium_tab_restarts_total{reason=\"cancelled\"} 1") {
+        assert!(left.elapsed() < Duration::from_secs(10), "the tab still works for nobody");
+    }
+    let printed = server.pdf_of(&named("next")).await;
+    assert_eq!(pdf::words(&printed).trim(), "next");
+}
+
+#[tokio::test]
 async fn a_render_under_way_is_finished_before_the_server_ends() {
     let mut server = Server::start();
     let rows: Vec<_> = (0..4000).map(|row| json!({"name": format!("Enclosure {row}"), "pages": row})).collect();
