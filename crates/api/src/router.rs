@@ -19,7 +19,7 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::{Docs, Setup, capabilities, docs, health, metrics, not_implemented, renders, requests, samples, template_versions, templates};
 
-const ANYONE_WITH_A_KEY: Allowed = Allowed(&Scope::ALL);
+const ANYONE_WITH_A_KEY: Allowed = Allowed(&Scope::OF_KEYS);
 const AUTHORS: Allowed = Allowed(&[Scope::Admin, Scope::Editor]);
 const ADMINS: Allowed = Allowed(&[Scope::Admin]);
 const RENDERERS: Allowed = Allowed(&[Scope::Admin, Scope::Render]);

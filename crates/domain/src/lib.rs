@@ -3,6 +3,8 @@
 //! This room does no I/O, knows no async and reads no clock. To add a word, give it a file named
 //! after the noun, a type that cannot hold a wrong value, and one constructor that says what is accepted.
 
+pub mod actions;
+pub mod actors;
 pub mod clock;
 pub mod codes;
 pub mod furniture;
@@ -11,11 +13,15 @@ pub mod issues;
 pub mod options;
 pub mod paper;
 pub mod scopes;
+pub mod template_selectors;
 pub mod templates;
 pub mod tenants;
 
+pub use actions::Action;
+pub use actors::Actor;
 pub use clock::Clock;
 pub use codes::ErrorCode;
 pub use issues::Issue;
 pub use scopes::Scope;
+pub use template_selectors::TemplateSelector;
 pub use tenants::TenantId;

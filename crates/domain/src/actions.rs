@@ -1,0 +1,91 @@
+//! What can be done with the product: the words that scopes and roles are made of.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)+) => {
+        /// One kind of act. Every operation of the interface needs exactly one; who may do it says [`crate::Scope::may`].
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
+        pub enum Action { $($(#[$doc])* $name,)+ }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The word for it in tokens, roles and answers: `resource:verb`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Ask what this server can do.
+    ServerRead = "server:read",
+    /// Look at how this server is set up, and use a path nobody knows.
+    SystemRead = "system:read",
+    /// Read templates, their versions, schemas and samples, and check data against them.
+    TemplateRead = "template:read",
+    /// Create templates and save new versions and samples.
+    TemplateWrite = "template:write",
+    /// Put templates into the trash.
+    TemplateDelete = "template:delete",
+    /// Make an old version current again.
+    TemplateRestore = "template:restore",
+    /// Render documents.
+    DocumentRender = "document:render",
+    /// Render previews.
+    DocumentPreview = "document:preview",
+    /// Make and withdraw render tokens for browsers.
+    RenderTokenManage = "render-token:manage",
+    /// Read who changed what.
+    AuditRead = "audit:read",
+    /// Remove old audit events.
+    AuditPurge = "audit:purge",
+    /// Read what was rendered and what it cost.
+    UsageRead = "usage:read",
+    /// Make, change and withdraw API keys.
+    ApiKeyManage = "api-key:manage",
+    /// Make, change and remove users.
+    UserManage = "user:manage",
+    /// Make, change, archive and remove tenants, and see the usage of all.
+    TenantManage = "tenant:manage",
+}
+
+/// The text names no action.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("no such action; accepted: {}", Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", "))]
+pub struct UnknownAction;
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        Self::ALL.iter().copied().find(|action| action.as_str() == text).ok_or(UnknownAction)
+    }
+}
+
+impl TryFrom<String> for Action {
+    type Error = UnknownAction;
+
+    fn try_from(text: String) -> Result<Self, UnknownAction> {
+        text.parse()
+    }
+}
+
+impl From<Action> for &'static str {
+    fn from(action: Action) -> Self {
+        action.as_str()
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,82 @@
+//! Which templates a credential reaches: keys, and beginnings of keys.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::templates::TemplateKey;
+
+/// A template key such as `invoice`, or the beginning of keys with a star at the end: `invoice-*`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TemplateSelector(Box<str>);
+
+/// The text selects no template.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a template selector is a template key such as \"invoice\", or the beginning of one with a star: \"invoice-*\"")]
+pub struct InvalidTemplateSelector;
+
+impl TemplateSelector {
+    /// Whether the template of that key is meant.
+    pub fn selects(&self, key: &TemplateKey) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(beginning) => key.as_str().starts_with(beginning),
+            None => key.as_str() == &*self.0,
+        }
+    }
+
+    /// As its author wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TemplateSelector {
+    type Err = InvalidTemplateSelector;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTemplateSelector> {
+        let beginning = text.strip_suffix('*').unwrap_or(text);
+        // A lone star would read as a limit and be none.
+        if beginning.parse::<TemplateKey>().is_ok() { Ok(Self(text.into())) } else { Err(InvalidTemplateSelector) }
+    }
+}
+
+impl TryFrom<String> for TemplateSelector {
+    type Error = InvalidTemplateSelector;
+
+    fn try_from(text: String) -> Result<Self, InvalidTemplateSelector> {
+        text.parse()
+    }
+}
+
+impl From<TemplateSelector> for String {
+    fn from(selector: TemplateSelector) -> Self {
+        selector.0.into()
+    }
+}
+
+impl fmt::Display for TemplateSelector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_selects_itself_and_a_beginning_all_that_begin_so() {
+        let selects = |selector: &str, key: &str| selector.parse::<TemplateSelector>().unwrap().selects(&key.parse().unwrap());
+        assert!(selects("invoice", "invoice") && !selects("invoice", "invoice-2") && !selects("invoice-2", "invoice"));
+        assert!(selects("invoice-*", "invoice-2") && !selects("invoice-*", "invoice") && !selects("invoice-*", "letter"));
+    }
+
+    #[test]
+    fn what_would_mean_everything_or_nothing_is_refused() {
+        for text in ["", "*", "a**", "*a", "a b", "ä*"] {
+            assert_eq!(text.parse::<TemplateSelector>(), Err(InvalidTemplateSelector), "{text}");
+        }
+    }
+}
