@@ -8,7 +8,7 @@ use crate::limits::Budget;
 /// How `{{value}}` is written; `{{{value}}}` is always written as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
-    /// `& < > " ' \` =` as character references; inside a `<style>` element of the template as [`Self::Css`], because
+    /// ``& < > " ' ` =`` as character references; inside a `<style>` element of the template as [`Self::Css`], because
     /// references mean nothing there.
     Html,
     /// For a style sheet: all but letters, digits, spaces and `# % . , - _ +` as CSS escapes, so that a value stays a
