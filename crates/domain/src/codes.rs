@@ -77,6 +77,8 @@ codes! {
     EngineCrash = "engine_crash",
     /// The caller takes PDFs of URLs only where the deployment allows it.
     ConvertUrlNotAllowed = "convert_url_not_allowed",
+    /// A limit of the tenant is reached; the answer says which, and until when.
+    QuotaExhausted = "quota_exhausted",
     /// Too many requests.
     RateLimited = "rate_limited",
     /// Something is broken on our side; the request id leads to the log.

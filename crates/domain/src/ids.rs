@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -45,4 +46,33 @@ id! {
 id! {
     /// Names one stored template, whatever its key becomes.
     TemplateId
+}
+id! {
+    /// Names one audit event.
+    AuditEventId
+}
+id! {
+    /// Names one API key of the database, whatever its secret becomes.
+    ApiKeyId
+}
+id! {
+    /// Names one render in the usage log. Its time is the row's `rendered_at` in whole milliseconds, so that the id leads
+    /// to the part of the table that has the row.
+    UsageId
+}
+
+impl UsageId {
+    /// A new id that says `moment`.
+    pub fn generate_at(moment: Timestamp) -> Self {
+        let (seconds, nanoseconds) = (moment.as_second(), moment.subsec_nanosecond());
+        let (seconds, nanoseconds) = (u64::try_from(seconds).unwrap_or(0), u32::try_from(nanoseconds).unwrap_or(0));
+        Self(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds)))
+    }
+
+    /// The millisecond that the id says; none for an id of another kind.
+    pub fn moment(self) -> Option<Timestamp> {
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        let whole_ms = i32::try_from(nanoseconds / 1_000_000 * 1_000_000).ok()?;
+        Timestamp::new(i64::try_from(seconds).ok()?, whole_ms).ok()
+    }
 }

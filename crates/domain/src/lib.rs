@@ -5,26 +5,33 @@
 
 pub mod actions;
 pub mod actors;
+pub mod audit;
 pub mod clock;
 pub mod codes;
 pub mod editor_tokens;
 pub mod furniture;
 pub mod ids;
 pub mod issues;
+pub mod months;
 pub mod options;
 pub mod paper;
+pub mod quotas;
 pub mod scopes;
 pub mod secrets;
 pub mod signed_tokens;
 pub mod template_selectors;
 pub mod templates;
 pub mod tenants;
+pub mod usage;
 
 pub use actions::Action;
 pub use actors::Actor;
+pub use audit::{AuditEvent, AuditKind};
 pub use clock::Clock;
 pub use codes::ErrorCode;
 pub use issues::Issue;
+pub use months::Month;
+pub use quotas::Quotas;
 pub use scopes::Scope;
 pub use template_selectors::TemplateSelector;
 pub use tenants::TenantId;

@@ -56,3 +56,46 @@ impl fmt::Display for TenantId {
         formatter.write_str(&self.0)
     }
 }
+
+/// What a tenant takes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TenantStatus {
+    /// Reads, writes and renders.
+    Active,
+    /// Reads and renders; writes are refused.
+    Archived,
+    /// Nothing: all it had is gone, and only its name remains, so that nobody gets it again.
+    Purged,
+}
+
+/// The text is no status of a tenant.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a tenant is active, archived or purged")]
+pub struct UnknownTenantStatus;
+
+impl TenantStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Archived, Self::Purged];
+
+    /// The word on the wire and in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Archived => "archived",
+            Self::Purged => "purged",
+        }
+    }
+
+    /// The allowed changes: only what was archived can be purged, and purging has no way back.
+    pub fn can_become(self, next: Self) -> bool {
+        matches!((self, next), (Self::Active, Self::Archived) | (Self::Archived, Self::Active | Self::Purged))
+    }
+}
+
+impl FromStr for TenantStatus {
+    type Err = UnknownTenantStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTenantStatus> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(UnknownTenantStatus)
+    }
+}

@@ -43,6 +43,8 @@ pub struct ConnectOptions {
     pub statement_timeout: Duration,
     /// What `pg_stat_activity` shows.
     pub application_name: String,
+    /// Names this process in the rows it writes; 1–128 characters.
+    pub instance_id: String,
     /// Gives the times that rows carry.
     pub clock: Clock,
 }
@@ -57,6 +59,7 @@ impl ConnectOptions {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
             application_name: "pulp-engine".to_owned(),
+            instance_id: "pulp-engine".to_owned(),
             clock: Clock::system(),
         }
     }
@@ -101,6 +104,7 @@ struct Shared {
     deadline: Duration,
     statements: AtomicU64,
     closed: watch::Sender<bool>,
+    instance_id: String,
     clock: Clock,
 }
 
@@ -147,6 +151,7 @@ impl Store {
             deadline,
             statements: AtomicU64::new(0),
             closed: watch::Sender::new(false),
+            instance_id: options.instance_id,
             clock: options.clock,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -200,6 +205,11 @@ impl Store {
         let idle = u32::try_from(self.shared.pool.num_idle()).map_or(0.0, f64::from);
         metrics::gauge!("pulp_store_connections", "state" => "idle").set(idle);
         metrics::gauge!("pulp_store_connections", "state" => "used").set((open - idle).max(0.0));
+    }
+
+    /// What this process calls itself in the rows it writes.
+    pub fn instance_id(&self) -> &str {
+        &self.shared.instance_id
     }
 
     /// The present moment as Postgres can keep it, in whole microseconds.

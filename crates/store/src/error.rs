@@ -30,6 +30,9 @@ pub enum StoreError {
     /// The tenant of this handle has no row.
     #[error("there is no such tenant")]
     NoSuchTenant,
+    /// The tenant of this handle is archived and takes no writes.
+    #[error("the tenant is archived")]
+    TenantArchived,
     /// A row says something that no row of this release says.
     #[error("a row of {table} is inconsistent: {what}")]
     Inconsistent {

@@ -8,6 +8,8 @@
 //! wrapped in `speak!`, then `scripts/generate-sqlx`. A write announces itself with `changes::announce` in its own
 //! transaction, so that the caches of all replicas let go of what they hold.
 
+mod audit;
+mod audit_chain;
 mod changes;
 mod connect;
 mod connection;
@@ -21,7 +23,10 @@ mod template_versions;
 mod templates;
 mod tenants;
 mod url_parameters;
+mod write;
 
+pub use audit::{Audit, AuditFilter, AuditRecord, Purge};
+pub use audit_chain::ChainReport;
 pub use changes::{Change, ChangeEvent, ChangeListener};
 pub use connect::{ConnectOptions, Store};
 pub use error::{Outage, StoreError};
@@ -35,5 +40,5 @@ pub use templates::{
     CHANGE_NOTE_LIMIT_CHARS, DESCRIPTION_LIMIT_CHARS, InsertOutcome, NAME_LIMIT_CHARS, NewTemplate, Revision, TAGS_LIMIT, TemplateContent,
     TemplateKind, TemplateSummary, Templates, UpdateOutcome,
 };
-pub use tenants::{TenantStore, Tenants};
+pub use tenants::{StatusOutcome, TenantRecord, TenantStore, Tenants};
 pub use url_parameters::unknown_parameters;

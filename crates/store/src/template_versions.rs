@@ -1,11 +1,12 @@
 //! The immutable versions of templates: one for each save, the definition with it.
 
-use domain::TenantId;
+use domain::audit::AuditKind;
 use domain::ids::TemplateId;
 use domain::templates::{ContentHash, TemplateKey, TemplateVersion};
+use domain::{Actor, AuditEvent, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::PgTransaction;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::connect::speak;
@@ -13,6 +14,7 @@ use crate::error::StoreError;
 use crate::page::{Page, bounds};
 use crate::templates::{Revision, TemplateContent, TemplateKind, TemplateRow, UpdateOutcome, key, kind, numbers, version};
 use crate::tenants::TenantStore;
+use crate::write::Write;
 
 /// One version of a template with its definition.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,14 +189,15 @@ impl TemplateVersions<'_> {
         };
         let content =
             TemplateContent { name: &old.name, description: old.description.as_deref(), kind: old.kind, definition: &old.definition };
-        Ok(match self.0.templates().update(key, expected, content, revision).await? {
+        let event = AuditEvent::new(AuditKind::TemplateRestored, key).with("restored", restored.to_string());
+        Ok(match self.0.templates().save(key, expected, content, revision, event).await? {
             UpdateOutcome::NotFound => RestoreOutcome::NotFound,
             UpdateOutcome::Stale { current } => RestoreOutcome::Stale { current },
             UpdateOutcome::Written(now) => RestoreOutcome::Written(Box::new(TemplateRecord {
                 version: now.current_version,
                 current_version: now.current_version,
                 created_at: now.updated_at,
-                created_by: revision.created_by.map(ToOwned::to_owned),
+                created_by: Some(revision.actor.name.to_string()),
                 change_note: revision.change_note.map(ToOwned::to_owned),
                 ..old
             })),
@@ -208,10 +211,12 @@ impl TemplateVersions<'_> {
         key: &TemplateKey,
         version: TemplateVersion,
         change_note: Option<&str>,
+        actor: &Actor,
     ) -> Result<Option<VersionSummary>, StoreError> {
         speak!(self.0.store, "template_versions.set_change_note", {
             let Ok((major, minor, patch)) = numbers(version) else { return Ok(None) };
             let mut connection = self.0.store.acquire().await?;
+            let mut write = Write::begin(&mut connection, self.0, actor).await?;
             let row = sqlx::query_as!(
                 VersionRow,
                 "UPDATE template_versions v SET change_note = $6
@@ -227,9 +232,11 @@ impl TemplateVersions<'_> {
                 patch,
                 change_note
             )
-            .fetch_optional(&mut *connection)
+            .fetch_optional(&mut *write)
             .await?;
-            row.map(VersionSummary::try_from).transpose()
+            let Some(row) = row else { return Ok(None) };
+            write.commit(AuditEvent::new(AuditKind::TemplateNoteChanged, key).with("version", version.to_string())).await?;
+            Ok(Some(row.try_into()?))
         })
         .await
     }
@@ -237,7 +244,7 @@ impl TemplateVersions<'_> {
 
 /// Writes the version that `template` now has as its current one, dated as the template's last change.
 pub(crate) async fn insert_version(
-    transaction: &mut PgTransaction<'_>,
+    connection: &mut PgConnection,
     tenant: &TenantId,
     template: &TemplateRow,
     definition_text: &str,
@@ -260,10 +267,10 @@ pub(crate) async fn insert_version(
         definition_text,
         hash.as_bytes().as_slice(),
         template.updated_at as _,
-        revision.created_by,
+        &*revision.actor.name,
         revision.change_note
     )
-    .execute(&mut **transaction)
+    .execute(connection)
     .await?;
     Ok(())
 }

@@ -1,19 +1,20 @@
 //! Templates: what is true of them now. Their past is in `template_versions`.
 
+use domain::audit::AuditKind;
 use domain::ids::TemplateId;
 use domain::templates::{ContentHash, TemplateKey, TemplateVersion};
+use domain::{Actor, AuditEvent};
 use jiff::Timestamp;
 use serde_json::Value;
-use sqlx::Connection as _;
 use uuid::Uuid;
 
-use crate::changes::announce;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::Page;
 use crate::template_list::TemplateFilter;
 use crate::template_versions::{TemplateRecord, insert_version};
 use crate::tenants::TenantStore;
+use crate::write::Write;
 
 /// The longest name of a template, in characters (a CHECK of the table).
 pub const NAME_LIMIT_CHARS: usize = 255;
@@ -88,10 +89,10 @@ pub struct NewTemplate<'a> {
 }
 
 /// Who saves, and why.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Revision<'a> {
-    /// The name of whoever saves, up to 255 characters.
-    pub created_by: Option<&'a str>,
+    /// Who saves.
+    pub actor: &'a Actor,
     /// Why, up to [`CHANGE_NOTE_LIMIT_CHARS`].
     pub change_note: Option<&'a str>,
 }
@@ -186,7 +187,7 @@ impl Templates<'_> {
             let version = first_version(new.content.definition);
             let (major, minor, patch) = numbers(version)?;
             let mut connection = self.0.store.acquire().await?;
-            let mut transaction = connection.begin().await?;
+            let mut write = Write::begin(&mut connection, self.0, revision.actor).await?;
             let inserted = sqlx::query_as!(
                 TemplateRow,
                 "INSERT INTO templates (template_id, tenant_id, template_key, name, description, kind, tags, owner,
@@ -208,13 +209,13 @@ impl Templates<'_> {
                 patch,
                 self.0.store.now() as _
             )
-            .fetch_optional(&mut *transaction)
+            .fetch_optional(&mut *write)
             .await?;
             let Some(row) = inserted else { return Ok(InsertOutcome::KeyTaken) };
             let hash = ContentHash::of(new.content.definition);
-            insert_version(&mut transaction, &self.0.tenant, &row, &text, hash, revision).await?;
-            announce(&mut transaction, &self.0.tenant, "template", new.key.as_str()).await?;
-            transaction.commit().await?;
+            insert_version(&mut write, &self.0.tenant, &row, &text, hash, revision).await?;
+            write.announce("template", new.key.as_str()).await?;
+            write.commit(AuditEvent::new(AuditKind::TemplateCreated, new.key).with("version", version.to_string())).await?;
             Ok(InsertOutcome::Written(row.try_into()?))
         })
         .await
@@ -228,12 +229,24 @@ impl Templates<'_> {
         content: TemplateContent<'_>,
         revision: Revision<'_>,
     ) -> Result<UpdateOutcome, StoreError> {
+        self.save(key, expected, content, revision, AuditEvent::new(AuditKind::TemplateUpdated, key)).await
+    }
+
+    /// Saves the next version and records that as `event`.
+    pub(crate) async fn save(
+        &self,
+        key: &TemplateKey,
+        expected: TemplateVersion,
+        content: TemplateContent<'_>,
+        revision: Revision<'_>,
+        event: AuditEvent,
+    ) -> Result<UpdateOutcome, StoreError> {
         speak!(self.0.store, "templates.update", {
             let text = content.definition.to_string();
             let hash = ContentHash::of(content.definition);
             let (major, minor, patch) = numbers(expected)?;
             let mut connection = self.0.store.acquire().await?;
-            let mut transaction = connection.begin().await?;
+            let mut write = Write::begin(&mut connection, self.0, revision.actor).await?;
             // The WHERE is the check, so two writers cannot both pass it: the second one waits for the row and then finds
             // another version there.
             let updated = sqlx::query_as!(
@@ -254,28 +267,24 @@ impl Templates<'_> {
                 content.kind.as_str(),
                 self.0.store.now() as _
             )
-            .fetch_optional(&mut *transaction)
+            .fetch_optional(&mut *write)
             .await?;
-            let Some(row) = updated else { return why_not(self.0, &mut transaction, key).await };
-            insert_version(&mut transaction, &self.0.tenant, &row, &text, hash, revision).await?;
-            announce(&mut transaction, &self.0.tenant, "template", key.as_str()).await?;
-            transaction.commit().await?;
-            Ok(UpdateOutcome::Written(row.try_into()?))
+            let Some(row) = updated else { return why_not(self.0, &mut write, key).await };
+            insert_version(&mut write, &self.0.tenant, &row, &text, hash, revision).await?;
+            write.announce("template", key.as_str()).await?;
+            let saved = TemplateSummary::try_from(row)?;
+            write.commit(event.with("version", saved.current_version.to_string())).await?;
+            Ok(UpdateOutcome::Written(saved))
         })
         .await
     }
 
     /// Puts the template into the trash, if `expected` is its current version. Nothing of it is lost, and its key is free.
-    pub async fn delete(
-        &self,
-        key: &TemplateKey,
-        expected: TemplateVersion,
-        deleted_by: Option<&str>,
-    ) -> Result<UpdateOutcome<()>, StoreError> {
+    pub async fn delete(&self, key: &TemplateKey, expected: TemplateVersion, deleted_by: &Actor) -> Result<UpdateOutcome<()>, StoreError> {
         speak!(self.0.store, "templates.delete", {
             let (major, minor, patch) = numbers(expected)?;
             let mut connection = self.0.store.acquire().await?;
-            let mut transaction = connection.begin().await?;
+            let mut write = Write::begin(&mut connection, self.0, deleted_by).await?;
             let deleted = sqlx::query!(
                 "UPDATE templates SET deleted_at = $6, deleted_by = $7
                  WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL
@@ -286,15 +295,15 @@ impl Templates<'_> {
                 minor,
                 patch,
                 self.0.store.now() as _,
-                deleted_by
+                &*deleted_by.name
             )
-            .execute(&mut *transaction)
+            .execute(&mut *write)
             .await?;
             if deleted.rows_affected() == 0 {
-                return why_not(self.0, &mut transaction, key).await;
+                return why_not(self.0, &mut write, key).await;
             }
-            announce(&mut transaction, &self.0.tenant, "template", key.as_str()).await?;
-            transaction.commit().await?;
+            write.announce("template", key.as_str()).await?;
+            write.commit(AuditEvent::new(AuditKind::TemplateDeleted, key).with("version", expected.to_string())).await?;
             Ok(UpdateOutcome::Written(()))
         })
         .await
@@ -302,18 +311,14 @@ impl Templates<'_> {
 }
 
 /// After a conditional write touched no row: is the template absent, or is another version current?
-async fn why_not<T>(
-    handle: &TenantStore,
-    transaction: &mut sqlx::PgTransaction<'_>,
-    key: &TemplateKey,
-) -> Result<UpdateOutcome<T>, StoreError> {
+async fn why_not<T>(handle: &TenantStore, connection: &mut sqlx::PgConnection, key: &TemplateKey) -> Result<UpdateOutcome<T>, StoreError> {
     let row = sqlx::query!(
         "SELECT current_major, current_minor, current_patch FROM templates
          WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL",
         handle.tenant.as_str(),
         key.as_str()
     )
-    .fetch_optional(&mut **transaction)
+    .fetch_optional(connection)
     .await?;
     Ok(match row {
         None => UpdateOutcome::NotFound,

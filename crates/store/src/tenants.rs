@@ -1,12 +1,18 @@
 //! Tenants, and the handle through which alone their rows are reached.
 
-use domain::TenantId;
+use domain::audit::AuditKind;
+use domain::tenants::TenantStatus;
+use domain::{Actor, AuditEvent, TenantId};
+use jiff::Timestamp;
 
+use crate::audit::Audit;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
+use crate::page::{Page, bounds};
 use crate::samples::Samples;
 use crate::template_versions::TemplateVersions;
 use crate::templates::Templates;
+use crate::write::{Needs, Write};
 
 /// The rows of one tenant. It cannot name another tenant's.
 #[derive(Clone, Debug)]
@@ -39,9 +45,43 @@ impl TenantStore {
     pub fn samples(&self) -> Samples<'_> {
         Samples(self)
     }
+
+    /// Who changed what.
+    pub fn audit(&self) -> Audit<'_> {
+        Audit(self)
+    }
 }
 
-/// All tenants of the installation.
+/// A tenant as the registry has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantRecord {
+    /// Names it.
+    pub id: TenantId,
+    /// For people.
+    pub name: String,
+    /// What it takes.
+    pub status: TenantStatus,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Since when it takes no writes.
+    pub archived_at: Option<Timestamp>,
+}
+
+/// How a change of a tenant's status ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum StatusOutcome {
+    /// It has the status now; it may have had it before, and then nothing was written.
+    Done(TenantRecord),
+    /// There is no such tenant.
+    NotFound,
+    /// Its status does not lead there.
+    NotFrom(TenantStatus),
+}
+
+/// All tenants of the installation. Only what acts for the whole installation has a reason to ask for them.
 pub struct Tenants<'a>(&'a Store);
 
 impl<'a> Tenants<'a> {
@@ -49,20 +89,165 @@ impl<'a> Tenants<'a> {
         Self(store)
     }
 
-    /// Makes a tenant, unless it exists; says whether it made one. `name` has 1–255 characters.
-    pub async fn insert(&self, tenant: &TenantId, name: &str) -> Result<bool, StoreError> {
+    /// Makes a tenant, unless it exists or existed; says whether it made one. `name` has 1–255 characters.
+    pub async fn insert(&self, tenant: &TenantId, name: &str, actor: &Actor) -> Result<bool, StoreError> {
         speak!(self.0, "tenants.insert", {
+            let handle = self.0.tenant(tenant.clone());
             let mut connection = self.0.acquire().await?;
+            let mut write = Write::begin(&mut connection, &handle, actor).await?;
             let made = sqlx::query!(
-                "INSERT INTO tenants (tenant_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                "INSERT INTO tenants (tenant_id, name, created_at, updated_at) VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING",
                 tenant.as_str(),
                 name,
                 self.0.now() as _
             )
-            .execute(&mut *connection)
+            .execute(&mut *write)
             .await?;
-            Ok(made.rows_affected() == 1)
+            if made.rows_affected() == 0 {
+                return Ok(false);
+            }
+            sqlx::query!("INSERT INTO audit_chains (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tenant.as_str())
+                .execute(&mut *write)
+                .await?;
+            write.announce("tenant", tenant.as_str()).await?;
+            write.commit(AuditEvent::new(AuditKind::TenantCreated, tenant).with("name", name)).await?;
+            Ok(true)
         })
         .await
+    }
+
+    /// The tenant of that id, purged ones too.
+    pub async fn get(&self, tenant: &TenantId) -> Result<Option<TenantRecord>, StoreError> {
+        speak!(self.0, "tenants.get", {
+            let mut connection = self.0.acquire().await?;
+            let row = sqlx::query_as!(
+                TenantRow,
+                "SELECT tenant_id, name, status, created_at, updated_at, archived_at FROM tenants WHERE tenant_id = $1",
+                tenant.as_str()
+            )
+            .fetch_optional(&mut *connection)
+            .await?;
+            row.map(TenantRecord::try_from).transpose()
+        })
+        .await
+    }
+
+    /// One page of the tenants by id. `limit` counts up to [`crate::MAX_PAGE_ROWS`].
+    pub async fn list(&self, limit: u32, offset: u64) -> Result<Page<TenantRecord>, StoreError> {
+        speak!(self.0, "tenants.list", {
+            let (limit, offset) = bounds(limit, offset);
+            let mut connection = self.0.acquire().await?;
+            let rows = sqlx::query_as!(
+                TenantRow,
+                "SELECT tenant_id, name, status, created_at, updated_at, archived_at FROM tenants ORDER BY tenant_id LIMIT $1 OFFSET $2",
+                limit,
+                offset
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            let total = match Page::<TenantRecord>::total_from_its_end(rows.len(), limit, offset) {
+                Some(total) => total,
+                None => {
+                    let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM tenants"#).fetch_one(&mut *connection).await?;
+                    u64::try_from(count).unwrap_or(0)
+                }
+            };
+            let items = rows.into_iter().map(TenantRecord::try_from).collect::<Result<_, _>>()?;
+            Ok(Page { items, total })
+        })
+        .await
+    }
+
+    /// Gives a tenant another name; `None` when there is no such tenant. `name` has 1–255 characters.
+    pub async fn rename(&self, tenant: &TenantId, name: &str, actor: &Actor) -> Result<Option<TenantRecord>, StoreError> {
+        speak!(self.0, "tenants.rename", {
+            let handle = self.0.tenant(tenant.clone());
+            let mut connection = self.0.acquire().await?;
+            let mut write = Write::begin(&mut connection, &handle, actor).await?;
+            let row = sqlx::query_as!(
+                TenantRow,
+                "UPDATE tenants SET name = $2, updated_at = $3 WHERE tenant_id = $1 AND status <> 'purged'
+                 RETURNING tenant_id, name, status, created_at, updated_at, archived_at",
+                tenant.as_str(),
+                name,
+                self.0.now() as _
+            )
+            .fetch_optional(&mut *write)
+            .await?;
+            let Some(row) = row else { return Ok(None) };
+            write.announce("tenant", tenant.as_str()).await?;
+            write.commit(AuditEvent::new(AuditKind::TenantUpdated, tenant).with("name", name)).await?;
+            Ok(Some(row.try_into()?))
+        })
+        .await
+    }
+
+    /// Archives a tenant, or makes an archived one active again. Every write that commits later sees the new status.
+    pub async fn set_status(&self, tenant: &TenantId, to: TenantStatus, actor: &Actor) -> Result<StatusOutcome, StoreError> {
+        speak!(self.0, "tenants.set_status", {
+            let handle = self.0.tenant(tenant.clone());
+            let mut connection = self.0.acquire().await?;
+            let mut write = Write::begin_on(&mut connection, &handle, actor, Needs::AnyTenant).await?;
+            // The chain first: whoever is writing commits before or finds the new status there.
+            let end = match write.chain_end().await {
+                Err(StoreError::NoSuchTenant) => return Ok(StatusOutcome::NotFound),
+                end => end?,
+            };
+            let row = sqlx::query_as!(
+                TenantRow,
+                "SELECT tenant_id, name, status, created_at, updated_at, archived_at FROM tenants WHERE tenant_id = $1",
+                tenant.as_str()
+            )
+            .fetch_one(&mut *write)
+            .await?;
+            let found = TenantRecord::try_from(row)?;
+            if found.status == to {
+                return Ok(StatusOutcome::Done(found));
+            }
+            if to == TenantStatus::Purged || !found.status.can_become(to) {
+                return Ok(StatusOutcome::NotFrom(found.status));
+            }
+            let row = sqlx::query_as!(
+                TenantRow,
+                "UPDATE tenants SET status = $2, updated_at = $3, archived_at = CASE WHEN $4 THEN $3::timestamptz END
+                 WHERE tenant_id = $1
+                 RETURNING tenant_id, name, status, created_at, updated_at, archived_at",
+                tenant.as_str(),
+                to.as_str(),
+                self.0.now() as _,
+                to == TenantStatus::Archived
+            )
+            .fetch_one(&mut *write)
+            .await?;
+            let kind = if to == TenantStatus::Archived { AuditKind::TenantArchived } else { AuditKind::TenantUnarchived };
+            write.announce("tenant", tenant.as_str()).await?;
+            write.commit_at(end, AuditEvent::new(kind, tenant)).await?;
+            Ok(StatusOutcome::Done(row.try_into()?))
+        })
+        .await
+    }
+}
+
+pub(crate) struct TenantRow {
+    tenant_id: String,
+    name: String,
+    status: String,
+    created_at: jiff_sqlx::Timestamp,
+    updated_at: jiff_sqlx::Timestamp,
+    archived_at: Option<jiff_sqlx::Timestamp>,
+}
+
+impl TryFrom<TenantRow> for TenantRecord {
+    type Error = StoreError;
+
+    fn try_from(row: TenantRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.tenant_id.parse().map_err(|error| StoreError::inconsistent("tenants", error))?,
+            name: row.name,
+            status: row.status.parse().map_err(|error| StoreError::inconsistent("tenants", error))?,
+            created_at: row.created_at.to_jiff(),
+            updated_at: row.updated_at.to_jiff(),
+            archived_at: row.archived_at.map(jiff_sqlx::Timestamp::to_jiff),
+        })
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use store::{Change, ChangeEvent, ChangeListener, UpdateOutcome};
 use tokio::time::timeout;
 
-use crate::fixture::{Fixture, PATIENCE, any_template, key, save, version, written};
+use crate::fixture::{Fixture, NOBODY, PATIENCE, any_template, key, save, version, written};
 
 async fn next(listener: &mut ChangeListener) -> Option<ChangeEvent> {
     timeout(PATIENCE, listener.next()).await.expect("an event in time")
@@ -34,10 +34,10 @@ async fn every_write_is_heard_at_another_connection_and_no_failed_one() {
     fixture.tenant.templates().get_current(&key("inserted")).await.unwrap();
     any_template(&fixture.tenant, "sampled").await;
     assert_eq!(next(&mut listener).await, Some(change("sampled")), "nothing came in between");
-    fixture.tenant.samples().put(&key("sampled"), &json!({})).await.unwrap();
+    fixture.tenant.samples().put(&key("sampled"), &json!({}), &NOBODY).await.unwrap();
     assert_eq!(next(&mut listener).await, Some(change("sampled")));
 
-    written(fixture.tenant.templates().delete(&key("inserted"), version("1.0.1"), None).await.unwrap());
+    written(fixture.tenant.templates().delete(&key("inserted"), version("1.0.1"), &NOBODY).await.unwrap());
     assert_eq!(next(&mut listener).await, Some(change("inserted")));
 }
 

@@ -1,9 +1,10 @@
 //! A database, a store on it, and short ways to write a template.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use domain::TenantId;
 use domain::templates::{TemplateKey, TemplateVersion};
+use domain::{Actor, TenantId};
 use serde_json::{Value, json};
 use store::{
     ConnectOptions, InsertOutcome, NewTemplate, Revision, Store, TemplateContent, TemplateKind, TemplateSummary, TenantStore, UpdateOutcome,
@@ -12,6 +13,19 @@ use testkit::postgres::TestDatabase;
 
 /// How long anything is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whoever it is.
+pub static NOBODY: LazyLock<Actor> = LazyLock::new(|| Actor::system("test"));
+
+/// Somebody with a name and an editor's key.
+pub fn by(name: &str) -> Actor {
+    Actor::new(name, domain::Scope::Editor, domain::ids::RequestId::generate())
+}
+
+/// A save by nobody in particular, without a note.
+pub fn unsigned() -> Revision<'static> {
+    Revision { actor: &NOBODY, change_note: None }
+}
 
 pub struct Fixture {
     pub store: Store,
@@ -59,7 +73,7 @@ pub fn content<'a>(name: &'a str, definition: &'a Value) -> TemplateContent<'a> 
 
 pub async fn insert(tenant: &TenantStore, key_text: &str, name: &str, definition: &Value) -> TemplateSummary {
     let new = NewTemplate { key: &key(key_text), content: content(name, definition), tags: &[], owner: None };
-    match tenant.templates().insert(new, Revision::default()).await.unwrap() {
+    match tenant.templates().insert(new, unsigned()).await.unwrap() {
         InsertOutcome::Written(summary) => summary,
         InsertOutcome::KeyTaken => panic!("{key_text} is taken"),
     }
@@ -72,7 +86,7 @@ pub async fn any_template(tenant: &TenantStore, key_text: &str) -> TemplateSumma
 
 pub async fn save(tenant: &TenantStore, key_text: &str, expected: &str, definition: &Value) -> UpdateOutcome {
     let content = content(key_text, definition);
-    tenant.templates().update(&key(key_text), version(expected), content, Revision::default()).await.unwrap()
+    tenant.templates().update(&key(key_text), version(expected), content, unsigned()).await.unwrap()
 }
 
 pub fn written<T: std::fmt::Debug>(outcome: UpdateOutcome<T>) -> T {

@@ -2,9 +2,9 @@
 
 use domain::templates::TemplateKey;
 use serde_json::json;
-use store::{NewTemplate, Revision, SortOrder, TemplateContent, TemplateFilter, TemplateKind, TemplateSort, TenantStore};
+use store::{NewTemplate, SortOrder, TemplateContent, TemplateFilter, TemplateKind, TemplateSort, TenantStore};
 
-use crate::fixture::{Fixture, any_template, insert, key, save, written};
+use crate::fixture::{Fixture, any_template, insert, key, save, unsigned, written};
 
 async fn keys(tenant: &TenantStore, filter: &TemplateFilter) -> (Vec<String>, u64) {
     let page = tenant.templates().list(filter).await.unwrap();
@@ -100,7 +100,7 @@ async fn filters_narrow_the_list_together() {
         let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
         let content = TemplateContent { name: key_text, description: None, kind, definition: &definition };
         let new = NewTemplate { key: &key(key_text), content, tags: &tags, owner };
-        let _ = fixture.tenant.templates().insert(new, Revision::default()).await.unwrap();
+        let _ = fixture.tenant.templates().insert(new, unsigned()).await.unwrap();
     }
     let texts = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let list = |words: &[&str]| words.iter().map(|word| key(word)).collect::<Vec<TemplateKey>>();

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use domain::TenantId;
 use serde_json::json;
 use sqlx::Connection as _;
-use store::{ChangeEvent, ConnectOptions, NewTemplate, Outage, Revision, Store, StoreError, TenantStore, migrate};
+use store::{ChangeEvent, ConnectOptions, NewTemplate, Outage, Store, StoreError, TenantStore, migrate};
 use tokio::time::timeout;
 
 use crate::cluster::Cluster;
-use crate::fixture::{Fixture, PATIENCE, any_template, content, eventually, key, version};
+use crate::fixture::{Fixture, NOBODY, PATIENCE, any_template, content, eventually, key, unsigned, version};
 
 fn impatient(url: &str) -> ConnectOptions {
     ConnectOptions {
@@ -134,7 +134,7 @@ async fn a_statement_that_waits_too_long_ends_and_its_connection_serves_on() {
     sqlx::query("SELECT FROM templates FOR UPDATE").execute(&mut *lock).await.unwrap();
     let definition = json!({});
     let content = content("x", &definition);
-    let error = tenant.templates().update(&key("letter"), version("1.0.0"), content, Revision::default()).await.unwrap_err();
+    let error = tenant.templates().update(&key("letter"), version("1.0.0"), content, unsigned()).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { why: Outage::TooSlow, .. }), "{error:?}");
     let found = tenant.templates().get(&key("letter")).await.unwrap().unwrap();
     assert_eq!(found.current_version, version("1.0.0"));
@@ -158,7 +158,7 @@ async fn an_abandoned_act_gives_its_connection_back_although_the_server_is_still
     let stuck = tenant.clone();
     let act = tokio::spawn(async move {
         let definition = json!({});
-        stuck.templates().update(&key("letter"), version("1.0.0"), content("x", &definition), Revision::default()).await
+        stuck.templates().update(&key("letter"), version("1.0.0"), content("x", &definition), unsigned()).await
     });
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     eventually("a waiting session", async || (fixture.database.query(waits).await == "1").then_some(())).await;
@@ -175,7 +175,7 @@ async fn a_server_that_takes_no_writes_is_unavailable_for_writing_and_for_readin
     fixture.database.query(&format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on")).await;
     let store = fixture.replica().await;
     let tenant = store.tenant(TenantId::default_tenant());
-    let error = tenant.samples().put(&key("letter"), &json!({})).await.unwrap_err();
+    let error = tenant.samples().put(&key("letter"), &json!({}), &NOBODY).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { why: Outage::ReadOnly, .. }), "{error:?}");
     let error = store.ping(PATIENCE).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { why: Outage::ReadOnly, .. }), "{error:?}");
@@ -189,7 +189,7 @@ async fn a_server_that_takes_no_writes_is_unavailable_for_writing_and_for_readin
     // A connection from before the change may be met once; with it go all others of its age.
     let mut failures = 0;
     for _ in 0..10 {
-        for answer in [store.ping(PATIENCE).await, tenant.samples().put(&key("letter"), &json!({})).await.map(|_| ())] {
+        for answer in [store.ping(PATIENCE).await, tenant.samples().put(&key("letter"), &json!({}), &NOBODY).await.map(|_| ())] {
             match answer {
                 Ok(()) => {}
                 Err(StoreError::Unavailable { why: Outage::ReadOnly, .. }) => failures += 1,
@@ -214,7 +214,7 @@ async fn a_full_disk_is_told_as_one_in_the_words_of_the_server_alone() {
     let definition = json!({});
     let letter = key("letter");
     let new = NewTemplate { key: &letter, content: content("Letter", &definition), tags: &[], owner: None };
-    let error = fixture.tenant.templates().insert(new, Revision::default()).await.unwrap_err();
+    let error = fixture.tenant.templates().insert(new, unsigned()).await.unwrap_err();
     let StoreError::Unavailable { why: Outage::DiskFull, source: Some(source) } = &error else { panic!("{error:?}") };
     assert_eq!(source.to_string(), "could not extend file (SQLSTATE 53100)");
 }

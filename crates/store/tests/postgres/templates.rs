@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use store::{InsertOutcome, NewTemplate, Revision, StoreError, TemplateContent, TemplateKind, UpdateOutcome};
 
-use crate::fixture::{Fixture, any_template, content, insert, key, save, version, written};
+use crate::fixture::{Fixture, NOBODY, any_template, by, content, insert, key, save, unsigned, version, written};
 
 #[tokio::test]
 async fn a_template_is_found_as_it_was_made() {
@@ -13,7 +13,8 @@ async fn a_template_is_found_as_it_was_made() {
     let tags = ["finance".to_owned(), "eu".to_owned()];
     let content = TemplateContent { name: "Invoice", description: Some("A bill"), kind: TemplateKind::Component, definition: &definition };
     let new = NewTemplate { key: &key, content, tags: &tags, owner: Some("ann") };
-    let revision = Revision { created_by: Some("bob"), change_note: Some("first") };
+    let bob = by("bob");
+    let revision = Revision { actor: &bob, change_note: Some("first") };
     let InsertOutcome::Written(made) = fixture.tenant.templates().insert(new, revision).await.unwrap() else { panic!("the key is free") };
 
     assert_eq!(made.current_version, version("2.3.4"), "the author's version is the first one");
@@ -35,7 +36,7 @@ async fn an_absent_template_is_an_answer_and_no_error() {
     assert_eq!(fixture.tenant.templates().get(&nobody).await.unwrap(), None);
     assert_eq!(fixture.tenant.templates().get_current(&nobody).await.unwrap(), None);
     assert_eq!(save(&fixture.tenant, "nobody", "1.0.0", &json!({})).await, UpdateOutcome::NotFound);
-    let deleted = fixture.tenant.templates().delete(&nobody, version("1.0.0"), None).await.unwrap();
+    let deleted = fixture.tenant.templates().delete(&nobody, version("1.0.0"), &NOBODY).await.unwrap();
     assert_eq!(deleted, UpdateOutcome::NotFound);
 }
 
@@ -53,7 +54,7 @@ async fn a_taken_key_changes_nothing() {
     let first = any_template(&fixture.tenant, "letter").await;
     let definition = json!({"html": "other"});
     let new = NewTemplate { key: &key("letter"), content: content("Other", &definition), tags: &[], owner: None };
-    let again = fixture.tenant.templates().insert(new, Revision::default()).await.unwrap();
+    let again = fixture.tenant.templates().insert(new, unsigned()).await.unwrap();
     assert_eq!(again, InsertOutcome::KeyTaken);
     assert_eq!(fixture.tenant.templates().get(&key("letter")).await.unwrap(), Some(first));
 }
@@ -83,7 +84,7 @@ async fn a_stale_save_says_what_is_current_and_changes_nothing() {
     assert_eq!(fixture.tenant.templates().get(&key("letter")).await.unwrap(), Some(now));
     let current = fixture.tenant.templates().get_current(&key("letter")).await.unwrap().unwrap();
     assert_eq!(current.definition, json!({"html": "second"}));
-    let deleted = fixture.tenant.templates().delete(&key("letter"), version("1.0.0"), None).await.unwrap();
+    let deleted = fixture.tenant.templates().delete(&key("letter"), version("1.0.0"), &NOBODY).await.unwrap();
     assert_eq!(deleted, UpdateOutcome::Stale { current: version("1.0.1") });
 }
 
@@ -91,7 +92,7 @@ async fn a_stale_save_says_what_is_current_and_changes_nothing() {
 async fn a_deleted_template_is_gone_for_readers_and_kept_in_the_table() {
     let fixture = Fixture::new().await;
     any_template(&fixture.tenant, "letter").await;
-    let deleted = fixture.tenant.templates().delete(&key("letter"), version("1.0.0"), Some("ann")).await.unwrap();
+    let deleted = fixture.tenant.templates().delete(&key("letter"), version("1.0.0"), &by("ann")).await.unwrap();
     assert_eq!(deleted, UpdateOutcome::Written(()));
 
     let letter = key("letter");
@@ -101,12 +102,12 @@ async fn a_deleted_template_is_gone_for_readers_and_kept_in_the_table() {
     assert_eq!(fixture.tenant.template_versions().get(&letter, version("1.0.0")).await.unwrap(), None);
     assert_eq!(fixture.tenant.templates().list(&store::TemplateFilter::default()).await.unwrap().total, 0);
     assert_eq!(save(&fixture.tenant, "letter", "1.0.0", &json!({})).await, UpdateOutcome::NotFound);
-    assert!(!fixture.tenant.samples().put(&letter, &json!({})).await.unwrap());
+    assert!(!fixture.tenant.samples().put(&letter, &json!({}), &NOBODY).await.unwrap());
     assert_eq!(fixture.database.query("SELECT deleted_by FROM templates JOIN template_versions USING (template_id)").await, "ann");
 
     let anew = any_template(&fixture.tenant, "letter").await;
     assert_eq!(anew.current_version, version("1.0.0"), "the key is free for another template");
-    let deleted = fixture.tenant.templates().delete(&letter, version("1.0.0"), None).await.unwrap();
+    let deleted = fixture.tenant.templates().delete(&letter, version("1.0.0"), &NOBODY).await.unwrap();
     assert_eq!(deleted, UpdateOutcome::Written(()));
     assert_eq!(fixture.database.query("SELECT count(*) FROM templates").await, "2", "the trash takes a second one of that key");
 }
@@ -121,7 +122,7 @@ async fn the_order_of_properties_and_every_byte_of_a_text_survive() {
     assert_eq!(read.definition.to_string(), definition.to_string());
     assert_eq!(read.content_hash, domain::templates::ContentHash::of(&definition));
 
-    fixture.tenant.samples().put(&key("letter"), &definition).await.unwrap();
+    fixture.tenant.samples().put(&key("letter"), &definition, &NOBODY).await.unwrap();
     let sample = fixture.tenant.samples().get(&key("letter")).await.unwrap().unwrap();
     assert_eq!(sample.to_string(), definition.to_string());
 
@@ -135,13 +136,13 @@ async fn a_sample_can_be_kept_replaced_and_taken_away() {
     let before = any_template(&fixture.tenant, "letter").await;
     let (samples, letter) = (fixture.tenant.samples(), key("letter"));
     assert_eq!(samples.get(&letter).await.unwrap(), None);
-    assert!(samples.put(&letter, &json!({"a": 1})).await.unwrap());
-    assert!(samples.put(&letter, &json!({"a": 2})).await.unwrap());
+    assert!(samples.put(&letter, &json!({"a": 1}), &NOBODY).await.unwrap());
+    assert!(samples.put(&letter, &json!({"a": 2}), &NOBODY).await.unwrap());
     assert_eq!(samples.get(&letter).await.unwrap(), Some(json!({"a": 2})));
-    assert!(samples.delete(&letter).await.unwrap());
-    assert!(samples.delete(&letter).await.unwrap(), "the template is there, with or without a sample");
+    assert!(samples.delete(&letter, &NOBODY).await.unwrap());
+    assert!(samples.delete(&letter, &NOBODY).await.unwrap(), "the template is there, with or without a sample");
     assert_eq!(samples.get(&letter).await.unwrap(), None);
-    assert!(!samples.delete(&key("nobody")).await.unwrap());
+    assert!(!samples.delete(&key("nobody"), &NOBODY).await.unwrap());
     assert_eq!(fixture.tenant.templates().get(&letter).await.unwrap(), Some(before), "a sample is no new version");
 }
 
@@ -151,7 +152,7 @@ async fn a_value_against_the_rules_is_refused_by_name_and_without_sql() {
     let definition = json!({});
     for name in ["", "nul\u{0}", &"x".repeat(256)] {
         let new = NewTemplate { key: &key("letter"), content: content(name, &definition), tags: &[], owner: None };
-        let error = fixture.tenant.templates().insert(new, Revision::default()).await.unwrap_err();
+        let error = fixture.tenant.templates().insert(new, unsigned()).await.unwrap_err();
         assert!(matches!(error, StoreError::Refused { .. }), "{name:?}: {error:?}");
         let shown = error.to_string();
         assert!(!shown.contains("INSERT") && !shown.contains("SELECT"), "{shown}");

@@ -2,21 +2,21 @@
 
 use domain::TenantId;
 use serde_json::json;
-use store::{InsertOutcome, NewTemplate, RestoreOutcome, Revision, StoreError, TemplateFilter, UpdateOutcome};
+use store::{InsertOutcome, NewTemplate, RestoreOutcome, StoreError, TemplateFilter, UpdateOutcome};
 
-use crate::fixture::{Fixture, any_template, content, insert, key, save, version, written};
+use crate::fixture::{Fixture, NOBODY, any_template, content, insert, key, save, unsigned, version, written};
 
 #[tokio::test]
 async fn no_act_of_one_tenant_reaches_a_row_of_another() {
     let fixture = Fixture::new().await;
     let other: TenantId = "other".parse().unwrap();
-    assert!(fixture.store.tenants().insert(&other, "Other").await.unwrap());
-    assert!(!fixture.store.tenants().insert(&other, "Other").await.unwrap(), "it exists already");
+    assert!(fixture.store.tenants().insert(&other, "Other", &NOBODY).await.unwrap());
+    assert!(!fixture.store.tenants().insert(&other, "Other", &NOBODY).await.unwrap(), "it exists already");
     let (ours, theirs) = (&fixture.tenant, fixture.store.tenant(other));
 
     let secret = key("secret");
     let before = any_template(ours, "secret").await;
-    ours.samples().put(&secret, &json!({"a": 1})).await.unwrap();
+    ours.samples().put(&secret, &json!({"a": 1}), &NOBODY).await.unwrap();
 
     assert_eq!(theirs.templates().get(&secret).await.unwrap(), None);
     assert_eq!(theirs.templates().get_current(&secret).await.unwrap(), None);
@@ -25,14 +25,14 @@ async fn no_act_of_one_tenant_reaches_a_row_of_another() {
     assert_eq!(theirs.templates().list(&by_key).await.unwrap().items, []);
     assert_eq!(theirs.template_versions().list(&secret, 10, 0).await.unwrap(), None);
     assert_eq!(theirs.template_versions().get(&secret, version("1.0.0")).await.unwrap(), None);
-    assert_eq!(theirs.template_versions().set_change_note(&secret, version("1.0.0"), Some("x")).await.unwrap(), None);
-    let restored = theirs.template_versions().restore(&secret, version("1.0.0"), version("1.0.0"), Revision::default()).await.unwrap();
+    assert_eq!(theirs.template_versions().set_change_note(&secret, version("1.0.0"), Some("x"), &NOBODY).await.unwrap(), None);
+    let restored = theirs.template_versions().restore(&secret, version("1.0.0"), version("1.0.0"), unsigned()).await.unwrap();
     assert_eq!(restored, RestoreOutcome::NotFound);
     assert_eq!(theirs.samples().get(&secret).await.unwrap(), None);
-    assert!(!theirs.samples().put(&secret, &json!({})).await.unwrap());
-    assert!(!theirs.samples().delete(&secret).await.unwrap());
+    assert!(!theirs.samples().put(&secret, &json!({}), &NOBODY).await.unwrap());
+    assert!(!theirs.samples().delete(&secret, &NOBODY).await.unwrap());
     assert_eq!(save(&theirs, "secret", "1.0.0", &json!({})).await, UpdateOutcome::NotFound);
-    assert_eq!(theirs.templates().delete(&secret, version("1.0.0"), None).await.unwrap(), UpdateOutcome::NotFound);
+    assert_eq!(theirs.templates().delete(&secret, version("1.0.0"), &NOBODY).await.unwrap(), UpdateOutcome::NotFound);
 
     // The same key is another template, and a write to it leaves ours alone.
     insert(&theirs, "secret", "Theirs", &json!({"html": "theirs"})).await;
@@ -48,6 +48,6 @@ async fn a_tenant_without_a_row_can_own_nothing() {
     let nobody = fixture.store.tenant("nobody".parse().unwrap());
     let definition = json!({});
     let new = NewTemplate { key: &key("letter"), content: content("Letter", &definition), tags: &[], owner: None };
-    let refused: Result<InsertOutcome, _> = nobody.templates().insert(new, Revision::default()).await;
+    let refused: Result<InsertOutcome, _> = nobody.templates().insert(new, unsigned()).await;
     assert!(matches!(refused, Err(StoreError::NoSuchTenant)), "{refused:?}");
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use store::{RestoreOutcome, Revision, TemplateContent, TemplateKind};
 
-use crate::fixture::{Fixture, any_template, insert, key, save, version, written};
+use crate::fixture::{Fixture, NOBODY, any_template, by, insert, key, save, unsigned, version, written};
 
 #[tokio::test]
 async fn an_old_version_stays_as_it_was() {
@@ -55,10 +55,11 @@ async fn a_restore_makes_the_old_content_current_under_a_new_number() {
     insert(&fixture.tenant, "letter", "First name", &first).await;
     let second = json!({"html": "second"});
     let renamed = TemplateContent { name: "Second name", description: Some("new"), kind: TemplateKind::Layout, definition: &second };
-    written(fixture.tenant.templates().update(&key("letter"), version("1.0.0"), renamed, Revision::default()).await.unwrap());
+    written(fixture.tenant.templates().update(&key("letter"), version("1.0.0"), renamed, unsigned()).await.unwrap());
 
     let versions = fixture.tenant.template_versions();
-    let revision = Revision { created_by: Some("ann"), change_note: Some("back") };
+    let ann = by("ann");
+    let revision = Revision { actor: &ann, change_note: Some("back") };
     let restored = versions.restore(&key("letter"), version("1.0.1"), version("1.0.0"), revision).await.unwrap();
     let RestoreOutcome::Written(record) = restored else { panic!("{restored:?}") };
     assert_eq!((record.version, record.current_version), (version("1.0.2"), version("1.0.2")));
@@ -80,12 +81,12 @@ async fn a_change_note_can_be_mended_and_nothing_else() {
     any_template(&fixture.tenant, "letter").await;
     let versions = fixture.tenant.template_versions();
     let note = "ü".repeat(store::CHANGE_NOTE_LIMIT_CHARS);
-    let noted = versions.set_change_note(&key("letter"), version("1.0.0"), Some(&note)).await.unwrap().unwrap();
+    let noted = versions.set_change_note(&key("letter"), version("1.0.0"), Some(&note), &NOBODY).await.unwrap().unwrap();
     assert_eq!((noted.version, noted.change_note), (version("1.0.0"), Some(note)));
-    let cleared = versions.set_change_note(&key("letter"), version("1.0.0"), None).await.unwrap().unwrap();
+    let cleared = versions.set_change_note(&key("letter"), version("1.0.0"), None, &NOBODY).await.unwrap().unwrap();
     assert_eq!(cleared.change_note, None);
-    let absent = versions.set_change_note(&key("letter"), version("1.0.1"), None).await.unwrap();
+    let absent = versions.set_change_note(&key("letter"), version("1.0.1"), None, &NOBODY).await.unwrap();
     assert_eq!(absent, None);
     let too_long = "x".repeat(store::CHANGE_NOTE_LIMIT_CHARS + 1);
-    assert!(versions.set_change_note(&key("letter"), version("1.0.0"), Some(&too_long)).await.is_err());
+    assert!(versions.set_change_note(&key("letter"), version("1.0.0"), Some(&too_long), &NOBODY).await.is_err());
 }

@@ -2,10 +2,10 @@
 
 use domain::TenantId;
 use serde_json::json;
-use store::{InsertOutcome, NewTemplate, Revision, TemplateSummary, TenantStore, UpdateOutcome};
+use store::{InsertOutcome, NewTemplate, TemplateSummary, TenantStore, UpdateOutcome};
 use tokio::join;
 
-use crate::fixture::{Fixture, any_template, content, key, save, version};
+use crate::fixture::{Fixture, NOBODY, any_template, content, key, save, unsigned, version};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_writers_with_the_same_expectation_exactly_one_wins() {
@@ -38,7 +38,7 @@ async fn of_two_deletes_exactly_one_deletes() {
     for round in 0..10 {
         let name = format!("letter-{round}");
         any_template(&fixture.tenant, &name).await;
-        let delete = async |tenant: &TenantStore| tenant.templates().delete(&key(&name), version("1.0.0"), None).await.unwrap();
+        let delete = async |tenant: &TenantStore| tenant.templates().delete(&key(&name), version("1.0.0"), &NOBODY).await.unwrap();
         let both = join!(delete(&fixture.tenant), delete(&other));
         let wins = [&both.0, &both.1].into_iter().filter(|outcome| **outcome == UpdateOutcome::Written(())).count();
         assert!(wins == 1 && [&both.0, &both.1].contains(&&UpdateOutcome::NotFound), "round {round}: {both:?}");
@@ -54,7 +54,7 @@ async fn of_two_inserts_of_a_key_exactly_one_makes_it() {
         let key = key(&format!("letter-{round}"));
         let make = async |tenant: &TenantStore| -> Option<TemplateSummary> {
             let new = NewTemplate { key: &key, content: content("Letter", &definition), tags: &[], owner: None };
-            match tenant.templates().insert(new, Revision::default()).await.unwrap() {
+            match tenant.templates().insert(new, unsigned()).await.unwrap() {
                 InsertOutcome::Written(summary) => Some(summary),
                 InsertOutcome::KeyTaken => None,
             }

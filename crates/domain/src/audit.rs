@@ -1,0 +1,237 @@
+//! What the audit log says of a change, and how its rows are chained.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+#[cfg(doc)]
+use crate::actors::Actor;
+use crate::tenants::TenantId;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $event:literal, $operation:literal, $resource:literal;)+) => {
+        /// A kind of change. Its event name begins with the type of the resource.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum AuditKind { $($(#[$doc])* $name,)+ }
+
+        impl AuditKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The published name of the event.
+            pub fn event(self) -> &'static str {
+                match self { $(Self::$name => $event,)+ }
+            }
+
+            /// The verb: `create`, `update`, `delete` and so on.
+            pub fn operation(self) -> &'static str {
+                match self { $(Self::$name => $operation,)+ }
+            }
+
+            /// The type of what was changed.
+            pub fn resource_type(self) -> &'static str {
+                match self { $(Self::$name => $resource,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The first version of a template was saved.
+    TemplateCreated = "template.created", "create", "template";
+    /// A new version of a template was saved.
+    TemplateUpdated = "template.updated", "update", "template";
+    /// A template was put into the trash.
+    TemplateDeleted = "template.deleted", "delete", "template";
+    /// An old version was saved again as the newest.
+    TemplateRestored = "template.restored", "restore", "template";
+    /// The note of a version was changed.
+    TemplateNoteChanged = "template.note-changed", "update", "template";
+    /// The example data of a template was saved.
+    SampleSaved = "template.sample-saved", "update", "template";
+    /// The example data of a template was removed.
+    SampleDeleted = "template.sample-deleted", "delete", "template";
+    /// Somebody removed audit events.
+    AuditPurged = "audit.purged", "purge", "audit";
+    /// Audit events were removed because of their age.
+    AuditExpired = "audit.expired", "purge", "audit";
+    /// A credential was exchanged for an editor token.
+    EditorTokenMinted = "editor_token_minted", "mint", "editor-token";
+    /// A person came in through the identity provider.
+    UserSignedIn = "user.signed-in", "sign-in", "user";
+    /// A render token was made.
+    RenderTokenCreated = "render-token.created", "create", "render-token";
+    /// A render token was withdrawn.
+    RenderTokenRevoked = "render-token.revoked", "revoke", "render-token";
+    /// An API key was made.
+    ApiKeyCreated = "api-key.created", "create", "api-key";
+    /// What an API key may do was changed.
+    ApiKeyUpdated = "api-key.updated", "update", "api-key";
+    /// An API key got a new secret.
+    ApiKeyRotated = "api-key.rotated", "rotate", "api-key";
+    /// An API key was withdrawn.
+    ApiKeyRevoked = "api-key.revoked", "revoke", "api-key";
+    /// A user was made.
+    UserCreated = "user.created", "create", "user";
+    /// A user was changed.
+    UserUpdated = "user.updated", "update", "user";
+    /// A user was removed.
+    UserDeleted = "user.deleted", "delete", "user";
+    /// A tenant was made.
+    TenantCreated = "tenant.created", "create", "tenant";
+    /// A tenant was changed.
+    TenantUpdated = "tenant.updated", "update", "tenant";
+    /// A tenant takes no more writes.
+    TenantArchived = "tenant.archived", "archive", "tenant";
+    /// A tenant takes writes again.
+    TenantUnarchived = "tenant.unarchived", "unarchive", "tenant";
+    /// Everything of a tenant was removed.
+    TenantPurged = "tenant.purged", "purge", "tenant";
+    /// Everything of a tenant was copied out.
+    TenantExported = "tenant.exported", "export", "tenant";
+}
+
+/// One change, as its author's transaction records it.
+#[derive(Clone, Debug)]
+pub struct AuditEvent {
+    /// What happened.
+    pub kind: AuditKind,
+    /// Which resource; up to 512 characters.
+    pub resource_id: String,
+    /// What else is worth knowing. Never a secret.
+    pub details: Map<String, Value>,
+}
+
+impl AuditEvent {
+    /// An event without details.
+    pub fn new(kind: AuditKind, resource_id: impl ToString) -> Self {
+        Self { kind, resource_id: resource_id.to_string(), details: Map::new() }
+    }
+
+    /// Adds a detail.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// A link of a tenant's chain: SHA-256 over the link before and the content of the row.
+pub type ChainHash = [u8; 32];
+
+/// What the first row of every chain follows on.
+pub const GENESIS: ChainHash = [0; 32];
+
+/// A row as it is hashed: everything it says, in a fixed order.
+#[derive(Clone, Copy, Debug)]
+pub struct ChainedRow<'a> {
+    /// Whose chain.
+    pub tenant: &'a TenantId,
+    /// The place in the chain, from 1 without a gap.
+    pub seq: i64,
+    /// The row's id.
+    pub event_id: Uuid,
+    /// When it happened, in whole microseconds; never before the row in front of it.
+    pub occurred_at: Timestamp,
+    /// See [`AuditKind::event`].
+    pub event: &'a str,
+    /// See [`AuditKind::operation`].
+    pub operation: &'a str,
+    /// See [`AuditKind::resource_type`].
+    pub resource_type: &'a str,
+    /// Which resource.
+    pub resource_id: &'a str,
+    /// See [`Actor::name`].
+    pub actor: &'a str,
+    /// See [`Actor::scope`].
+    pub scope: Option<&'a str>,
+    /// See [`Actor::request_id`].
+    pub request_id: Option<Uuid>,
+    /// The process that wrote the row.
+    pub instance_id: &'a str,
+    /// The details as JSON text, byte for byte as stored.
+    pub details: &'a str,
+}
+
+impl ChainedRow<'_> {
+    /// SHA-256 of everything the row says. Each field carries its length, so that no text can pass for two fields.
+    pub fn content_hash(&self) -> ChainHash {
+        let mut hash = Sha256::new();
+        let mut field = |bytes: Option<&[u8]>| {
+            // Absent is another length than empty.
+            hash.update(bytes.map_or(u64::MAX, |bytes| bytes.len() as u64).to_be_bytes());
+            hash.update(bytes.unwrap_or_default());
+        };
+        field(Some(b"pulp-audit-1"));
+        field(Some(self.tenant.as_str().as_bytes()));
+        field(Some(&self.seq.to_be_bytes()));
+        field(Some(self.event_id.as_bytes()));
+        field(Some(&self.occurred_at.as_microsecond().to_be_bytes()));
+        for text in [self.event, self.operation, self.resource_type, self.resource_id, self.actor] {
+            field(Some(text.as_bytes()));
+        }
+        field(self.scope.map(str::as_bytes));
+        field(self.request_id.as_ref().map(|id| id.as_bytes().as_slice()));
+        field(Some(self.instance_id.as_bytes()));
+        field(Some(self.details.as_bytes()));
+        hash.finalize().into()
+    }
+}
+
+/// The link that follows `previous` with that content.
+pub fn link(previous: &ChainHash, content: &ChainHash) -> ChainHash {
+    Sha256::new().chain_update(previous).chain_update(content).finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row<'a>(tenant: &'a TenantId, resource_id: &'a str, actor: &'a str) -> ChainedRow<'a> {
+        ChainedRow {
+            tenant,
+            seq: 1,
+            event_id: Uuid::nil(),
+            occurred_at: Timestamp::UNIX_EPOCH,
+            event: "template.created",
+            operation: "create",
+            resource_type: "template",
+            resource_id,
+            actor,
+            scope: None,
+            request_id: None,
+            instance_id: "i",
+            details: "{}",
+        }
+    }
+
+    #[test]
+    fn no_two_rows_share_a_content_hash() {
+        let tenant = TenantId::default_tenant();
+        let first = row(&tenant, "ab", "c");
+        let others = [
+            row(&tenant, "a", "bc"),
+            ChainedRow { seq: 2, ..first },
+            ChainedRow { scope: Some(""), ..first },
+            ChainedRow { request_id: Some(Uuid::nil()), ..first },
+            ChainedRow { details: "{ }", ..first },
+        ];
+        for other in others {
+            assert_ne!(first.content_hash(), other.content_hash(), "{other:?}");
+        }
+        assert_eq!(first.content_hash(), row(&tenant, "ab", "c").content_hash());
+    }
+
+    #[test]
+    fn a_link_depends_on_what_came_before() {
+        let content = row(&TenantId::default_tenant(), "a", "b").content_hash();
+        assert_ne!(link(&GENESIS, &content), link(&[1; 32], &content));
+    }
+
+    #[test]
+    fn event_names_differ() {
+        let names: std::collections::BTreeSet<_> = AuditKind::ALL.iter().map(|kind| kind.event()).collect();
+        assert_eq!(names.len(), AuditKind::ALL.len());
+    }
+}
