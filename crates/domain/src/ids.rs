@@ -48,6 +48,10 @@ id! {
     TemplateId
 }
 id! {
+    /// Names one render token where its renders are counted and where it is withdrawn.
+    RenderTokenId
+}
+id! {
     /// Names one audit event.
     AuditEventId
 }
