@@ -7,6 +7,9 @@
 //! handle reached from [`TenantStore`], verbs as `get` (an `Option`), `list`, `insert`, `update`, `delete`, each one
 //! wrapped in `speak!`, then `scripts/generate-sqlx`. A write announces itself with `changes::announce` in its own
 //! transaction, so that the caches of all replicas let go of what they hold.
+//!
+//! Two things are written past `write`, because nobody's change is behind them: what was rendered (`usage`), and the
+//! months that big tables are cut into (`partitions`).
 
 mod audit;
 mod audit_chain;
@@ -16,13 +19,19 @@ mod connection;
 mod error;
 mod migrations;
 mod page;
+mod partitions;
 mod probe;
+mod quotas;
 mod samples;
 mod template_list;
 mod template_versions;
 mod templates;
 mod tenants;
 mod url_parameters;
+mod usage;
+mod usage_list;
+mod usage_summary;
+mod usage_templates;
 mod write;
 
 pub use audit::{Audit, AuditFilter, AuditRecord, Purge};
@@ -32,7 +41,9 @@ pub use connect::{ConnectOptions, Store};
 pub use error::{Outage, StoreError};
 pub use migrations::{MigrationReport, migrate};
 pub use page::{MAX_PAGE_ROWS, Page};
+pub use partitions::{PARTITION_MONTHS_AHEAD, PartitionedTable, Partitions};
 pub use probe::{Probe, probe};
+pub use quotas::TenantQuotas;
 pub use samples::Samples;
 pub use template_list::{SortOrder, TemplateFilter, TemplateSort};
 pub use template_versions::{RestoreOutcome, TemplateRecord, TemplateVersions, VersionSummary};
@@ -42,3 +53,7 @@ pub use templates::{
 };
 pub use tenants::{StatusOutcome, TenantRecord, TenantStore, Tenants};
 pub use url_parameters::unknown_parameters;
+pub use usage::{MAX_USAGE_INSERT_ROWS, NewUsage, Usage, UsageOfAll, UsagePeriod, UsageRecord};
+pub use usage_list::{UsageCursor, UsageFilter, UsageStatus};
+pub use usage_summary::{DurationPercentiles, MAX_USAGE_GROUPS, Percentiles, UsageGroup, UsageSummary};
+pub use usage_templates::{TemplateUsage, Unused, UsageTemplateSort};

@@ -89,6 +89,10 @@ impl<'a> Tenants<'a> {
         Self(store)
     }
 
+    pub(crate) fn store(&self) -> &'a Store {
+        self.0
+    }
+
     /// Makes a tenant, unless it exists or existed; says whether it made one. `name` has 1–255 characters.
     pub async fn insert(&self, tenant: &TenantId, name: &str, actor: &Actor) -> Result<bool, StoreError> {
         speak!(self.0, "tenants.insert", {
