@@ -5,6 +5,7 @@
 
 pub mod actions;
 pub mod actors;
+pub mod addresses;
 pub mod audit;
 pub mod clock;
 pub mod codes;
@@ -12,12 +13,14 @@ pub mod editor_tokens;
 pub mod formats;
 pub mod forwarding;
 pub mod furniture;
+pub mod host_names;
 pub mod ids;
 pub mod issues;
 pub mod months;
 pub mod networks;
 pub mod options;
 pub mod origins;
+pub mod outbound;
 pub mod paper;
 pub mod quotas;
 pub mod render_tokens;
