@@ -9,14 +9,16 @@ use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 
+use crate::clients::Peer;
 use crate::progress::WriteProgress;
 use crate::router;
 
@@ -43,7 +45,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, most: usize, sh
             () = shutdown.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
-        let (stream, place) = match accepted {
+        let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted; are there files to spare (ulimit -n)?");
@@ -54,7 +56,12 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, most: usize, sh
         metrics::gauge!("pulp_http_connections").set(f64::from(u32::try_from(most - places.available_permits()).unwrap_or(u32::MAX)));
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-        let connection = builder.serve_connection(TokioIo::new(WriteProgress::new(stream, WRITE_TIMEOUT)), service.clone());
+        let answers = service.clone();
+        let answering = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            answers.call(request)
+        });
+        let connection = builder.serve_connection(TokioIo::new(WriteProgress::new(stream, WRITE_TIMEOUT)), answering);
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             // How a client ends its connection is its own affair.
@@ -69,10 +76,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, most: usize, sh
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, address) = listener.accept().await?;
     // Answers are written whole: waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
-    Ok((stream, place))
+    Ok((stream, Peer(address), place))
 }

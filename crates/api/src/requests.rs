@@ -10,6 +10,8 @@ use domain::ids::RequestId;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::clients::Client;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// Longer correlation ids are not echoed: they would be an amplifier in logs.
@@ -31,7 +33,8 @@ pub async fn identify(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     // The route's pattern and never the raw path: paths hold keys, and would make endless label values.
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    let span = tracing::info_span!("request", request_id = %id, method = %method, route = %route);
+    let client = request.extensions().get::<Client>().map(|client| tracing::field::display(client.address));
+    let span = tracing::info_span!("request", request_id = %id, method = %method, route = %route, client);
     let started = Instant::now();
     let mut response = CURRENT.scope(id, next.run(request).instrument(span.clone())).await;
     let elapsed = started.elapsed();

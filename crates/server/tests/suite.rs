@@ -15,6 +15,8 @@ mod deaths;
 mod excess;
 #[path = "suite/first_minutes.rs"]
 mod first_minutes;
+#[path = "suite/hardening.rs"]
+mod hardening;
 #[path = "suite/manners.rs"]
 mod manners;
 #[path = "suite/running.rs"]

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::settings::{ALL, Fallback, NOT_YET, Secrecy, Setting};
+use super::declaration::{Fallback, Secrecy, Setting};
+use super::settings::ALL;
+use super::unknown::NOT_YET;
 
 const WIDTH_CHARS: usize = 100;
 const INTRODUCTION: &str = "Pulp Engine is configured with environment variables. An empty variable counts as not set. \
@@ -20,9 +22,9 @@ pub fn plain() -> String {
             chapter = setting.chapter;
             let _ = write!(page, "\n{}\n", chapter.to_uppercase());
         }
-        let _ = write!(page, "\n  {}{}\n", setting.name, if setting.secrecy == Secrecy::Secret { "  (secret)" } else { "" });
-        let _ = writeln!(page, "{}", wrapped(setting.meaning, "      "));
-        let _ = writeln!(page, "      accepted: {}", setting.form.accepted());
+        let _ = write!(page, "\n  {}{}\n", setting.name, if setting.is_secret() { "  (secret)" } else { "" });
+        let _ = writeln!(page, "{}", wrapped(&meaning(setting), "      "));
+        let _ = writeln!(page, "{}", wrapped(&format!("accepted: {}", setting.form.accepted()), "      "));
         let _ = writeln!(page, "      default:  {}", default_of(setting));
     }
     let _ = write!(page, "\nNOT YET\n\n{}\n", wrapped(&format!("{WITHOUT_EFFECT}: {}.", NOT_YET.join(", ")), "  "));
@@ -45,8 +47,8 @@ pub fn markdown() -> String {
             Fallback::Value(value) => format!("`{value}`"),
             Fallback::Derived(words) => words.to_owned(),
         };
-        let secret = if setting.secrecy == Secrecy::Secret { " (secret)" } else { "" };
-        let _ = writeln!(page, "| `{}`{secret} | {default} | {} | {} |", setting.name, setting.form.accepted(), setting.meaning);
+        let secret = if setting.is_secret() { " (secret)" } else { "" };
+        let _ = writeln!(page, "| `{}`{secret} | {default} | {} | {} |", setting.name, setting.form.accepted(), meaning(setting));
     }
     let later = NOT_YET.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let _ = write!(page, "\n## Not yet\n\n{}\n", wrapped(&format!("{WITHOUT_EFFECT}: {later}."), ""));
@@ -56,6 +58,14 @@ pub fn markdown() -> String {
 fn default_of(setting: &Setting) -> &'static str {
     match setting.default {
         Fallback::Value(words) | Fallback::Derived(words) => words,
+    }
+}
+
+/// What it does, with the variable for its file where that is not the usual one.
+fn meaning(setting: &Setting) -> String {
+    match setting.secrecy {
+        Secrecy::SecretIn(variable) => format!("{} The file of its value is named by {variable}.", setting.meaning),
+        Secrecy::Open | Secrecy::Secret => setting.meaning.to_owned(),
     }
 }
 

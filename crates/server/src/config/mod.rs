@@ -2,25 +2,44 @@
 //!
 //! This is the only place that reads the environment. A setting is declared in `settings.rs` and read here.
 
+mod cross_origin;
+mod declaration;
+mod editor_tokens;
+mod editor_users;
+mod forms;
+mod hardening;
+mod identity;
+mod keys;
+mod listed_keys;
+mod lists;
 mod manual;
+mod oidc;
 mod problems;
+mod proxies;
 mod reader;
+mod retention;
 mod rules;
+mod secrets;
 mod settings;
+mod tenancy;
 #[cfg(test)]
 mod tests;
 mod unknown;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
-use domain::Scope;
+use domain::forwarding::TrustProxy;
 
+pub use hardening::Surroundings;
+pub use identity::Identity;
 pub use manual::{markdown, plain};
 pub use problems::Problems;
 use reader::Values;
+pub use retention::{Duty, Retention};
+pub use secrets::Secret;
 use settings as known;
+pub use tenancy::Tenancy;
 
 /// The environment, or what a test says instead of it.
 pub type Variables = BTreeMap<String, String>;
@@ -28,23 +47,6 @@ pub type Variables = BTreeMap<String, String>;
 /// The variables of this process. Bytes that are not UTF-8 become U+FFFD, which no setting accepts as it was meant.
 pub fn environment() -> Variables {
     std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect()
-}
-
-/// A value that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The value itself, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("(hidden)")
-    }
 }
 
 /// Where the templates live.
@@ -115,10 +117,20 @@ pub struct Config {
     pub docs: Docs,
     /// The version to report.
     pub version: String,
-    /// The keys and what each may do; none means that every request passes as admin.
-    pub keys: Vec<(Scope, Secret)>,
-    /// What `/metrics` asks for.
-    pub metrics_token: Option<Secret>,
+    /// Who may come in, and by what.
+    pub identity: Identity,
+    /// Whether there are tenants beside `default`.
+    pub tenancy: Tenancy,
+    /// How long what is recorded is kept.
+    pub retention: Retention,
+    /// Whether this server does real work.
+    pub surroundings: Surroundings,
+    /// The proxies whose word about a request is believed.
+    pub trusted_proxies: TrustProxy,
+    /// Whether requests must have come by HTTPS.
+    pub https: api::Https,
+    /// The origins whose pages may read answers.
+    pub cors: api::AllowedOrigins,
     /// Where the templates live.
     pub storage: Storage,
     /// How many database connections this server may hold.
@@ -158,16 +170,21 @@ impl Config {
         let mut warnings = Vec::new();
         let values = Values::read(variables, &mut problems);
         unknown::check(variables, &mut problems, &mut warnings);
-        rules::reachable_only_with_a_key(&values, &mut problems);
         rules::assets_in_a_folder(&values, &mut problems);
-        let keys = rules::keys(&values, &mut problems);
+        rules::remote_resources_are_blocked(&values, &mut warnings);
+        let identity = identity::read(&values, &mut problems, &mut warnings);
         let storage = rules::storage(&values, &mut problems);
         rules::parameters_without_effect(&storage, &mut warnings);
+        let trusted_proxies = proxies::read(&values, &mut problems);
+        rules::https_needs_a_proxy(&values, &trusted_proxies, &mut problems);
+        let cors = cross_origin::read(&values, &mut problems, &mut warnings);
+        let surroundings = hardening::surroundings(&values, &mut problems);
+        hardening::check(&values, surroundings, &cors, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
 
-        let max_concurrent_pages = values.whole(&known::RENDER_MAX_CONCURRENT_PAGES).unwrap_or_else(|| (cores + 1).min(50));
+        let max_concurrent_pages = values.parsed(&known::RENDER_MAX_CONCURRENT_PAGES).unwrap_or_else(|| (cores + 1).min(50));
         Ok(Self {
             host: values.required(&known::HOST),
             port: values.required(&known::PORT),
@@ -175,15 +192,20 @@ impl Config {
             shutdown_grace_ms: values.required(&known::SHUTDOWN_GRACE_MS),
             docs: if values.is_on(&known::DOCS_ENABLED) { Docs::On } else { Docs::Off },
             version: values.required(&known::APP_VERSION),
-            keys,
-            metrics_token: values.secret(&known::METRICS_TOKEN),
+            identity,
+            tenancy: tenancy::read(&values),
+            retention: retention::read(&values),
+            surroundings,
+            trusted_proxies,
+            https: if values.is_on(&known::REQUIRE_HTTPS) { api::Https::Required } else { api::Https::Optional },
+            cors,
             storage,
             database_max_connections: values.required(&known::DATABASE_MAX_CONNECTIONS),
             data_dir: values.required(&known::PULP_DATA_DIR),
             runtime_dir: values.path(&known::PULP_RUNTIME_DIR),
             examples: if values.text(&known::LOAD_EXAMPLES) == Some("never") { Examples::Never } else { Examples::Auto },
             max_concurrent_pages,
-            max_queue_depth: values.whole(&known::RENDER_MAX_QUEUE_DEPTH).unwrap_or(2 * max_concurrent_pages),
+            max_queue_depth: values.parsed(&known::RENDER_MAX_QUEUE_DEPTH).unwrap_or(2 * max_concurrent_pages),
             render_timeout_ms: values.required(&known::RENDER_WORKER_TIMEOUT_MS),
             max_pages: values.required(&known::RENDER_MAX_PAGES),
             max_output_bytes: values.required(&known::RENDER_MAX_OUTPUT_BYTES),

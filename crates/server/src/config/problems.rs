@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Problems that are printed; a list of thousands of keys can have as many.
+const MOST_SHOWN: usize = 100;
+
 /// One setting that cannot be accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -22,9 +25,12 @@ impl fmt::Display for Problems {
         let Self(problems) = self;
         let count = problems.len();
         writeln!(formatter, "The configuration has {count} problem{}:", if count == 1 { "" } else { "s" })?;
-        for problem in problems {
+        for problem in problems.iter().take(MOST_SHOWN) {
             writeln!(formatter, "  {}: {}", problem.name, problem.found)?;
             writeln!(formatter, "      accepted: {}", problem.accepted)?;
+        }
+        if count > MOST_SHOWN {
+            writeln!(formatter, "  and {} more", count - MOST_SHOWN)?;
         }
         formatter.write_str("`pulp-engine config` prints every setting with its meaning.")
     }

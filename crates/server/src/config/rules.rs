@@ -1,65 +1,11 @@
 //! The rules between settings: what is wrong although each value for itself is right.
 
-use std::net::IpAddr;
+use domain::forwarding::TrustProxy;
 
-use domain::Scope;
-
+use super::Storage;
 use super::problems::Problem;
 use super::reader::Values;
-use super::settings::{self as known, Setting};
-use super::{Secret, Storage};
-
-/// The keys and their scopes. All differ, and the old `API_KEY` stands alone.
-pub fn keys(values: &Values, problems: &mut Vec<Problem>) -> Vec<(Scope, Secret)> {
-    let mut keys: Vec<(&Setting, Scope, Secret)> = Vec::new();
-    for (setting, scope) in SCOPED_KEYS {
-        let Some(key) = values.secret(setting) else { continue };
-        if let Some((twin, ..)) = keys.iter().find(|(_, _, other)| *other == key) {
-            problems.push(Problem {
-                name: setting.name.to_owned(),
-                found: format!("the same key as {}", twin.name),
-                accepted: "a key of its own for each scope".to_owned(),
-            });
-        }
-        keys.push((setting, *scope, key));
-    }
-    if let Some(key) = values.secret(&known::API_KEY) {
-        if let Some((scoped, ..)) = keys.first() {
-            problems.push(Problem {
-                name: known::API_KEY.name.to_owned(),
-                found: format!("set, and so is {}", scoped.name),
-                accepted: format!("{} and the other keys with a scope, without {}", known::API_KEY_ADMIN.name, known::API_KEY.name),
-            });
-        }
-        keys.push((&known::API_KEY, Scope::Admin, key));
-    }
-    keys.into_iter().map(|(_, scope, key)| (scope, key)).collect()
-}
-
-const SCOPED_KEYS: &[(&Setting, Scope)] = &[
-    (&known::API_KEY_ADMIN, Scope::Admin),
-    (&known::API_KEY_EDITOR, Scope::Editor),
-    (&known::API_KEY_RENDER, Scope::Render),
-    (&known::API_KEY_PREVIEW, Scope::Preview),
-];
-
-/// Without a key every request passes as admin, so nobody but this machine may reach the server.
-pub fn reachable_only_with_a_key(values: &Values, problems: &mut Vec<Problem>) {
-    let Some(host) = values.text(&known::HOST) else { return };
-    let any_key = SCOPED_KEYS.iter().map(|(setting, _)| *setting).chain([&known::API_KEY]).any(|setting| values.was_given(setting));
-    if !any_key && !is_loopback(host) {
-        problems.push(Problem {
-            name: known::API_KEY_ADMIN.name.to_owned(),
-            found: format!("no API key is set, and other machines can reach HOST={host}"),
-            accepted: format!("{}; or HOST=127.0.0.1", known::API_KEY_ADMIN.form.accepted()),
-        });
-    }
-}
-
-/// Whether an address or name is reached from this machine only.
-fn is_loopback(host: &str) -> bool {
-    host.parse::<IpAddr>().map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
-}
+use super::settings as known;
 
 /// The database: a URL means that one, no URL the embedded one, and STORAGE_MODE may not say otherwise.
 pub fn storage(values: &Values, problems: &mut Vec<Problem>) -> Storage {
@@ -96,6 +42,27 @@ pub fn assets_in_a_folder(values: &Values, problems: &mut Vec<Problem>) {
             name: known::ASSET_BINARY_STORE.name.to_owned(),
             found: "\"s3\", which is known but not available in this version".to_owned(),
             accepted: "filesystem".to_owned(),
+        });
+    }
+}
+
+/// Documents load nothing over the network in this version, whatever is asked for.
+pub fn remote_resources_are_blocked(values: &Values, warnings: &mut Vec<String>) {
+    let setting = &known::BLOCK_REMOTE_RESOURCES;
+    if values.switch(setting) == Some(false) {
+        warnings.push(format!("{}=false has no effect: this version loads nothing over the network into documents", setting.name));
+    }
+}
+
+/// The server speaks no TLS: only a proxy in front that is believed can say that a request came by HTTPS.
+pub fn https_needs_a_proxy(values: &Values, trusted: &TrustProxy, problems: &mut Vec<Problem>) {
+    let (https, proxy) = (&known::REQUIRE_HTTPS, &known::TRUST_PROXY);
+    let refused_already = problems.iter().any(|problem| problem.name == proxy.name);
+    if values.is_on(https) && *trusted == TrustProxy::Nobody && !refused_already {
+        problems.push(Problem {
+            name: proxy.name.to_owned(),
+            found: format!("{}, and {} is on", if values.was_given(proxy) { "no proxy is trusted" } else { "not set" }, https.name),
+            accepted: "the addresses of the proxies that end TLS in front of this server, or how many they are".to_owned(),
         });
     }
 }

@@ -1,93 +1,14 @@
 //! Every setting there is: its name, what it accepts, its default, whether it is secret and what it means.
 //!
-//! To add one, add an entry to the list below, read it in `config/mod.rs`, and run `scripts/generate`.
+//! To add one, add an entry to the list below, read it in the file of its noun, and run `scripts/generate`.
 
-/// One setting, as the manual page shows it and the reader checks it.
-#[derive(Debug)]
-pub struct Setting {
-    /// The environment variable.
-    pub name: &'static str,
-    /// The chapter of the manual page it stands in.
-    pub chapter: &'static str,
-    /// What it accepts.
-    pub form: Form,
-    /// What holds when it is not set.
-    pub default: Fallback,
-    /// Whether its value may be shown, and whether it can come from a file.
-    pub secrecy: Secrecy,
-    /// What it does, in one or two sentences.
-    pub meaning: &'static str,
-}
-
-/// What a setting accepts.
-#[derive(Debug)]
-pub enum Form {
-    /// A whole number within a range, both ends included.
-    Whole {
-        /// The smallest accepted value.
-        from: u64,
-        /// The largest accepted value.
-        to: u64,
-    },
-    /// A strict boolean: anything but the listed words stops the start.
-    Switch,
-    /// One of a few words.
-    Choice(&'static [&'static str]),
-    /// An IP address or host name to listen on.
-    Host,
-    /// A file-system path.
-    Path,
-    /// A URL with one of these schemes.
-    Url(&'static [&'static str]),
-    /// Printable characters without spaces, at least this many.
-    Word {
-        /// The fewest characters accepted.
-        min_chars: usize,
-    },
-}
-
-/// What holds when a setting is not set.
-#[derive(Debug)]
-pub enum Fallback {
-    /// This value, which is checked like one that was set.
-    Value(&'static str),
-    /// A value worked out when the server starts, described here.
-    Derived(&'static str),
-}
-
-/// Whether a value may be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Secrecy {
-    /// It may be printed.
-    Open,
-    /// It is never printed, and `NAME_FILE` may name a file that holds it.
-    Secret,
-}
-
-impl Form {
-    /// What is accepted, as the manual page and the error message say it.
-    pub fn accepted(&self) -> String {
-        match self {
-            Self::Whole { from, to } => format!("a whole number from {from} to {to}"),
-            Self::Switch => "true, 1, yes, on or false, 0, no, off".to_owned(),
-            Self::Choice(words) => match words {
-                [only] => (*only).to_owned(),
-                [first @ .., last] => format!("{} or {last}", first.join(", ")),
-                [] => String::new(),
-            },
-            Self::Host => "an IP address or a host name".to_owned(),
-            Self::Path => "a path".to_owned(),
-            Self::Url(schemes) => {
-                format!("a URL beginning with {}", schemes.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(" or "))
-            }
-            Self::Word { min_chars: 1 } => "printable characters without spaces".to_owned(),
-            Self::Word { min_chars } => format!("at least {min_chars} printable characters without spaces"),
-        }
-    }
-}
+use super::declaration::Fallback::{Derived, Value};
+use super::declaration::Secrecy::{Open, Secret, SecretIn};
+use super::declaration::Setting;
+use super::forms::Form;
 
 macro_rules! settings {
-    ($($chapter:literal { $($(#[doc = $meaning:literal])+ $name:ident: $form:expr, $default:expr, $secrecy:ident;)+ })+) => {
+    ($($chapter:literal { $($(#[doc = $meaning:literal])+ $name:ident: $form:expr, $default:expr, $secrecy:expr;)+ })+) => {
         $($(
             $(#[doc = $meaning])+
             pub const $name: Setting = Setting {
@@ -95,7 +16,7 @@ macro_rules! settings {
                 chapter: $chapter,
                 form: $form,
                 default: $default,
-                secrecy: Secrecy::$secrecy,
+                secrecy: $secrecy,
                 meaning: concat!($($meaning),+).trim_ascii(),
             };
         )+)+
@@ -105,11 +26,14 @@ macro_rules! settings {
     };
 }
 
-use self::Fallback::{Derived, Value};
-
 /// The fewest characters of an API key: 16 characters of hexadecimal are 64 random bits.
-const KEY: Form = Form::Word { min_chars: 16 };
-const NOT_SET: Fallback = Derived("not set");
+pub const MIN_KEY_CHARS: usize = 16;
+const KEY: Form = Form::Word { min_chars: MIN_KEY_CHARS };
+const TOKEN_SECRET: Form = Form::Word { min_chars: 32 };
+const NOT_SET: super::declaration::Fallback = Derived("not set");
+const DAYS: Form = Form::Whole { from: 0, to: 36_500 };
+const CACHE_MS: Form = Form::Whole { from: 100, to: 3_600_000 };
+const CLAIM: Form = Form::Word { min_chars: 1 };
 
 settings! {
     "Listening" {
@@ -126,6 +50,25 @@ settings! {
         /// The version that `/health` and `/capabilities` report.
         APP_VERSION: Form::Word { min_chars: 1 }, Value(env!("CARGO_PKG_VERSION")), Open;
     }
+    "Who may reach it" {
+        /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. A number counts the proxies that every
+        /// request passes, and `true` means one: right only where nobody can connect to the server but through them.
+        TRUST_PROXY: Form::Grammar("true, false, a number of proxies from 1 to 16, or a list with commas of addresses, networks such as 10.0.0.0/8, loopback, linklocal and uniquelocal"), Value("false"), Open;
+        /// Whether requests must have come to a trusted proxy by HTTPS. Others are answered with 403, except those for
+        /// health and metrics. The server itself speaks HTTP only, so TRUST_PROXY is needed beside it.
+        REQUIRE_HTTPS: Form::Switch, Value("false"), Open;
+        /// The origins whose web pages may read answers.
+        CORS_ALLOWED_ORIGINS: Form::Grammar("origins such as https://app.example.org with commas between them, or * for all"), Derived("not set: no page of another origin"), Open;
+        /// The surroundings of this server; `production` asks for the controls of HARDEN_PRODUCTION.
+        NODE_ENV: Form::Choice(&["development", "test", "staging", "production"]), NOT_SET, Open;
+        /// Another name of NODE_ENV. If both are set they must agree.
+        PULP_ENV: Form::Choice(&["development", "test", "staging", "production"]), NOT_SET, Open;
+        /// Whether the start is refused unless CORS_ALLOWED_ORIGINS (not *), DOCS_ENABLED, METRICS_TOKEN, REQUIRE_HTTPS=true,
+        /// TRUST_PROXY, BLOCK_REMOTE_RESOURCES=true, an API key, and EDITOR_USERS_JSON or ALLOW_SHARED_KEY_EDITOR=true are set.
+        HARDEN_PRODUCTION: Form::Switch, Derived("true when NODE_ENV or PULP_ENV is production, false otherwise"), Open;
+        /// Whether a server without any credential may listen where other machines reach it. Whoever reaches it is admin.
+        ALLOW_UNAUTHENTICATED: Form::Switch, Value("false"), Open;
+    }
     "API keys" {
         /// The key that may do everything. Without any key the server listens on the loopback address only,
         /// and every request passes as admin.
@@ -136,12 +79,89 @@ settings! {
         API_KEY_RENDER: KEY, NOT_SET, Secret;
         /// The key that may render previews.
         API_KEY_PREVIEW: KEY, NOT_SET, Secret;
+        /// The key that may do everything in every tenant, and look after tenants. It needs MULTI_TENANT_ENABLED.
+        API_KEY_SUPER_ADMIN: KEY, NOT_SET, Secret;
+        /// The admin key before its rotation. Tokens made under it stay valid; it lets nobody in.
+        API_KEY_ADMIN_PREVIOUS: KEY, NOT_SET, Secret;
+        /// The editor key before its rotation. Tokens made under it stay valid; it lets nobody in.
+        API_KEY_EDITOR_PREVIOUS: KEY, NOT_SET, Secret;
+        /// The render key before its rotation. It lets nobody in.
+        API_KEY_RENDER_PREVIOUS: KEY, NOT_SET, Secret;
+        /// The preview key before its rotation. It lets nobody in.
+        API_KEY_PREVIEW_PREVIOUS: KEY, NOT_SET, Secret;
         /// An admin key under its old name. It cannot stand beside the keys with a scope.
         API_KEY: KEY, NOT_SET, Secret;
-        /// Reserved for signing editor tokens. It is checked, and has no effect in this version.
-        EDITOR_TOKEN_SECRET: Form::Word { min_chars: 32 }, NOT_SET, Secret;
+        /// More keys, each with a scope and, where wanted, a tenant, an end and limits.
+        API_KEYS_JSON: Form::Grammar("a JSON array of objects with id, key and scope, and optionally tenantId, name, expiresAt, allowedTemplates and allowedIps"), NOT_SET, Secret;
         /// The bearer token that `/metrics` asks for.
         METRICS_TOKEN: KEY, Derived("not set: /metrics answers everybody"), Secret;
+    }
+    "Editors" {
+        /// The secret that editor tokens are signed with, the same on every replica.
+        EDITOR_TOKEN_SECRET: TOKEN_SECRET, Derived("derived from the admin and editor keys"), Secret;
+        /// The secret before its rotation. Tokens signed with it stay valid.
+        EDITOR_TOKEN_SECRET_PREVIOUS: TOKEN_SECRET, NOT_SET, Secret;
+        /// How long an editor token is valid.
+        EDITOR_TOKEN_TTL_MINUTES: Form::Whole { from: 5, to: 1440 }, Value("480"), Open;
+        /// Editor tokens that were made before this moment are refused.
+        EDITOR_TOKEN_ISSUED_AFTER: Form::Moment, NOT_SET, Open;
+        /// The people who may log in with a key of their own. The first start with an empty table of users takes them
+        /// over; from then on the table counts.
+        EDITOR_USERS_JSON: Form::Grammar("a JSON array of objects with id, displayName, key and role, and optionally email, groups, active and tenantId"), NOT_SET, SecretIn("EDITOR_USERS_FILE");
+        /// After this time at the latest every replica knows of a changed user.
+        EDITOR_USERS_CACHE_TTL_MS: CACHE_MS, Value("10000"), Open;
+        /// Whether hardened production accepts editors who share a key instead of being named.
+        ALLOW_SHARED_KEY_EDITOR: Form::Switch, Value("false"), Open;
+    }
+    "Tenants" {
+        /// Whether there are tenants beside `default`.
+        MULTI_TENANT_ENABLED: Form::Switch, Value("false"), Open;
+        /// After this time at the latest every replica knows that a tenant was archived.
+        TENANT_STATUS_CACHE_TTL_MS: CACHE_MS, Value("10000"), Open;
+    }
+    "OpenID Connect" {
+        /// The discovery document of the identity provider. This and the next four settings belong together.
+        OIDC_DISCOVERY_URL: Form::Url(&["https", "http"]), NOT_SET, Open;
+        /// The id under which the provider knows this server.
+        OIDC_CLIENT_ID: Form::Word { min_chars: 1 }, NOT_SET, Open;
+        /// The secret of that id.
+        OIDC_CLIENT_SECRET: Form::Word { min_chars: 1 }, NOT_SET, Secret;
+        /// The address of `/auth/oidc/callback` as browsers reach it.
+        OIDC_REDIRECT_URI: Form::Url(&["https", "http"]), NOT_SET, Open;
+        /// The secret that signs the cookie of a login under way, the same on every replica.
+        OIDC_COOKIE_SECRET: TOKEN_SECRET, NOT_SET, Secret;
+        /// What the provider is asked for.
+        OIDC_SCOPES: Form::Grammar("words with spaces between them, openid among them"), Value("openid profile email"), Open;
+        /// The claim that identifies a person.
+        OIDC_CLAIM_SUB: CLAIM, Value("sub"), Open;
+        /// The claim with the e-mail address.
+        OIDC_CLAIM_EMAIL: CLAIM, Value("email"), Open;
+        /// The claim with the name to show.
+        OIDC_CLAIM_DISPLAY_NAME: CLAIM, Value("name"), Open;
+        /// The claim with the groups.
+        OIDC_CLAIM_GROUPS: CLAIM, NOT_SET, Open;
+        /// The claim that names the tenant.
+        OIDC_CLAIM_TENANT: CLAIM, NOT_SET, Open;
+        /// The claim that names the role.
+        OIDC_CLAIM_ROLE: CLAIM, NOT_SET, Open;
+        /// The tenant of people whose claims name none.
+        OIDC_DEFAULT_TENANT: Form::Grammar("a tenant id"), Value("default"), Open;
+        /// The role of people who are let in for the first time and whose claims name none.
+        OIDC_DEFAULT_ROLE: Form::Choice(&["viewer", "author", "editor", "publisher", "scheduler", "auditor", "none"]), Value("none"), Open;
+        /// Whether people who are no users yet become users when they log in.
+        OIDC_AUTO_PROVISION: Form::Switch, Value("false"), Open;
+        /// The audience that bearer tokens of the provider must name.
+        OIDC_AUDIENCE: Form::Word { min_chars: 1 }, Derived("OIDC_CLIENT_ID"), Open;
+    }
+    "Retention" {
+        /// The days that audit events are kept; 0 keeps them for ever.
+        AUDIT_RETENTION_DAYS: DAYS, Value("90"), Open;
+        /// Whether this server takes part in removing old audit events.
+        AUDIT_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
+        /// The days that the record of renders is kept; 0 keeps it for ever.
+        RENDER_USAGE_RETENTION_DAYS: DAYS, Value("400"), Open;
+        /// Whether this server takes part in removing old records of renders.
+        RENDER_USAGE_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
     }
     "Storage" {
         /// Where templates live: `postgres` is the database of DATABASE_URL, `embedded` (or `file`) a private
@@ -196,6 +216,8 @@ settings! {
         /// Runs Chromium without its sandbox. Without it a document that exploits a fault of the browser has the
         /// rights of the server.
         PULP_ENGINE_DISABLE_SANDBOX: Form::Switch, Value("false"), Open;
+        /// Whether documents are kept from loading anything over the network. In this version they always are.
+        BLOCK_REMOTE_RESOURCES: Form::Switch, Value("true"), Open;
     }
     "Logs" {
         /// How much is logged.
@@ -204,54 +226,3 @@ settings! {
         LOG_FORMAT: Form::Choice(&["json", "text"]), Derived("text on a terminal, json otherwise"), Open;
     }
 }
-
-/// Published settings of releases to come. Setting one is warned about, so that nobody relies on it.
-pub const NOT_YET: &[&str] = &[
-    "ALLOW_SHARED_KEY_EDITOR",
-    "API_KEYS_JSON",
-    "API_KEYS_JSON_FILE",
-    "API_KEY_ADMIN_PREVIOUS",
-    "API_KEY_EDITOR_PREVIOUS",
-    "API_KEY_PREVIEW_PREVIOUS",
-    "API_KEY_RENDER_PREVIOUS",
-    "API_KEY_SUPER_ADMIN",
-    "ASSETS_BASE_URL",
-    "ASSETS_DIR",
-    "ASSET_ACCESS_MODE",
-    "AUDIT_RETENTION_DAYS",
-    "BLOCK_REMOTE_RESOURCES",
-    "CORS_ALLOWED_ORIGINS",
-    "DATABASE_DIRECT_URL",
-    "EDITOR_TOKEN_ISSUED_AFTER",
-    "EDITOR_TOKEN_TTL_MINUTES",
-    "EDITOR_USERS_CACHE_TTL_MS",
-    "EDITOR_USERS_FILE",
-    "EDITOR_USERS_JSON",
-    "HARDEN_PRODUCTION",
-    "JOB_RESULT_BLOB_BUCKET",
-    "JOB_RESULT_BLOB_DIR",
-    "METRICS_TEMPLATE_LABEL_ALLOWLIST",
-    "METRICS_TEMPLATE_LABEL_MAX",
-    "METRICS_TEMPLATE_LABEL_MODE",
-    "MULTI_TENANT_ENABLED",
-    "OIDC_CLIENT_ID",
-    "OIDC_CLIENT_SECRET",
-    "OIDC_DISCOVERY_URL",
-    "PPTX_ENABLED",
-    "PREVIEW_ROUTES_ENABLED",
-    "PULP_ENGINE_PLUGINS",
-    "PULP_LICENCE_KEY",
-    "RENDER_MODE",
-    "RENDER_PREVIEW_RESERVED_SLOTS",
-    "RENDER_TENANT_ISOLATION",
-    "RENDER_USAGE_RETENTION_DAYS",
-    "REQUIRE_HTTPS",
-    "SCHEDULE_DLQ_ENABLED",
-    "SCHEDULE_ENGINE_TICK_LIMIT",
-    "STARTUP_ORPHAN_GRACE_MS",
-    "TEMPLATES_DIR",
-    "TENANT_STATUS_CACHE_TTL_MS",
-    "TRUST_PROXY",
-    "VARIANTS_ENABLED",
-    "WEBHOOK_JOB_RETENTION_SECONDS",
-];

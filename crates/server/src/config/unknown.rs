@@ -2,10 +2,49 @@
 
 use super::Variables;
 use super::problems::Problem;
-use super::settings::{ALL, NOT_YET, Secrecy};
+use super::settings::ALL;
+
+/// Published settings of releases to come. Setting one is warned about, so that nobody relies on it.
+pub const NOT_YET: &[&str] = &[
+    "ASSETS_BASE_URL",
+    "ASSETS_DIR",
+    "ASSET_ACCESS_MODE",
+    "DATABASE_DIRECT_URL",
+    "JOB_RESULT_BLOB_BUCKET",
+    "JOB_RESULT_BLOB_DIR",
+    "METRICS_TEMPLATE_LABEL_ALLOWLIST",
+    "METRICS_TEMPLATE_LABEL_MAX",
+    "METRICS_TEMPLATE_LABEL_MODE",
+    "PPTX_ENABLED",
+    "PREVIEW_ROUTES_ENABLED",
+    "PULP_ENGINE_PLUGINS",
+    "PULP_LICENCE_KEY",
+    "RENDER_MODE",
+    "RENDER_PREVIEW_RESERVED_SLOTS",
+    "RENDER_TENANT_ISOLATION",
+    "SCHEDULE_DLQ_ENABLED",
+    "SCHEDULE_ENGINE_TICK_LIMIT",
+    "STARTUP_ORPHAN_GRACE_MS",
+    "TEMPLATES_DIR",
+    "VARIANTS_ENABLED",
+    "WEBHOOK_JOB_RETENTION_SECONDS",
+];
 
 /// A variable with one of these beginnings was meant for us.
-const OUR_PREFIXES: &[&str] = &["PULP_", "RENDER_", "API_KEY_", "S3_"];
+const OUR_PREFIXES: &[&str] = &[
+    "PULP_",
+    "RENDER_",
+    "API_KEY",
+    "EDITOR_",
+    "OIDC_",
+    "S3_",
+    "AUDIT_RETENTION_",
+    "CORS_ALLOWED_",
+    "HARDEN_",
+    "MULTI_TENANT_",
+    "REQUIRE_HTTP",
+    "TRUST_PROX",
+];
 
 /// How many letters may differ for a name to count as a misspelling of another.
 const NEAR: usize = 2;
@@ -41,10 +80,7 @@ pub fn check(variables: &Variables, problems: &mut Vec<Problem>, warnings: &mut 
 }
 
 fn is_declared(name: &str) -> bool {
-    ALL.iter().any(|setting| {
-        let file_of = |secret: &str| name.strip_suffix("_FILE") == Some(secret);
-        setting.name == name || (setting.secrecy == Secrecy::Secret && file_of(setting.name))
-    })
+    ALL.iter().any(|setting| setting.name == name || setting.file_variable().as_deref() == Some(name))
 }
 
 /// The setting whose name is at most [`NEAR`] letters away. Short names are near everything and left out.
