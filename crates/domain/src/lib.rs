@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod actors;
 pub mod addresses;
+pub mod api_keys;
 pub mod audit;
 pub mod clock;
 pub mod codes;
@@ -22,6 +23,7 @@ pub mod options;
 pub mod origins;
 pub mod outbound;
 pub mod paper;
+pub mod peppers;
 pub mod quotas;
 pub mod render_tokens;
 pub mod scopes;
@@ -31,6 +33,7 @@ pub mod template_selectors;
 pub mod templates;
 pub mod tenants;
 pub mod usage;
+pub mod users;
 
 pub use actions::Action;
 pub use actors::Actor;
