@@ -1,4 +1,4 @@
-//! What tests of several crates need: a database each, and assertions on PDFs. Never part of the product.
+//! What tests of several crates need: a database each, an OpenID provider, and assertions on PDFs. Never part of the product.
 //!
 //! It must not name `store`, `api` or any other room above `embedded_postgres`: they name it in their
 //! tests, and what it needs of them (such as the migrations) comes in as an argument.
@@ -7,5 +7,7 @@
 //! subject, and let it panic with the reason, as a test would. A new room or a new heavy dependency is
 //! entered in `tests/architecture.rs`.
 
+#[cfg(feature = "openid")]
+pub mod openid;
 pub mod pdf;
 pub mod postgres;
