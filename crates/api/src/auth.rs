@@ -1,90 +1,111 @@
 //! Who is calling, and may they.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
-use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use domain::{ErrorCode, Scope, TenantId};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use domain::templates::TemplateKey;
+use domain::{Action, Actor, ErrorCode, Scope, TemplateSelector, TenantId};
 
+use crate::clients::Client;
 use crate::error::ApiError;
-use crate::loopback;
-
-/// The configured keys, kept as digests. Without any key every request passes as admin; the server
-/// starts like that only on a loopback address.
-#[derive(Clone, Default)]
-pub struct Keys(Arc<[(Scope, [u8; 32])]>);
-
-impl Keys {
-    /// Keeps the digests of `keys`.
-    pub fn new(keys: impl IntoIterator<Item = (Scope, String)>) -> Self {
-        Self(keys.into_iter().map(|(scope, key)| (scope, Sha256::digest(key).into())).collect())
-    }
-
-    /// Whether callers must bring a key.
-    pub fn required(&self) -> bool {
-        !self.0.is_empty()
-    }
-
-    /// The scope of a key. Digests are compared in constant time and all of them always,
-    /// so the time taken tells nothing about which key came close.
-    pub fn scope_of(&self, key: &[u8]) -> Option<Scope> {
-        let digest = Sha256::digest(key);
-        let mut found = None;
-        for (scope, known) in self.0.iter() {
-            if bool::from(known[..].ct_eq(&digest[..])) {
-                found = Some(*scope);
-            }
-        }
-        found
-    }
-
-    fn identify(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
-        let tenant = TenantId::default_tenant();
-        if headers.get("x-pulpengine-tenant-id").is_some_and(|named| named != tenant.as_str()) {
-            return Err(ApiError::new(
-                ErrorCode::TenantMismatch,
-                "this credential belongs to another tenant than X-PulpEngine-Tenant-Id names",
-            ));
-        }
-        if !self.required() {
-            loopback::check(headers)?;
-            return Ok(Caller { scope: Scope::Admin, tenant });
-        }
-        let scope = headers.get("x-api-key").and_then(|key| self.scope_of(key.as_bytes()));
-        let scope = scope.ok_or_else(|| {
-            metrics::counter!("pulp_engine_auth_failures_total").increment(1);
-            tracing::info!(key_given = headers.contains_key("x-api-key"), "refused a request without a valid key");
-            ApiError::new(ErrorCode::Unauthorized, "send a valid API key in the header X-Api-Key")
-        })?;
-        Ok(Caller { scope, tenant })
-    }
-}
+use crate::identity::Identity;
 
 /// An authenticated caller.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// What the credential may do.
+    /// On whose behalf changes are made.
+    pub actor: Actor,
+    /// What the credential may do, before its own limits.
     pub scope: Scope,
     /// Whose data it reaches.
     pub tenant: TenantId,
+    /// The only templates it reaches; absent means all of the tenant.
+    pub templates: Option<Vec<TemplateSelector>>,
+    /// The only actions it has; none means all of its scope.
+    pub actions: Option<Vec<Action>>,
+    /// How it proved who it is.
+    pub credential: Credential,
+    /// What people call a registered user.
+    pub display_name: Option<String>,
 }
 
-/// The scopes that may use a group of routes.
-#[derive(Clone, Copy)]
-pub struct Allowed(pub &'static [Scope]);
+/// How a caller proved who it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Credential {
+    /// It did not have to: the server has no credentials.
+    NotAsked,
+    /// An API key.
+    ApiKey,
+    /// The key of a registered user.
+    User,
+    /// An editor token.
+    EditorToken,
+    /// A token of the identity provider.
+    Bearer,
+}
 
-/// Lets the request through if its key has one of the allowed scopes, and tells the handler who calls.
-pub async fn require(State((keys, allowed)): State<(Keys, Allowed)>, mut request: Request, next: Next) -> Result<Response, ApiError> {
-    let caller = keys.identify(request.headers())?;
-    if !allowed.0.contains(&caller.scope) {
-        tracing::info!(scope = %caller.scope, "refused a request outside its scope");
-        let accepted: Vec<&str> = allowed.0.iter().map(|scope| scope.as_str()).collect();
-        return Err(ApiError::new(ErrorCode::Forbidden, format!("this operation needs a key of scope {}", accepted.join(" or "))));
+impl Caller {
+    /// Whether it may do that.
+    pub fn may(&self, action: Action) -> bool {
+        self.scope.may(action) && self.actions.as_ref().is_none_or(|actions| actions.contains(&action))
+    }
+
+    /// Refuses a template that this credential is not for.
+    pub fn reaches(&self, key: &TemplateKey) -> Result<(), ApiError> {
+        if self.templates.as_ref().is_none_or(|selectors| selectors.iter().any(|selector| selector.selects(key))) {
+            return Ok(());
+        }
+        Err(ApiError::new(ErrorCode::ApiKeyTemplateNotAllowed, "this credential is limited to other templates"))
+    }
+
+    /// Refuses what is about no template in particular, such as an inline definition, to a credential for a few templates.
+    pub fn is_for_all_templates(&self) -> Result<(), ApiError> {
+        if self.templates.is_none() {
+            return Ok(());
+        }
+        Err(ApiError::new(ErrorCode::ApiKeyTemplateNotAllowed, "this credential is limited to stored templates; name one of them"))
+    }
+}
+
+/// Lets the request through if its credential includes the action, and tells the handler who calls.
+pub async fn require(
+    State((identity, action)): State<(Identity, Action)>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let address = request.extensions().get::<Client>().map(|client| client.address);
+    let caller = identity.identify(request.headers(), address).await?;
+    permit(&caller, action, address)?;
+    if !action.spares_archived_tenants() {
+        identity.refuse_archived(&caller.tenant).await?;
+    }
+    // What cannot be read is refused where the handler reads it.
+    if let Ok(parameters) = parameters
+        && let Some((_, text)) = parameters.iter().find(|(name, _)| *name == "key")
+        && let Ok(key) = text.parse()
+    {
+        caller.reaches(&key)?;
     }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
+}
+
+fn permit(caller: &Caller, action: Action, address: Option<IpAddr>) -> Result<(), ApiError> {
+    if caller.may(action) {
+        return Ok(());
+    }
+    tracing::info!(actor = %caller.actor.name, scope = %caller.scope, tenant = %caller.tenant, %action, ?address, "refused an act outside of the credential");
+    metrics::counter!("pulp_engine_auth_refusals_total", "reason" => "forbidden").increment(1);
+    let code = if action == Action::TenantManage { ErrorCode::SuperAdminOnly } else { ErrorCode::Forbidden };
+    let scopes: Vec<&str> = Scope::ALL.into_iter().filter(|scope| scope.may(action)).map(Scope::as_str).collect();
+    let said = if caller.scope.may(action) {
+        format!("this token is limited and does not include {action}")
+    } else {
+        format!("this operation needs {action}, which these include: {}", scopes.join(", "))
+    };
+    Err(ApiError::new(code, said))
 }

@@ -17,6 +17,7 @@ pub struct ApiError {
     message: String,
     issues: Vec<Issue>,
     retry_after_s: Option<u64>,
+    invalid_token: bool,
 }
 
 /// The body of every answer that is not a success.
@@ -60,7 +61,7 @@ impl From<Issue> for IssueBody {
 impl ApiError {
     /// An error with the status that belongs to its code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status: status_of(code), code, message: message.into(), issues: Vec::new(), retry_after_s: None }
+        Self { status: status_of(code), code, message: message.into(), issues: Vec::new(), retry_after_s: None, invalid_token: false }
     }
 
     /// The request cannot be understood.
@@ -97,6 +98,13 @@ impl ApiError {
         self
     }
 
+    /// Tells the client that its token, and not the request, is at fault (RFC 6750): it may get a new one and try again.
+    #[must_use]
+    pub fn invalid_token(mut self) -> Self {
+        self.invalid_token = true;
+        self
+    }
+
     /// A failure of ours: the cause goes to the log, the client gets the request id.
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %chain(cause), "request failed");
@@ -117,15 +125,31 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn status_of(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::BadRequest | ErrorCode::InvalidChangeNote => StatusCode::BAD_REQUEST,
-        ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden | ErrorCode::TenantMismatch | ErrorCode::ConvertUrlNotAllowed => StatusCode::FORBIDDEN,
-        ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::BadRequest
+        | ErrorCode::InvalidChangeNote
+        | ErrorCode::UsageInvalidDate
+        | ErrorCode::UsageInvalidWindow
+        | ErrorCode::UsageWindowTooWide => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthorized | ErrorCode::ApiKeyExpired | ErrorCode::AccountDeactivated => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden
+        | ErrorCode::TenantMismatch
+        | ErrorCode::TenantPurgeForbidden
+        | ErrorCode::SuperAdminOnly
+        | ErrorCode::ApiKeyIpNotAllowed
+        | ErrorCode::ApiKeyTemplateNotAllowed
+        | ErrorCode::RenderTokenConstraint
+        | ErrorCode::ConvertUrlNotAllowed => StatusCode::FORBIDDEN,
+        ErrorCode::NotFound | ErrorCode::TenantUnknown => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::Conflict | ErrorCode::TenantArchived | ErrorCode::TenantNotArchived => StatusCode::CONFLICT,
+        ErrorCode::TenantPurged => StatusCode::GONE,
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
-        ErrorCode::PayloadTooLarge | ErrorCode::RenderInputTooLarge | ErrorCode::PdfTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorCode::PayloadTooLarge
+        | ErrorCode::RenderInputTooLarge
+        | ErrorCode::PdfTooLarge
+        | ErrorCode::AuditExportTooLarge
+        | ErrorCode::UsageExportTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::ValidationFailed
         | ErrorCode::InvalidRenderOptions
@@ -137,7 +161,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::TemplateBudgetExceeded
         | ErrorCode::AssetBlocked
         | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::RateLimited | ErrorCode::QuotaExhausted | ErrorCode::RenderTokenExhausted => StatusCode::TOO_MANY_REQUESTS,
         // The document took too long or the machine was too busy; who waited in the queue alone is told `render_saturated`.
         ErrorCode::RenderTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::RenderSaturated | ErrorCode::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -198,6 +222,10 @@ impl IntoResponse for ApiError {
         let mut response = (self.status, Json(envelope)).into_response();
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = if self.invalid_token { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

@@ -47,9 +47,9 @@ pub async fn preview_status() -> Json<Value> {
 #[utoipa::path(get, path = "/auth/status", tag = "auth", responses((status = 200, description = "How to log in")))]
 pub async fn auth_status(State(setup): State<Setup>) -> Json<Value> {
     Json(json!({
-        "authRequired": setup.keys.required(),
-        "editorLoginAvailable": false,
+        "authRequired": setup.identity.is_required(),
+        "editorLoginAvailable": setup.identity.is_required(),
         "identityMode": "shared-key",
-        "loginUnavailableReason": "editor tokens are not available in this version",
+        "loginUnavailableReason": (!setup.identity.is_required()).then_some("this server asks for no credential"),
     }))
 }

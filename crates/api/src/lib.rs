@@ -4,38 +4,57 @@
 //! annotate it for OpenAPI, name it in [`router`] under the scopes that may use it, and give it a case in
 //! the server's `tests/suite/authorization.rs`.
 
+mod audit;
 mod auth;
 mod bodies;
 mod body;
+mod cached;
 mod capabilities;
+mod clients;
+mod configured_keys;
 mod connections;
+mod cors;
+mod csv;
 mod docs;
+mod editor_tokens;
 mod error;
 mod failures;
 mod health;
+mod https;
+mod identity;
 mod loopback;
 mod metrics;
 mod not_implemented;
 mod preconditions;
 mod progress;
+mod query;
+mod rates;
+mod refusal;
 mod render_body;
 mod renders;
 mod requests;
 mod router;
 mod samples;
+mod security_headers;
 mod template_versions;
 mod templates;
+mod tenants;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::Clock;
+use domain::forwarding::TrustProxy;
 use render::Renderer;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use auth::Keys;
+pub use configured_keys::{ConfiguredKey, ConfiguredKeys};
+pub use cors::AllowedOrigins;
+pub use https::Https;
+pub use identity::{EditorTokens, Identity, IdentitySetup, Tenancy, WithoutCredential};
+pub use rates::Rate;
 pub use router::openapi_json;
 
 /// What the interface works with.
@@ -47,8 +66,10 @@ pub struct Setup {
     pub store: Store,
     /// Tells the time in answers.
     pub clock: Clock,
-    /// The keys callers may bring.
-    pub keys: Keys,
+    /// Knows every credential.
+    pub identity: Identity,
+    /// How often one address may try to get a token.
+    pub mints: Rate,
     /// The version that health and capabilities name.
     pub version: String,
     /// Bytes a request body may have, after decompression.
@@ -63,6 +84,19 @@ pub struct Setup {
     pub metrics: Metrics,
     /// Whether new work is welcome.
     pub readiness: Readiness,
+    /// The proxies whose word about a request is believed.
+    pub trusted_proxies: TrustProxy,
+    /// Whether requests must have come by HTTPS.
+    pub https: Https,
+    /// The origins whose pages may read answers.
+    pub cors: AllowedOrigins,
+}
+
+impl Rate {
+    /// The published limit of tokens: 10 tries a minute from one address.
+    pub fn of_mints() -> Self {
+        Self::new(editor_tokens::MINTS, editor_tokens::MINT_WINDOW)
+    }
 }
 
 /// Whether the description of the interface is served at `/docs`.

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use domain::TenantId;
 use domain::options::Disposition;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use render::{Format, RenderRequest, Rendered, Source};
@@ -23,7 +22,7 @@ pub async fn pdf(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, ApiError> {
-    render(&setup, caller.tenant, body, Format::Pdf).await
+    render(&setup, &caller, body, Format::Pdf).await
 }
 
 /// The whole HTML document that would be printed.
@@ -33,13 +32,13 @@ pub async fn html(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, ApiError> {
-    render(&setup, caller.tenant, body, Format::Html).await
+    render(&setup, &caller, body, Format::Html).await
 }
 
 /// The old name of `/render/pdf`.
 #[utoipa::path(post, path = "/render", tag = "render", request_body = RenderBody, responses((status = 200, description = "As /render/pdf", content_type = "application/pdf")))]
 pub async fn deprecated(State(setup): State<Setup>, Extension(caller): Extension<Caller>, JsonBody(body): JsonBody<Value>) -> Response {
-    let mut response = render(&setup, caller.tenant, body, Format::Pdf).await.into_response();
+    let mut response = render(&setup, &caller, body, Format::Pdf).await.into_response();
     let headers = response.headers_mut();
     headers.insert("deprecation", HeaderValue::from_static("true"));
     headers.insert("sunset", HeaderValue::from_static("Thu, 31 Dec 2027 23:59:59 GMT"));
@@ -54,6 +53,7 @@ pub async fn convert(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, ApiError> {
+    caller.is_for_all_templates()?;
     let request = render_body::read_conversion(body, caller.tenant)?;
     document(&setup, request).await
 }
@@ -74,7 +74,8 @@ pub async fn validate(
             object.insert("definition".to_owned(), definition);
         }
     }
-    let (request, _) = render_body::read(body, caller.tenant, Format::Pdf)?;
+    let (request, _) = render_body::read(body, caller.tenant.clone(), Format::Pdf)?;
+    reach(&caller, &request.source)?;
     let report = setup.renderer.dry_run(request).await?;
     let problems = report.expressions.errors.iter().map(|problem| render_issue(problem.whole_message()));
     let issues: Vec<IssueBody> = report.validation.errors.into_iter().map(Into::into).chain(problems).collect();
@@ -85,12 +86,21 @@ fn render_issue(message: String) -> IssueBody {
     IssueBody { path: String::new(), message, code: Some("RENDER_ERROR") }
 }
 
-async fn render(setup: &Setup, tenant: TenantId, body: Value, format: Format) -> Result<Response, ApiError> {
-    let (request, wanted) = render_body::read(body, tenant, format)?;
+async fn render(setup: &Setup, caller: &Caller, body: Value, format: Format) -> Result<Response, ApiError> {
+    let (request, wanted) = render_body::read(body, caller.tenant.clone(), format)?;
+    reach(caller, &request.source)?;
     if wanted == Wanted::DryRun {
         return Ok(Json(setup.renderer.dry_run(request).await?).into_response());
     }
     document(setup, request).await
+}
+
+/// Refuses what a limited credential is not for.
+fn reach(caller: &Caller, source: &Source) -> Result<(), ApiError> {
+    match source {
+        Source::Stored { key, .. } => caller.reaches(key),
+        Source::Inline(_) => caller.is_for_all_templates(),
+    }
 }
 
 async fn document(setup: &Setup, request: RenderRequest) -> Result<Response, ApiError> {

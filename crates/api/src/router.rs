@@ -1,12 +1,12 @@
-//! The table of contents: every route, under the scopes that may use it.
+//! The table of contents: every route, under the action it needs.
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use domain::{ErrorCode, Scope};
+use axum::routing::{get, post};
+use domain::{Action, ErrorCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 use utoipa::OpenApi;
@@ -14,15 +14,11 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{self, Allowed, Keys};
+use crate::auth;
 use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
-use crate::{Docs, Setup, capabilities, docs, health, metrics, not_implemented, renders, requests, samples, template_versions, templates};
-
-const ANYONE_WITH_A_KEY: Allowed = Allowed(&Scope::OF_KEYS);
-const AUTHORS: Allowed = Allowed(&[Scope::Admin, Scope::Editor]);
-const ADMINS: Allowed = Allowed(&[Scope::Admin]);
-const RENDERERS: Allowed = Allowed(&[Scope::Admin, Scope::Render]);
+use crate::identity::Identity;
+use crate::{Docs, Setup, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, renders, requests, samples, security_headers, template_versions, templates, tenants};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -43,9 +39,12 @@ impl utoipa::Modify for ApiKeyHeader {
     }
 }
 
-fn routes(keys: &Keys) -> OpenApiRouter<Setup> {
-    let for_scopes =
-        |allowed: Allowed, routes: OpenApiRouter<Setup>| routes.route_layer(from_fn_with_state((keys.clone(), allowed), auth::require));
+fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
+    // Without an identity the routes are only described.
+    let needs = |action: Action, routes: OpenApiRouter<Setup>| match identity {
+        Some(identity) => routes.route_layer(from_fn_with_state((identity.clone(), action), auth::require)),
+        None => routes,
+    };
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(
             OpenApiRouter::new()
@@ -54,27 +53,49 @@ fn routes(keys: &Keys) -> OpenApiRouter<Setup> {
                 .route("/readyz", get(health::ready))
                 .route("/healthz", get(health::ready))
                 .routes(routes!(health::auth_status))
+                .routes(routes!(editor_tokens::mint))
+                .route("/editor-token", post(editor_tokens::mint))
+                .routes(routes!(editor_tokens::console_session))
                 .routes(routes!(metrics::metrics)),
         )
-        .merge(for_scopes(
-            ANYONE_WITH_A_KEY,
-            OpenApiRouter::new().routes(routes!(capabilities::capabilities)).routes(routes!(health::preview_status)),
+        .merge(needs(
+            Action::ServerRead,
+            OpenApiRouter::new().routes(routes!(capabilities::capabilities)).routes(routes!(health::preview_status)).routes(routes!(editor_tokens::me)),
         ))
-        .merge(for_scopes(
-            AUTHORS,
+        .merge(needs(
+            Action::TemplateRead,
             OpenApiRouter::new()
-                .routes(routes!(templates::list, templates::create))
-                .routes(routes!(templates::get, templates::update))
+                .routes(routes!(templates::list))
+                .routes(routes!(templates::get))
                 .routes(routes!(template_versions::list))
-                .routes(routes!(template_versions::get, template_versions::set_note))
+                .routes(routes!(template_versions::get))
                 .routes(routes!(samples::schema))
-                .routes(routes!(samples::get, samples::put, samples::delete))
+                .routes(routes!(samples::get))
                 .routes(routes!(samples::validate))
                 .routes(routes!(renders::validate)),
         ))
-        .merge(for_scopes(ADMINS, OpenApiRouter::new().routes(routes!(templates::delete)).routes(routes!(template_versions::restore))))
-        .merge(for_scopes(
-            RENDERERS,
+        .merge(needs(
+            Action::TemplateWrite,
+            OpenApiRouter::new()
+                .routes(routes!(templates::create))
+                .routes(routes!(templates::update))
+                .routes(routes!(template_versions::set_note))
+                .routes(routes!(samples::put, samples::delete)),
+        ))
+        .merge(needs(Action::TemplateDelete, OpenApiRouter::new().routes(routes!(templates::delete))))
+        .merge(needs(Action::TemplateRestore, OpenApiRouter::new().routes(routes!(template_versions::restore))))
+        .merge(needs(Action::AuditRead, OpenApiRouter::new().routes(routes!(audit::list)).routes(routes!(audit::export))))
+        .merge(needs(Action::AuditPurge, OpenApiRouter::new().routes(routes!(audit::purge))))
+        .merge(needs(
+            Action::TenantManage,
+            OpenApiRouter::new()
+                .routes(routes!(tenants::list, tenants::create))
+                .routes(routes!(tenants::get, tenants::update))
+                .routes(routes!(tenants::archive))
+                .routes(routes!(tenants::unarchive)),
+        ))
+        .merge(needs(
+            Action::DocumentRender,
             OpenApiRouter::new()
                 .routes(routes!(renders::pdf))
                 .routes(routes!(renders::html))
@@ -84,15 +105,15 @@ fn routes(keys: &Keys) -> OpenApiRouter<Setup> {
 }
 
 pub(crate) fn router(setup: Setup) -> Router {
-    let (documented, description) = routes(&setup.keys).split_for_parts();
+    let (documented, description) = routes(Some(&setup.identity)).split_for_parts();
     // Tells what is there only to those who may use something.
-    let later = not_implemented::router().route_layer(from_fn_with_state((setup.keys.clone(), ANYONE_WITH_A_KEY), auth::require));
+    let later = not_implemented::router().route_layer(from_fn_with_state((setup.identity.clone(), Action::ServerRead), auth::require));
     let mut router = documented.merge(later);
     if setup.docs == Docs::On {
         router = router.merge(docs::router(&description));
     }
     // An unknown path tells nothing to a caller without an admin key.
-    let unknown = Router::new().fallback(unknown_path).layer(from_fn_with_state((setup.keys.clone(), ADMINS), auth::require));
+    let unknown = Router::new().fallback(unknown_path).layer(from_fn_with_state((setup.identity.clone(), Action::SystemRead), auth::require));
     router
         .fallback_service(unknown)
         .method_not_allowed_fallback(method_not_allowed)
@@ -100,13 +121,17 @@ pub(crate) fn router(setup: Setup) -> Router {
         // Other encodings are refused where the body is read, with the envelope.
         .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(true))
         .layer(from_fn_with_state(Bodies::new(setup.bodies_bytes, setup.body_limit_bytes), bodies::make_room))
+        .layer(from_fn_with_state(setup.https, https::require))
+        .layer(from_fn(security_headers::add))
+        .layer(from_fn_with_state(setup.cors.clone(), cors::share))
         .layer(from_fn(requests::identify))
+        .layer(from_fn_with_state(setup.trusted_proxies.clone(), clients::identify))
         .with_state(setup)
 }
 
 /// The OpenAPI document as pretty JSON.
 pub fn openapi_json() -> String {
-    let description = routes(&Keys::default()).into_openapi();
+    let description = routes(None).into_openapi();
     description.to_pretty_json().unwrap_or_default()
 }
 

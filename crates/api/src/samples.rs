@@ -60,7 +60,7 @@ pub async fn put(
     if !sample.is_object() {
         return Err(ApiError::new(ErrorCode::ValidationFailed, "a sample is a JSON object"));
     }
-    if setup.store.tenant(caller.tenant).samples().put(&key, &sample).await? { Ok(Json(sample)) } else { Err(unknown(&key)) }
+    if setup.store.tenant(caller.tenant).samples().put(&key, &sample, &caller.actor).await? { Ok(Json(sample)) } else { Err(unknown(&key)) }
 }
 
 /// Removes the stored sample.
@@ -71,7 +71,7 @@ pub async fn delete(
     Path(key): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let key = known_key(&key)?;
-    if setup.store.tenant(caller.tenant).samples().delete(&key).await? { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&key)) }
+    if setup.store.tenant(caller.tenant).samples().delete(&key, &caller.actor).await? { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&key)) }
 }
 
 /// Checks data against the template's schema.

@@ -75,7 +75,7 @@ pub async fn set_note(
     if note.as_ref().is_some_and(|note| note.chars().count() > store::CHANGE_NOTE_LIMIT_CHARS || note.contains('\0')) {
         return Err(ApiError::new(ErrorCode::InvalidChangeNote, "changeNote has at most 2,000 characters and no NUL"));
     }
-    let row = setup.store.tenant(caller.tenant).template_versions().set_change_note(&key, version, note.as_deref()).await?;
+    let row = setup.store.tenant(caller.tenant).template_versions().set_change_note(&key, version, note.as_deref(), &caller.actor).await?;
     Ok(Json(summary(&row.ok_or_else(|| unknown_version(&key, version))?)))
 }
 
@@ -89,7 +89,7 @@ pub async fn restore(
 ) -> Result<Response, ApiError> {
     let (key, version) = (known_key(&key)?, known_version(&version)?);
     let (expected, note) = (expected_version(&headers)?, change_note(&headers)?);
-    let revision = Revision { created_by: Some(caller.scope.as_str()), change_note: note.as_deref() };
+    let revision = Revision { actor: &caller.actor, change_note: note.as_deref() };
     let tenant = setup.store.tenant(caller.tenant.clone());
     match tenant.template_versions().restore(&key, expected, version, revision).await? {
         RestoreOutcome::NotFound => Err(unknown(&key)),

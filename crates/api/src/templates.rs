@@ -18,6 +18,7 @@ use crate::auth::Caller;
 use crate::body::{JsonBody, Path};
 use crate::error::ApiError;
 use crate::preconditions::{change_note, etag, expected_version, stale};
+use crate::query::Pairs;
 
 /// Lists templates.
 #[utoipa::path(get, path = "/templates", tag = "templates",
@@ -29,7 +30,7 @@ pub async fn list(
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, ApiError> {
-    let filter = filter(query.as_deref().unwrap_or_default())?;
+    let filter = TemplateFilter { reached: caller.templates, ..filter(query.as_deref().unwrap_or_default())? };
     let page = setup.store.tenant(caller.tenant).templates().list(&filter).await?;
     let items: Vec<Value> = page.items.iter().map(summary).collect();
     Ok(Json(json!({ "items": items, "total": page.total, "limit": filter.limit, "offset": filter.offset })))
@@ -47,7 +48,7 @@ pub async fn create(
     let checked = check(&setup, &definition, None).await?;
     let tags = tags(&definition);
     let new = NewTemplate { key: &checked.key, content: checked.content(&definition), tags: &tags, owner: None };
-    let revision = Revision { created_by: Some(caller.scope.as_str()), change_note: note.as_deref() };
+    let revision = Revision { actor: &caller.actor, change_note: note.as_deref() };
     match setup.store.tenant(caller.tenant.clone()).templates().insert(new, revision).await? {
         InsertOutcome::KeyTaken => Err(ApiError::new(
             ErrorCode::Conflict,
@@ -80,7 +81,7 @@ pub async fn update(
     let key = known_key(&key)?;
     let (expected, note) = (expected_version(&headers)?, change_note(&headers)?);
     let checked = check(&setup, &definition, Some(&key)).await?;
-    let revision = Revision { created_by: Some(caller.scope.as_str()), change_note: note.as_deref() };
+    let revision = Revision { actor: &caller.actor, change_note: note.as_deref() };
     let tenant = setup.store.tenant(caller.tenant.clone());
     match tenant.templates().update(&key, expected, checked.content(&definition), revision).await? {
         UpdateOutcome::NotFound => Err(unknown(&key)),
@@ -108,7 +109,7 @@ pub async fn delete(
         return Err(ApiError::new(ErrorCode::NotImplemented, "emptying the trash is not available in this version"));
     }
     let expected = expected_version(&headers)?;
-    let outcome = setup.store.tenant(caller.tenant.clone()).templates().delete(&key, expected, Some(caller.scope.as_str())).await?;
+    let outcome = setup.store.tenant(caller.tenant.clone()).templates().delete(&key, expected, &caller.actor).await?;
     match outcome {
         UpdateOutcome::NotFound => Err(unknown(&key)),
         UpdateOutcome::Stale { current } => Err(stale(expected, current)),
@@ -198,9 +199,9 @@ pub fn full(record: &TemplateRecord) -> Response {
 }
 
 fn filter(query: &str) -> Result<TemplateFilter, ApiError> {
-    let pairs: Vec<(String, String)> = serde_urlencoded_pairs(query)?;
+    let pairs = Pairs::read(Some(query))?;
     let mut filter = TemplateFilter::default();
-    for (name, value) in pairs {
+    for (name, value) in pairs.all() {
         let refused = |accepted: &str| ApiError::bad_request(format!("the query parameter {name} is \"{value}\"; accepted: {accepted}"));
         match name.as_str() {
             "limit" => {
@@ -244,10 +245,4 @@ fn sort(word: &str) -> Option<TemplateSort> {
         "updatedAt" => TemplateSort::UpdatedAt,
         _ => return None,
     })
-}
-
-fn serde_urlencoded_pairs(query: &str) -> Result<Vec<(String, String)>, ApiError> {
-    let uri = format!("/?{query}").parse().map_err(|_| ApiError::bad_request("the query string cannot be read"))?;
-    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri);
-    pairs.map(|query| query.0).map_err(|_| ApiError::bad_request("the query string cannot be read"))
 }

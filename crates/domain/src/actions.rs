@@ -57,6 +57,13 @@ actions! {
     TenantManage = "tenant:manage",
 }
 
+impl Action {
+    /// Whether it only looks, or is about the tenant itself: such actions are also there for an archived tenant.
+    pub fn spares_archived_tenants(self) -> bool {
+        matches!(self, Self::ServerRead | Self::SystemRead | Self::TemplateRead | Self::AuditRead | Self::UsageRead | Self::TenantManage)
+    }
+}
+
 /// The text names no action.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("no such action; accepted: {}", Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", "))]

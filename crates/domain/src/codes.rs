@@ -29,6 +29,40 @@ codes! {
     Forbidden = "forbidden",
     /// The request names another tenant than the credential belongs to.
     TenantMismatch = "tenant_mismatch",
+    /// The tenant is archived: it can be read, and nothing else.
+    TenantArchived = "tenant_archived",
+    /// There is no such tenant.
+    TenantUnknown = "tenant_unknown",
+    /// The tenant has to be archived first.
+    TenantNotArchived = "tenant_not_archived",
+    /// This tenant is never purged.
+    TenantPurgeForbidden = "tenant_purge_forbidden",
+    /// The tenant was purged; its name stays taken.
+    TenantPurged = "tenant_purged",
+    /// Only a super-admin may.
+    SuperAdminOnly = "super_admin_only",
+    /// The API key is past its date.
+    ApiKeyExpired = "api_key_expired",
+    /// The API key is not for use from this address.
+    ApiKeyIpNotAllowed = "api_key_ip_not_allowed",
+    /// The credential is not for this template.
+    ApiKeyTemplateNotAllowed = "api_key_template_not_allowed",
+    /// The user of this credential was deactivated.
+    AccountDeactivated = "account_deactivated",
+    /// The render token is not for this template, format or origin.
+    RenderTokenConstraint = "render_token_constraint",
+    /// The render token has been used as often as it may.
+    RenderTokenExhausted = "render_token_exhausted",
+    /// There are more audit events than one export gives.
+    AuditExportTooLarge = "audit_export_too_large",
+    /// A date of a usage question cannot be read.
+    UsageInvalidDate = "usage_invalid_date",
+    /// The end of a usage question is before its beginning.
+    UsageInvalidWindow = "usage_invalid_window",
+    /// A usage question reaches over more days than one answer takes.
+    UsageWindowTooWide = "usage_window_too_wide",
+    /// There are more rows than one usage export gives.
+    UsageExportTooLarge = "usage_export_too_large",
     /// No such resource for this caller.
     NotFound = "not_found",
     /// The path exists, the method does not.

@@ -26,6 +26,14 @@ impl TemplateSelector {
         }
     }
 
+    /// Whether everything that `narrower` selects is selected by this one too.
+    pub fn includes(&self, narrower: &Self) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(beginning) => narrower.0.strip_suffix('*').unwrap_or(&narrower.0).starts_with(beginning),
+            None => self == narrower,
+        }
+    }
+
     /// As its author wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -71,6 +79,13 @@ mod tests {
         let selects = |selector: &str, key: &str| selector.parse::<TemplateSelector>().unwrap().selects(&key.parse().unwrap());
         assert!(selects("invoice", "invoice") && !selects("invoice", "invoice-2") && !selects("invoice-2", "invoice"));
         assert!(selects("invoice-*", "invoice-2") && !selects("invoice-*", "invoice") && !selects("invoice-*", "letter"));
+    }
+
+    #[test]
+    fn a_selector_includes_what_selects_less() {
+        let includes = |wide: &str, narrow: &str| wide.parse::<TemplateSelector>().unwrap().includes(&narrow.parse().unwrap());
+        assert!(includes("a-*", "a-b") && includes("a-*", "a-b*") && includes("a-*", "a-*") && includes("a", "a"));
+        assert!(!includes("a-b*", "a-*") && !includes("a", "a*") && !includes("a", "b") && !includes("a-*", "a"));
     }
 
     #[test]

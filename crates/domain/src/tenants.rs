@@ -62,7 +62,7 @@ impl fmt::Display for TenantId {
 pub enum TenantStatus {
     /// Reads, writes and renders.
     Active,
-    /// Reads and renders; writes are refused.
+    /// Reads; writes and renders are refused.
     Archived,
     /// Nothing: all it had is gone, and only its name remains, so that nobody gets it again.
     Purged,

@@ -24,6 +24,9 @@ pub enum Command {
     Openapi,
     /// Ask the server on the configured port whether it is ready; exit code 0 or 1
     Healthcheck,
+    /// Look into the audit log
+    #[command(subcommand)]
+    Audit(Audit),
     /// Print every setting with its default, what it accepts and what it does
     Config {
         /// How the page looks.
@@ -38,4 +41,19 @@ pub struct Page {
     /// Print docs/configuration.md instead of plain text
     #[arg(long)]
     pub markdown: bool,
+}
+
+/// What can be done with the audit log.
+#[derive(Subcommand, Debug)]
+pub enum Audit {
+    /// Compute every link of the log's chains again; exit code 1 when a row was altered or is missing
+    Verify(VerifyAudit),
+}
+
+/// Which chains.
+#[derive(Args, Debug)]
+pub struct VerifyAudit {
+    /// Only the chain of this tenant
+    #[arg(long)]
+    pub tenant: Option<domain::TenantId>,
 }

@@ -62,7 +62,11 @@ impl Database {
     /// Brings its tables to this version and connects. A database that is still starting is waited for.
     pub async fn connect(&self, config: &Config) -> Result<Store, ServerError> {
         self.migrate().await?;
-        let options = ConnectOptions { max_connections: config.database_max_connections, ..ConnectOptions::new(&self.url) };
+        let options = ConnectOptions {
+            max_connections: config.database_max_connections,
+            instance_id: instance_id(),
+            ..ConnectOptions::new(&self.url)
+        };
         Ok(Store::connect(options).await?)
     }
 
@@ -78,6 +82,11 @@ impl Database {
                 report => return Ok(report?),
             }
         }
+    }
+
+    /// How to reach it.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Whether it is ours, and stops when we do.
@@ -99,6 +108,12 @@ impl Database {
         }
         Ok(())
     }
+}
+
+/// Names this process among the replicas: the machine and the process.
+fn instance_id() -> String {
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{}:{}", machine.chars().take(100).collect::<String>(), std::process::id())
 }
 
 /// The host and the database of a URL: the user, the password and the parameters, which may hold one too, are left out.

@@ -1,6 +1,6 @@
 //! The example templates, which are part of the binary so that a first start has something to render.
 
-use domain::TenantId;
+use domain::{Actor, TenantId};
 use serde_json::Value;
 use store::{InsertOutcome, NewTemplate, Revision, Store, TemplateContent, TemplateFilter, TemplateKind};
 
@@ -19,7 +19,8 @@ pub async fn load_into_empty(store: &Store) -> Result<usize, ServerError> {
     if templates.list(&TemplateFilter { limit: 1, ..TemplateFilter::default() }).await?.total > 0 {
         return Ok(0);
     }
-    let revision = Revision { created_by: Some("pulp-engine"), change_note: Some("An example that came with the server") };
+    let actor = Actor::system("examples");
+    let revision = Revision { actor: &actor, change_note: Some("An example that came with the server") };
     let mut loaded = 0;
     for &(key, text) in EXAMPLES {
         let wrong = |reason: String| ServerError::Example { key, reason };

@@ -3,6 +3,7 @@
 //! It must hold no rule of the product: what a request means is said in `api`, what a render does in `render`.
 //! To add a setting, see `config/settings.rs`; to add a subcommand, give it a variant in `cli.rs` and a file of its name.
 
+mod audit;
 mod browser;
 mod cli;
 mod config;
@@ -11,6 +12,7 @@ mod doctor;
 mod error;
 mod examples;
 mod healthcheck;
+mod identity;
 mod logs;
 mod metrics;
 mod migrate;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command, Page};
+use crate::cli::{Audit, Cli, Command, Page};
 use crate::config::Config;
 use crate::error::ServerError;
 
@@ -55,6 +57,7 @@ fn run(command: &Command) -> Result<ExitCode, ServerError> {
         Command::Serve => serve::serve(&read_config()?),
         Command::Migrate => migrate::migrate(&read_config()?),
         Command::Healthcheck => Ok(healthcheck::healthcheck(&read_config()?)),
+        Command::Audit(Audit::Verify(wanted)) => audit::verify(&read_config()?, wanted),
         Command::Doctor => doctor::doctor(read_config()),
     }
 }

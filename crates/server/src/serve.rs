@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
 use crate::shutdown::Signals;
-use crate::{examples, logs, metrics};
+use crate::{examples, identity, logs, metrics};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
@@ -133,8 +133,9 @@ impl Running {
         let setup = api::Setup {
             renderer,
             store: store.clone(),
-            clock,
-            keys: api::Keys::new(config.keys.iter().map(|(scope, key)| (*scope, key.reveal().to_owned()))),
+            clock: clock.clone(),
+            identity: api::Identity::new(identity::setup(config, store.clone(), clock.clone())?),
+            mints: api::Rate::of_mints(),
             version: config.version.clone(),
             body_limit_bytes: config.body_limit_bytes,
             max_connections: most_connections(),
@@ -146,9 +147,12 @@ impl Running {
             },
             metrics: api::Metrics {
                 handle_render: Arc::new(metrics_text),
-                token: config.metrics_token.as_ref().map(|token| token.reveal().to_owned()),
+                token: config.identity.metrics_token.as_ref().map(|token| token.reveal().to_owned()),
             },
             readiness: readiness.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            https: config.https,
+            cors: config.cors.clone(),
         };
         let serving = tokio::spawn(api::serve(listener, setup, shutdown.clone()));
         tracing::info!(
@@ -158,12 +162,12 @@ impl Running {
             chromium = browser.pool.status().version,
             sandbox = browser.sandbox,
             tabs = config.max_concurrent_pages,
-            keys = config.keys.len(),
+            keys = config.identity.keys.current.len(),
             examples_loaded = examples,
             started_in_ms = logs::whole_ms(began.elapsed()),
             "Pulp Engine is ready"
         );
-        if config.keys.is_empty() {
+        if config.identity.without_credential == api::WithoutCredential::ThisMachinePasses {
             tracing::warn!("no API key is set: every request from this machine passes as admin");
         }
         Ok(Self { serving, readiness, shutdown, browser, store, database })

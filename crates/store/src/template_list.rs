@@ -1,5 +1,6 @@
 //! The list of templates: filters, orders, pages.
 
+use domain::TemplateSelector;
 use domain::templates::TemplateKey;
 
 use crate::connect::speak;
@@ -21,6 +22,8 @@ pub struct TemplateFilter {
     pub tags: Vec<String>,
     /// Looked after by exactly this owner.
     pub owner: Option<String>,
+    /// Within the reach of these only; `None` means of all.
+    pub reached: Option<Vec<TemplateSelector>>,
     /// What the order goes by. Equal ones follow their keys, so that pages neither repeat nor skip a row.
     pub sort: TemplateSort,
     /// Which way.
@@ -40,6 +43,7 @@ impl Default for TemplateFilter {
             keys: Vec::new(),
             tags: Vec::new(),
             owner: None,
+            reached: None,
             sort: TemplateSort::Key,
             order: SortOrder::Ascending,
             limit: 50,
@@ -85,6 +89,7 @@ macro_rules! rows_ordered_by {
                AND ($4::text[] IS NULL OR template_key = ANY ($4))
                AND ($5::text[] IS NULL OR tags @> $5)
                AND ($6::text IS NULL OR owner = $6)
+               AND ($9::text[] IS NULL OR template_key LIKE ANY ($9))
              ORDER BY "
                 + $order
                 + " LIMIT $7 OFFSET $8",
@@ -95,7 +100,8 @@ macro_rules! rows_ordered_by {
             $arguments.tags,
             $arguments.owner,
             $arguments.limit,
-            $arguments.offset
+            $arguments.offset,
+            $arguments.reached
         )
         .fetch_all($connection)
         .await?
@@ -112,10 +118,12 @@ struct Arguments<'a> {
     owner: Option<&'a str>,
     limit: i64,
     offset: i64,
+    reached: Option<&'a [String]>,
 }
 
 pub(crate) async fn list(handle: &TenantStore, filter: &TemplateFilter) -> Result<Page<TemplateSummary>, StoreError> {
     let keys: Vec<String> = filter.keys.iter().map(ToString::to_string).collect();
+    let reached: Option<Vec<String>> = filter.reached.as_ref().map(|selectors| selectors.iter().map(selected_pattern).collect());
     let (limit, offset) = bounds(filter.limit, filter.offset);
     let arguments = Arguments {
         tenant: handle.tenant.as_str(),
@@ -126,6 +134,7 @@ pub(crate) async fn list(handle: &TenantStore, filter: &TemplateFilter) -> Resul
         owner: filter.owner.as_deref(),
         limit,
         offset,
+        reached: reached.as_deref(),
     };
     speak!(handle.store, "templates.list", {
         let mut connection = handle.store.acquire().await?;
@@ -166,13 +175,15 @@ async fn count(connection: &mut sqlx::PgConnection, arguments: &Arguments<'_>) -
              AND ($3::text IS NULL OR kind = $3)
              AND ($4::text[] IS NULL OR template_key = ANY ($4))
              AND ($5::text[] IS NULL OR tags @> $5)
-             AND ($6::text IS NULL OR owner = $6)"#,
+             AND ($6::text IS NULL OR owner = $6)
+             AND ($7::text[] IS NULL OR template_key LIKE ANY ($7))"#,
         arguments.tenant,
         arguments.pattern,
         arguments.kind,
         arguments.keys,
         arguments.tags,
-        arguments.owner
+        arguments.owner,
+        arguments.reached
     )
     .fetch_one(connection)
     .await?;
@@ -181,15 +192,25 @@ async fn count(connection: &mut sqlx::PgConnection, arguments: &Arguments<'_>) -
 
 /// A pattern for ILIKE that finds `text` anywhere, with its `%`, `_` and `\` taken as they are.
 fn contains_pattern(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
+    format!("%{}%", literal(text))
+}
+
+/// A pattern for LIKE that finds what the selector selects.
+fn selected_pattern(selector: &TemplateSelector) -> String {
+    match selector.as_str().strip_suffix('*') {
+        Some(beginning) => format!("{}%", literal(beginning)),
+        None => literal(selector.as_str()),
+    }
+}
+
+fn literal(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
     for character in text.chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }
         pattern.push(character);
     }
-    pattern.push('%');
     pattern
 }
 

@@ -2,37 +2,72 @@
 
 use std::collections::BTreeSet;
 
+use domain::editor_tokens::{EditorToken, Holder};
+use domain::secrets::Secret;
+use domain::{Scope, TenantId};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::running::{EDITOR_KEY, KEY, PREVIEW_KEY, RENDER_KEY, Server};
 
-/// Which of admin, editor, render and preview get past the door: `a`, `e`, `r`, `p`; `*` is everybody, without a key too.
-const CASES: [(&str, &str, &str); 25] = [
-    ("get", "/health", "*"),
-    ("get", "/health/ready", "*"),
-    ("get", "/auth/status", "*"),
-    ("get", "/metrics", "*"),
-    ("get", "/capabilities", "aerp"),
-    ("get", "/render/preview/status", "aerp"),
-    ("get", "/templates", "ae"),
-    ("post", "/templates", "ae"),
-    ("get", "/templates/{key}", "ae"),
-    ("put", "/templates/{key}", "ae"),
-    ("delete", "/templates/{key}", "a"),
-    ("get", "/templates/{key}/versions", "ae"),
-    ("get", "/templates/{key}/versions/{version}", "ae"),
-    ("patch", "/templates/{key}/versions/{version}", "ae"),
-    ("post", "/templates/{key}/versions/{version}/restore", "a"),
-    ("get", "/templates/{key}/schema", "ae"),
-    ("get", "/templates/{key}/sample", "ae"),
-    ("put", "/templates/{key}/sample", "ae"),
-    ("delete", "/templates/{key}/sample", "ae"),
-    ("post", "/templates/{key}/validate", "ae"),
-    ("post", "/render/validate", "ae"),
-    ("post", "/render/pdf", "ar"),
-    ("post", "/render/html", "ar"),
-    ("post", "/render", "ar"),
-    ("post", "/render/convert/pdf", "ar"),
+const SUPER_KEY: &str = "a-super-admin-key-of-the-tests";
+const PREVIOUS_KEY: &str = "the-admin-key-of-last-month";
+const OTHER_KEY: &str = "an-admin-key-of-tenant-other";
+const ARCHIVED_KEY: &str = "an-admin-key-of-tenant-archived";
+const TOKEN_SECRET: &str = "a-secret-of-the-tests-for-editor-tokens";
+
+const SETTINGS: &[(&str, &str)] = &[
+    ("MULTI_TENANT_ENABLED", "true"),
+    ("API_KEY_SUPER_ADMIN", SUPER_KEY),
+    ("API_KEY_ADMIN_PREVIOUS", PREVIOUS_KEY),
+    ("EDITOR_TOKEN_SECRET", TOKEN_SECRET),
+    (
+        "API_KEYS_JSON",
+        r#"[{"id": "other", "key": "an-admin-key-of-tenant-other", "scope": "admin", "tenantId": "other"},
+            {"id": "archived", "key": "an-admin-key-of-tenant-archived", "scope": "admin", "tenantId": "archived"}]"#,
+    ),
+];
+
+/// Who gets past the door: `s`uper-admin, `a`dmin, `e`ditor, `r`ender, `p`review. `*` is everybody, without a key too.
+/// The last column: what the admin of an archived tenant meets there, `open` or `closed` (409 `tenant_archived`).
+const CASES: &[(&str, &str, &str, &str)] = &[
+    ("get", "/health", "*", "open"),
+    ("get", "/health/ready", "*", "open"),
+    ("get", "/auth/status", "*", "open"),
+    ("post", "/auth/editor-token", "*", "open"),
+    ("post", "/auth/console-session", "*", "open"),
+    ("get", "/metrics", "*", "open"),
+    ("get", "/capabilities", "saerp", "open"),
+    ("get", "/auth/me", "saerp", "open"),
+    ("get", "/render/preview/status", "saerp", "open"),
+    ("get", "/templates", "sae", "open"),
+    ("post", "/templates", "sae", "closed"),
+    ("get", "/templates/{key}", "sae", "open"),
+    ("put", "/templates/{key}", "sae", "closed"),
+    ("delete", "/templates/{key}", "sa", "closed"),
+    ("get", "/templates/{key}/versions", "sae", "open"),
+    ("get", "/templates/{key}/versions/{version}", "sae", "open"),
+    ("patch", "/templates/{key}/versions/{version}", "sae", "closed"),
+    ("post", "/templates/{key}/versions/{version}/restore", "sa", "closed"),
+    ("get", "/templates/{key}/schema", "sae", "open"),
+    ("get", "/templates/{key}/sample", "sae", "open"),
+    ("put", "/templates/{key}/sample", "sae", "closed"),
+    ("delete", "/templates/{key}/sample", "sae", "closed"),
+    ("post", "/templates/{key}/validate", "sae", "open"),
+    ("post", "/render/validate", "sae", "open"),
+    ("post", "/render/pdf", "sar", "closed"),
+    ("post", "/render/html", "sar", "closed"),
+    ("post", "/render", "sar", "closed"),
+    ("post", "/render/convert/pdf", "sar", "closed"),
+    ("get", "/audit-events", "sa", "open"),
+    ("get", "/audit-events/export", "sa", "open"),
+    ("delete", "/audit-events", "sa", "closed"),
+    ("get", "/admin/tenants", "s", "open"),
+    ("post", "/admin/tenants", "s", "open"),
+    ("get", "/admin/tenants/{id}", "s", "open"),
+    ("patch", "/admin/tenants/{id}", "s", "open"),
+    ("post", "/admin/tenants/{id}/archive", "s", "open"),
+    ("post", "/admin/tenants/{id}/unarchive", "s", "open"),
 ];
 
 #[tokio::test]
@@ -51,44 +86,89 @@ async fn without_keys_only_programs_of_this_machine_pass_and_no_web_page() {
     assert_eq!(ask("Origin", "null").await, 403);
 }
 
+/// A token of an admin that was valid until an hour ago.
+fn expired_token() -> String {
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let token = EditorToken {
+        issued_at: now - SignedDuration::from_hours(2),
+        expires_at: now - SignedDuration::from_hours(1),
+        tenant: TenantId::default_tenant(),
+        name: "late".to_owned(),
+        scope: Scope::Admin,
+        holder: Holder::Label,
+        templates: None,
+        actions: None,
+    };
+    token.mint(&Secret::new(TOKEN_SECRET).unwrap()).unwrap()
+}
+
+/// A template of the tenant `default`, and the tenants `other` and `archived`.
+async fn prepare(server: &Server) {
+    let definition = json!({"key": "mine", "name": "Mine", "html": "<p>of default</p>"});
+    assert_eq!(server.post("/templates", &definition).await.status(), 201);
+    let as_super = |path: &str| reqwest::Client::new().post(server.url(path)).header("X-Api-Key", SUPER_KEY);
+    for id in ["other", "archived"] {
+        let made = as_super("/admin/tenants").json(&json!({"id": id, "name": id})).send().await.unwrap();
+        assert_eq!(made.status(), 201);
+    }
+    assert_eq!(as_super("/admin/tenants/archived/archive").send().await.unwrap().status(), 200);
+}
+
 #[tokio::test]
-async fn every_operation_lets_in_its_scopes_and_nobody_else() {
-    let server = Server::start();
+async fn every_operation_lets_in_whom_the_table_names_and_nobody_else() {
+    let server = Server::start_with(SETTINGS);
+    prepare(&server).await;
     let described: Value = server.get("/docs/json").await.json().await.unwrap();
     let mut operations = BTreeSet::new();
     for (path, methods) in described["paths"].as_object().unwrap() {
         operations.extend(methods.as_object().unwrap().keys().map(|method| (method.clone(), path.clone())));
     }
-    let covered: BTreeSet<(String, String)> = CASES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+    let covered: BTreeSet<_> = CASES.iter().map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(operations, covered, "each operation needs its case here");
 
+    let expired = expired_token();
     let client = reqwest::Client::new();
-    for (method, path, allowed) in CASES {
-        // No such template: whoever is let in does no harm.
-        let url = server.url(&path.replace("{key}", "nothing-here").replace("{version}", "1.0.0"));
-        let keys = [
-            ("a", Some(KEY)),
-            ("e", Some(EDITOR_KEY)),
-            ("r", Some(RENDER_KEY)),
-            ("p", Some(PREVIEW_KEY)),
-            ("none", None),
-            ("wrong", Some("no-key-of-this-server")),
-        ];
-        for (who, key) in keys {
-            let mut request = client.request(method.to_uppercase().parse().unwrap(), &url).json(&json!({}));
-            if let Some(key) = key {
-                request = request.header("X-Api-Key", key);
-            }
-            let status = request.send().await.unwrap().status().as_u16();
-            let let_in = !matches!(status, 401 | 403);
-            match who {
-                _ if allowed == "*" => assert!(let_in, "{method} {path} as {who}: {status}"),
-                "none" | "wrong" => assert_eq!(status, 401, "{method} {path} as {who}"),
-                _ if allowed.contains(who) => assert!(let_in, "{method} {path} as {who}: {status}"),
-                _ => assert_eq!(status, 403, "{method} {path} as {who}"),
-            }
+    for (method, path, allowed, archived) in CASES {
+        let ask = async |key: &str, header: &str, credential: &str| {
+            // No such tenant: whoever is let in does no harm.
+            let path = path.replace("{key}", key).replace("{version}", "1.0.0").replace("{id}", "nobody-here");
+            let request = client.request(method.to_uppercase().parse().unwrap(), server.url(&path));
+            let answer = request.header(header, credential).json(&json!({})).send().await.unwrap();
+            let (status, body) = (answer.status().as_u16(), answer.json::<Value>().await.unwrap_or_default());
+            (status, body["code"].as_str().unwrap_or_default().to_owned())
+        };
+        let of = |who: &str, answer: &(u16, String)| format!("{method} {path} as {who}: {answer:?}");
+        let public = *allowed == "*";
+
+        for (who, key) in [("s", SUPER_KEY), ("a", KEY), ("e", EDITOR_KEY), ("r", RENDER_KEY), ("p", PREVIEW_KEY)] {
+            let answer = ask("nothing-here", "X-Api-Key", key).await;
+            let expected = public || allowed.contains(who);
+            assert_eq!(!matches!(answer.0, 401 | 403), expected, "{}", of(who, &answer));
+            assert!(expected || answer.0 == 403, "{}", of(who, &answer));
         }
+        let nobodies = [
+            ("nobody", "X-Unheard-Of", "x"),
+            ("a wrong key", "X-Api-Key", "no-key-of-this-server"),
+            ("the previous key", "X-Api-Key", PREVIOUS_KEY),
+            ("a key in the wrong header", "X-Editor-Token", KEY),
+            ("a key as a bearer token", "Authorization", "Bearer a-key-of-the-tests-only"),
+            ("an expired token", "X-Editor-Token", &expired),
+            ("an expired token as a bearer token", "Authorization", &format!("Bearer {expired}")),
+        ];
+        for (who, header, credential) in nobodies {
+            let answer = ask("nothing-here", header, credential).await;
+            assert_eq!(answer.0 == 401, !public, "{}", of(who, &answer));
+        }
+        let elsewhere = ask("mine", "X-Api-Key", OTHER_KEY).await;
+        if path.contains("{key}") {
+            // A write without its condition is told so before anything is looked at.
+            assert!(matches!(elsewhere.0, 404 | 428 | 422), "{}", of("the other tenant's admin", &elsewhere));
+        }
+        let closed = ask("nothing-here", "X-Api-Key", ARCHIVED_KEY).await;
+        assert_eq!(closed.1 == "tenant_archived", *archived == "closed", "{}", of("the archived tenant's admin", &closed));
     }
     let unknown = client.get(server.url("/no/such/path")).send().await.unwrap();
     assert_eq!(unknown.status().as_u16(), 401, "an unknown path tells nothing without an admin key");
+    let unknown = client.get(server.url("/no/such/path")).header("X-Api-Key", EDITOR_KEY).send().await.unwrap();
+    assert_eq!(unknown.status().as_u16(), 403, "nor to anybody but an admin");
 }

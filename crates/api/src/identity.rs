@@ -1,0 +1,266 @@
+//! Finds out who a credential belongs to: configured keys, keys and users of the database, tokens.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, header};
+use domain::editor_tokens::{EditorToken, Holder};
+use domain::secrets::Secrets;
+use domain::tenants::TenantStatus;
+use domain::{Actor, Clock, ErrorCode, Scope, TenantId};
+use jiff::Timestamp;
+use store::{ChangeEvent, Store};
+
+use crate::auth::{Caller, Credential};
+use crate::cached::Cached;
+use crate::configured_keys::{ConfiguredKey, ConfiguredKeys};
+use crate::error::ApiError;
+use crate::loopback;
+use crate::refusal::Refusal;
+use crate::requests::current_request_id;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const EDITOR_TOKEN: HeaderName = HeaderName::from_static("x-editor-token");
+const TENANT: HeaderName = HeaderName::from_static("x-pulpengine-tenant-id");
+
+/// Who passes without a credential.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WithoutCredential {
+    /// Nobody.
+    NobodyPasses,
+    /// Programs of this machine, as admin of the default tenant.
+    ThisMachinePasses,
+    /// Everybody, as admin of the default tenant.
+    EverybodyPasses,
+}
+
+/// Whether there are other tenants than `default`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tenancy {
+    /// All belongs to `default`; the registry of tenants is not served.
+    Single,
+    /// Tenants are made and archived while the server runs.
+    Multi,
+}
+
+/// What editor tokens are made and checked with.
+#[derive(Clone)]
+pub struct EditorTokens {
+    /// Signs and verifies.
+    pub secrets: Secrets,
+    /// How long a token lasts unless its caller wants less.
+    pub ttl_minutes: u16,
+    /// Tokens issued before are refused.
+    pub issued_after: Option<Timestamp>,
+}
+
+/// What an [`Identity`] works with.
+pub struct IdentitySetup {
+    /// The keys of the configuration.
+    pub keys: ConfiguredKeys,
+    /// Who passes without a credential.
+    pub without_credential: WithoutCredential,
+    /// What editor tokens are made and checked with.
+    pub editor_tokens: EditorTokens,
+    /// Whether there are other tenants than `default`.
+    pub tenancy: Tenancy,
+    /// How old the known status of a tenant may be when no notice of a change arrives.
+    pub tenant_ttl: Duration,
+    /// The same for users and for keys of the database.
+    pub user_ttl: Duration,
+    /// Where keys, users and tenants are.
+    pub store: Store,
+    /// Tells the time that tokens are judged by.
+    pub clock: Clock,
+}
+
+/// Knows every credential. Clones share what they know.
+#[derive(Clone)]
+pub struct Identity(Arc<Inner>);
+
+struct Inner {
+    setup: IdentitySetup,
+    tenants: Cached<TenantId, TenantStatus>,
+}
+
+impl Identity {
+    /// Hears of changes for as long as the store is open. Call it within a runtime.
+    pub fn new(setup: IdentitySetup) -> Self {
+        let tenants = Cached::new(setup.tenant_ttl);
+        let identity = Self(Arc::new(Inner { setup, tenants }));
+        tokio::spawn(identity.clone().listen());
+        identity
+    }
+
+    async fn listen(self) {
+        let mut changes = self.0.setup.store.changes();
+        while let Some(event) = changes.next().await {
+            let kind = match &event {
+                ChangeEvent::Changed(change) => change.kind.as_str(),
+                ChangeEvent::Reconnected => "",
+            };
+            if matches!(kind, "" | "tenant") {
+                self.0.tenants.changed();
+            }
+        }
+    }
+
+    /// Whether callers must bring a credential.
+    pub fn is_required(&self) -> bool {
+        self.0.setup.without_credential == WithoutCredential::NobodyPasses
+    }
+
+    /// Whether there are other tenants than `default`.
+    pub fn tenancy(&self) -> Tenancy {
+        self.0.setup.tenancy
+    }
+
+    /// The status of a tenant was changed here.
+    pub(crate) fn tenants_changed(&self) {
+        self.0.tenants.changed();
+    }
+
+    /// What editor tokens are made and checked with.
+    pub(crate) fn editor_tokens(&self) -> &EditorTokens {
+        &self.0.setup.editor_tokens
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.setup.clock.now()
+    }
+
+    /// The caller of a request. A key counts first: a stale token beside a valid key does no harm.
+    pub(crate) async fn identify(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Caller, ApiError> {
+        let found = self.find(headers, address).await;
+        let named = match found {
+            Ok(caller) => self.in_tenant(caller, headers).await,
+            Err(refusal) => Err(refusal),
+        };
+        named.map_err(|refusal| refusal.answer(headers, address))
+    }
+
+    async fn find(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Caller, Refusal> {
+        if let Some(key) = headers.get(API_KEY) {
+            return self.of_key(key.as_bytes(), address).await;
+        }
+        if let Some(value) = headers.get(header::AUTHORIZATION) {
+            let token = value.to_str().ok().and_then(bearer).ok_or(Refusal::Unreadable("Authorization"))?;
+            return self.of_token(token, Credential::Bearer).await;
+        }
+        if let Some(value) = headers.get(EDITOR_TOKEN) {
+            let token = value.to_str().map_err(|_| Refusal::Unreadable("X-Editor-Token"))?;
+            return self.of_token(token, Credential::EditorToken).await;
+        }
+        match self.0.setup.without_credential {
+            WithoutCredential::NobodyPasses => Err(Refusal::NoCredential),
+            WithoutCredential::ThisMachinePasses => {
+                loopback::check(headers).map_err(Refusal::Answered)?;
+                Ok(anybody())
+            }
+            WithoutCredential::EverybodyPasses => Ok(anybody()),
+        }
+    }
+
+    /// The caller that a key belongs to.
+    pub(crate) async fn of_key(&self, text: &[u8], address: Option<IpAddr>) -> Result<Caller, Refusal> {
+        if let Some(key) = self.0.setup.keys.find(text) {
+            return self.of_configured(key, address);
+        }
+        Err(Refusal::UnknownKey)
+    }
+
+    fn of_configured(&self, key: &ConfiguredKey, address: Option<IpAddr>) -> Result<Caller, Refusal> {
+        if key.expires_at.is_some_and(|end| end <= self.now()) {
+            return Err(Refusal::KeyExpired { actor: key.actor.clone() });
+        }
+        let from_there = |address: IpAddr| key.allowed_ips.iter().any(|network| network.contains(address));
+        if !key.allowed_ips.is_empty() && !address.is_some_and(from_there) {
+            return Err(Refusal::AddressNotAllowed { actor: key.actor.clone() });
+        }
+        Ok(Caller {
+            actor: Actor::new(&key.actor, key.scope, current_request_id()),
+            scope: key.scope,
+            tenant: key.tenant.clone(),
+            templates: (!key.allowed_templates.is_empty()).then(|| key.allowed_templates.clone()),
+            actions: None,
+            credential: Credential::ApiKey,
+            display_name: None,
+        })
+    }
+
+    async fn of_token(&self, text: &str, credential: Credential) -> Result<Caller, Refusal> {
+        let tokens = &self.0.setup.editor_tokens;
+        let verified = EditorToken::verify(text, &tokens.secrets, self.now(), tokens.issued_after).map_err(Refusal::Token)?;
+        let token = verified.token;
+        if token.holder == Holder::RegisteredUser {
+            return Err(Refusal::NoCredential);
+        }
+        Ok(Caller {
+            actor: Actor::new(&token.name, token.scope, current_request_id()),
+            scope: token.scope,
+            tenant: token.tenant,
+            templates: token.templates,
+            actions: token.actions,
+            credential,
+            display_name: None,
+        })
+    }
+
+    /// The tenant that a request is for: the credential's own, or the one that a super-admin names.
+    async fn in_tenant(&self, mut caller: Caller, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let named = match headers.get(TENANT) {
+            Some(value) => Some(value.to_str().ok().and_then(|text| text.parse::<TenantId>().ok()).ok_or(Refusal::TenantUnknown)?),
+            None => None,
+        };
+        match named {
+            Some(tenant) if tenant != caller.tenant => {
+                if caller.scope != Scope::SuperAdmin {
+                    return Err(Refusal::TenantMismatch { actor: caller.actor.name.into(), named: tenant });
+                }
+                caller.tenant = tenant;
+            }
+            _ => {}
+        }
+        if self.0.setup.tenancy == Tenancy::Multi {
+            match self.status_of(&caller.tenant).await.map_err(Refusal::Away)? {
+                None | Some(TenantStatus::Purged) => return Err(Refusal::TenantUnknown),
+                Some(TenantStatus::Active | TenantStatus::Archived) => {}
+            }
+        }
+        Ok(caller)
+    }
+
+    async fn status_of(&self, tenant: &TenantId) -> Result<Option<TenantStatus>, store::StoreError> {
+        let ask = async { Ok(self.0.setup.store.tenants().get(tenant).await?.map(|record| record.status)) };
+        self.0.tenants.get(tenant.clone(), ask).await
+    }
+
+    /// Refuses a tenant that takes no writes.
+    pub(crate) async fn refuse_archived(&self, tenant: &TenantId) -> Result<(), ApiError> {
+        if self.0.setup.tenancy == Tenancy::Single || self.status_of(tenant).await? == Some(TenantStatus::Active) {
+            return Ok(());
+        }
+        metrics::counter!("tenant_archive_rejections_total").increment(1);
+        Err(ApiError::new(ErrorCode::TenantArchived, "this tenant is archived: it can be read, and nothing else"))
+    }
+}
+
+/// Whoever it is, where nobody has to say.
+fn anybody() -> Caller {
+    Caller {
+        actor: Actor::new("anonymous", Scope::Admin, current_request_id()),
+        scope: Scope::Admin,
+        tenant: TenantId::default_tenant(),
+        templates: None,
+        actions: None,
+        credential: Credential::NotAsked,
+        display_name: None,
+    }
+}
+
+/// What follows the scheme `Bearer`, which is written in any case.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}

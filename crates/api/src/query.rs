@@ -1,0 +1,84 @@
+//! What follows the question mark, read strictly: a value that means nothing is refused with what would.
+
+use axum::extract::Query;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use store::MAX_PAGE_ROWS;
+
+use crate::error::ApiError;
+
+/// The names and values of a query, in their order.
+pub(crate) struct Pairs(Vec<(String, String)>);
+
+/// Which part of a list is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PageQuery {
+    /// Rows, from 1.
+    pub(crate) limit: u32,
+    /// Rows before them.
+    pub(crate) offset: u64,
+}
+
+impl Pairs {
+    /// Reads a raw query string.
+    pub(crate) fn read(query: Option<&str>) -> Result<Self, ApiError> {
+        let unreadable = |_| ApiError::bad_request("the query string cannot be read");
+        let uri = format!("/?{}", query.unwrap_or_default()).parse().map_err(|_| ApiError::bad_request("the query string cannot be read"))?;
+        Ok(Self(Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(unreadable)?.0))
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    /// The last value of that name; an empty one is none.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(given, _)| given == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// As [`Pairs::text`], for a filter: what holds a NUL matches nothing and cannot be asked for.
+    pub(crate) fn filter(&self, name: &str) -> Option<String> {
+        self.text(name).map(|text| text.replace('\0', "\u{FFFD}"))
+    }
+
+    /// Whether a switch is on.
+    pub(crate) fn switch(&self, name: &str) -> Result<bool, ApiError> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(refused(name, other, "true, false")),
+        }
+    }
+
+    /// A moment: an ISO 8601 time with its offset, or a day, which begins at midnight UTC.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
+        let time = text.parse::<Timestamp>().ok().or_else(day);
+        time.map(Some).ok_or_else(|| refused(name, text, "a time such as 2026-11-21T08:00:00Z, or a day such as 2026-11-21"))
+    }
+
+    /// `limit` and `offset`.
+    pub(crate) fn page(&self) -> Result<PageQuery, ApiError> {
+        let limit = match self.text("limit") {
+            None => 50,
+            Some(text) => {
+                let accepted = format!("a whole number from 1 to {MAX_PAGE_ROWS}");
+                text.parse().ok().filter(|limit| (1..=MAX_PAGE_ROWS).contains(limit)).ok_or_else(|| refused("limit", text, &accepted))?
+            }
+        };
+        let offset = match self.text("offset") {
+            None => 0,
+            Some(text) => text.parse().map_err(|_| refused("offset", text, "a whole number from 0"))?,
+        };
+        Ok(PageQuery { limit, offset })
+    }
+}
+
+/// A value that is not accepted.
+pub(crate) fn refused(name: &str, value: &str, accepted: &str) -> ApiError {
+    let value: String = value.chars().take(80).collect();
+    ApiError::bad_request(format!("the query parameter {name} is \"{value}\"; accepted: {accepted}"))
+}

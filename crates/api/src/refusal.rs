@@ -1,0 +1,86 @@
+//! Why a credential is refused: all of it for the operator's log, next to nothing for the caller.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, header};
+use domain::signed_tokens::TokenRefusal;
+use domain::{ErrorCode, TenantId};
+use store::StoreError;
+
+use crate::error::ApiError;
+
+/// Why a credential is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("no credential was sent")]
+    NoCredential,
+    #[error("the header {0} cannot be read")]
+    Unreadable(&'static str),
+    #[error("no such key")]
+    UnknownKey,
+    #[error("the key of {actor} has expired")]
+    KeyExpired { actor: String },
+    #[error("the key of {actor} is not for use from this address")]
+    AddressNotAllowed { actor: String },
+    #[error("the token is refused: {0}")]
+    Token(TokenRefusal),
+    #[error("{actor} names the foreign tenant {named}")]
+    TenantMismatch { actor: String, named: TenantId },
+    #[error("there is no such tenant")]
+    TenantUnknown,
+    #[error("the database cannot be asked: {0}")]
+    Away(StoreError),
+    #[error("the request does not come from this machine")]
+    Answered(ApiError),
+}
+
+impl Refusal {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::NoCredential => "no_credential",
+            Self::Unreadable(_) => "unreadable",
+            Self::UnknownKey => "unknown_key",
+            Self::KeyExpired { .. } => "key_expired",
+            Self::AddressNotAllowed { .. } => "address_not_allowed",
+            Self::Token(_) => "token",
+            Self::TenantMismatch { .. } => "tenant_mismatch",
+            Self::TenantUnknown => "tenant_unknown",
+            Self::Away(_) => "database_away",
+            Self::Answered(_) => "not_this_machine",
+        }
+    }
+
+    /// Tells the operator everything, and makes the answer that tells an attacker nothing.
+    pub(crate) fn answer(self, headers: &HeaderMap, address: Option<IpAddr>) -> ApiError {
+        metrics::counter!("pulp_engine_auth_failures_total", "reason" => self.label()).increment(1);
+        tracing::info!(reason = %self, ?address, brought = brought(headers), "refused a credential");
+        match self {
+            Self::KeyExpired { .. } => ApiError::new(ErrorCode::ApiKeyExpired, "this API key has expired"),
+            Self::AddressNotAllowed { .. } => {
+                ApiError::new(ErrorCode::ApiKeyIpNotAllowed, "this API key is not for use from this address")
+            }
+            Self::TenantMismatch { .. } => ApiError::new(
+                ErrorCode::TenantMismatch,
+                "this credential belongs to another tenant than X-PulpEngine-Tenant-Id names",
+            ),
+            Self::TenantUnknown => ApiError::new(ErrorCode::TenantUnknown, "there is no such tenant for this credential"),
+            Self::Away(error) => error.into(),
+            Self::Answered(error) => error,
+            Self::Token(_) => unauthorized("this token is not valid here; log in again").invalid_token(),
+            Self::Unreadable(_) if headers.contains_key(header::AUTHORIZATION) => unauthorized(SEND).invalid_token(),
+            Self::NoCredential | Self::Unreadable(_) | Self::UnknownKey => unauthorized(SEND),
+        }
+    }
+}
+
+const SEND: &str = "send a valid API key in the header X-Api-Key, or a token in X-Editor-Token or Authorization: Bearer";
+
+fn unauthorized(message: &str) -> ApiError {
+    ApiError::new(ErrorCode::Unauthorized, message)
+}
+
+/// Which headers with credentials were sent, without what was in them.
+fn brought(headers: &HeaderMap) -> String {
+    let names = ["x-api-key", "authorization", "x-editor-token", "x-pulpengine-tenant-id"];
+    names.into_iter().filter(|name| headers.contains_key(*name)).collect::<Vec<_>>().join(" ")
+}

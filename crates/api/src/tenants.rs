@@ -1,0 +1,156 @@
+//! The registry of tenants, for super-admins.
+
+use axum::Json;
+use axum::extract::{Extension, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::tenants::TenantStatus;
+use domain::{ErrorCode, Issue, TenantId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{StatusOutcome, TenantRecord};
+use utoipa::ToSchema;
+
+use crate::Setup;
+use crate::auth::Caller;
+use crate::body::{JsonBody, Path};
+use crate::error::ApiError;
+use crate::identity::Tenancy;
+use crate::query::Pairs;
+
+/// The longest name of a tenant, in characters (a CHECK of the table).
+const NAME_CHARS: usize = 255;
+
+/// A tenant to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewTenant {
+    /// 1–64 characters of a-z, 0-9, - and _, beginning with a letter or digit. It is never given again.
+    id: String,
+    /// For people.
+    name: String,
+}
+
+/// What of a tenant can be changed.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TenantPatch {
+    /// For people.
+    name: Option<String>,
+}
+
+/// One page of the tenants, by id.
+#[utoipa::path(get, path = "/admin/tenants", tag = "tenants", params(("limit" = Option<u32>, Query), ("offset" = Option<u64>, Query)), responses((status = 200, description = "items, total, limit and offset")))]
+pub async fn list(State(setup): State<Setup>, RawQuery(query): RawQuery) -> Result<Json<Value>, ApiError> {
+    served(&setup)?;
+    let page = Pairs::read(query.as_deref())?.page()?;
+    let found = setup.store.tenants().list(page.limit, page.offset).await?;
+    let items: Vec<Value> = found.items.iter().map(shown).collect();
+    Ok(Json(json!({ "items": items, "total": found.total, "limit": page.limit, "offset": page.offset })))
+}
+
+/// Makes a tenant.
+#[utoipa::path(post, path = "/admin/tenants", tag = "tenants", request_body = NewTenant, responses((status = 201, description = "The tenant"), (status = 409, description = "The id is taken, or was once")))]
+pub async fn create(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(body): JsonBody<NewTenant>,
+) -> Result<Response, ApiError> {
+    served(&setup)?;
+    let id: TenantId = body.id.parse().map_err(|error: domain::tenants::InvalidTenantId| invalid("/id", error.to_string()))?;
+    let name = name(&body.name)?;
+    if !setup.store.tenants().insert(&id, name, &caller.actor).await? {
+        return Err(ApiError::new(ErrorCode::Conflict, format!("there is, or was, a tenant \"{id}\"; choose another id")));
+    }
+    let made = known(&setup, &id).await?;
+    Ok((StatusCode::CREATED, Json(shown(&made))).into_response())
+}
+
+/// One tenant.
+#[utoipa::path(get, path = "/admin/tenants/{id}", tag = "tenants", params(("id" = String, Path)), responses((status = 200, description = "The tenant")))]
+pub async fn get(State(setup): State<Setup>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    served(&setup)?;
+    Ok(Json(shown(&known(&setup, &tenant_id(&id)?).await?)))
+}
+
+/// Changes what a tenant is called.
+#[utoipa::path(patch, path = "/admin/tenants/{id}", tag = "tenants", params(("id" = String, Path)), request_body = TenantPatch, responses((status = 200, description = "The tenant")))]
+pub async fn update(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<TenantPatch>,
+) -> Result<Json<Value>, ApiError> {
+    served(&setup)?;
+    let id = tenant_id(&id)?;
+    let Some(given) = body.name else { return Ok(Json(shown(&known(&setup, &id).await?))) };
+    let renamed = setup.store.tenants().rename(&id, name(&given)?, &caller.actor).await?;
+    Ok(Json(shown(&renamed.ok_or_else(|| unknown(&id))?)))
+}
+
+/// From now on the tenant can be read, and nothing else.
+#[utoipa::path(post, path = "/admin/tenants/{id}/archive", tag = "tenants", params(("id" = String, Path)), responses((status = 200, description = "The tenant"), (status = 409, description = "It was purged")))]
+pub async fn archive(State(setup): State<Setup>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    set_status(&setup, &caller, &id, TenantStatus::Archived).await
+}
+
+/// The tenant takes writes again.
+#[utoipa::path(post, path = "/admin/tenants/{id}/unarchive", tag = "tenants", params(("id" = String, Path)), responses((status = 200, description = "The tenant"), (status = 409, description = "It was purged")))]
+pub async fn unarchive(State(setup): State<Setup>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    set_status(&setup, &caller, &id, TenantStatus::Active).await
+}
+
+async fn set_status(setup: &Setup, caller: &Caller, id: &str, to: TenantStatus) -> Result<Json<Value>, ApiError> {
+    served(setup)?;
+    let id = tenant_id(id)?;
+    if to == TenantStatus::Archived && id == TenantId::default_tenant() {
+        return Err(ApiError::new(ErrorCode::Conflict, "the tenant \"default\" cannot be archived: keys without a tenant belong to it"));
+    }
+    let outcome = setup.store.tenants().set_status(&id, to, &caller.actor).await?;
+    // This replica knows at once; the others hear of it.
+    setup.identity.tenants_changed();
+    match outcome {
+        StatusOutcome::Done(tenant) => Ok(Json(shown(&tenant))),
+        StatusOutcome::NotFound => Err(unknown(&id)),
+        StatusOutcome::NotFrom(_) => Err(ApiError::new(ErrorCode::TenantPurged, format!("the tenant \"{id}\" was purged"))),
+    }
+}
+
+/// The registry exists only where there are tenants.
+pub(crate) fn served(setup: &Setup) -> Result<(), ApiError> {
+    match setup.identity.tenancy() {
+        Tenancy::Multi => Ok(()),
+        Tenancy::Single => Err(ApiError::not_found("this server has one tenant; MULTI_TENANT_ENABLED=true opens the registry")),
+    }
+}
+
+pub(crate) async fn known(setup: &Setup, id: &TenantId) -> Result<TenantRecord, ApiError> {
+    setup.store.tenants().get(id).await?.ok_or_else(|| unknown(id))
+}
+
+pub(crate) fn tenant_id(text: &str) -> Result<TenantId, ApiError> {
+    text.parse().map_err(|_| ApiError::new(ErrorCode::TenantUnknown, "there is no such tenant"))
+}
+
+pub(crate) fn unknown(id: &TenantId) -> ApiError {
+    ApiError::new(ErrorCode::TenantUnknown, format!("there is no tenant \"{id}\""))
+}
+
+fn name(given: &str) -> Result<&str, ApiError> {
+    let chars = given.chars().count();
+    if given.trim().is_empty() || chars > NAME_CHARS || given.chars().any(char::is_control) {
+        return Err(invalid("/name", format!("has {chars} characters; accepted: 1 to {NAME_CHARS} printable characters")));
+    }
+    Ok(given)
+}
+
+fn invalid(path: &str, message: String) -> ApiError {
+    ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
+}
+
+fn shown(tenant: &TenantRecord) -> Value {
+    json!({
+        "id": tenant.id, "name": tenant.name, "status": tenant.status.as_str(), "createdAt": tenant.created_at.to_string(),
+        "updatedAt": tenant.updated_at.to_string(), "archivedAt": tenant.archived_at.map(|time| time.to_string()),
+    })
+}

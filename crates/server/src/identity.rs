@@ -1,0 +1,85 @@
+//! From the configuration to what the interface knows credentials by.
+
+use std::time::Duration;
+
+use api::{ConfiguredKey, ConfiguredKeys, EditorTokens, IdentitySetup};
+use domain::secrets::{RolledKeys, Secret, Secrets};
+use domain::{Clock, Scope, TenantId};
+use store::Store;
+
+use crate::config::{self, Config};
+use crate::error::ServerError;
+
+/// What credentials are judged by.
+pub fn setup(config: &Config, store: Store, clock: Clock) -> Result<IdentitySetup, ServerError> {
+    Ok(IdentitySetup {
+        keys: keys(&config.identity),
+        without_credential: config.identity.without_credential,
+        editor_tokens: EditorTokens {
+            secrets: token_secrets(&config.identity)?,
+            ttl_minutes: u16::try_from(config.identity.editor_tokens.ttl_minutes).unwrap_or(u16::MAX),
+            issued_after: config.identity.editor_tokens.issued_after,
+        },
+        tenancy: config.tenancy.tenants,
+        tenant_ttl: Duration::from_millis(config.tenancy.status_cache_ttl_ms),
+        user_ttl: Duration::from_millis(config.identity.users_cache_ttl_ms),
+        store,
+        clock,
+    })
+}
+
+fn keys(identity: &config::Identity) -> ConfiguredKeys {
+    let own = identity.keys.current.iter().map(|(scope, key)| {
+        let about = ConfiguredKey {
+            actor: format!("env:{scope}"),
+            scope: *scope,
+            tenant: TenantId::default_tenant(),
+            expires_at: None,
+            allowed_templates: Vec::new(),
+            allowed_ips: Vec::new(),
+        };
+        (key.reveal().to_owned(), about)
+    });
+    let listed = identity.listed_keys.iter().map(|listed| {
+        let about = ConfiguredKey {
+            actor: format!("apikey:json:{}", listed.id),
+            scope: listed.scope,
+            tenant: listed.tenant.clone(),
+            expires_at: listed.expires_at,
+            allowed_templates: listed.allowed_templates.clone(),
+            allowed_ips: listed.allowed_ips.clone(),
+        };
+        (listed.key.reveal().to_owned(), about)
+    });
+    ConfiguredKeys::new(own.chain(listed))
+}
+
+/// The operator's secret; else one made of the keys, so that replicas with the same keys agree; else one of this process.
+fn token_secrets(identity: &config::Identity) -> Result<Secrets, ServerError> {
+    if let Some(secret) = &identity.editor_tokens.secret {
+        let secret_of = |secret: &config::Secret| Secret::new(secret.reveal()).map_err(|_| ServerError::Random);
+        let previous = identity.editor_tokens.previous_secret.iter().map(secret_of).collect::<Result<_, _>>()?;
+        return Ok(Secrets { current: secret_of(secret)?, previous });
+    }
+    let of = |keys: &[(Scope, config::Secret)], scopes: &[Scope]| -> Vec<String> {
+        keys.iter().filter(|(scope, _)| scopes.contains(scope)).map(|(_, key)| key.reveal().to_owned()).collect()
+    };
+    let listed: Vec<(Scope, config::Secret)> = identity.listed_keys.iter().map(|key| (key.scope, key.key.clone())).collect();
+    let all: Vec<(Scope, config::Secret)> = identity.keys.current.iter().cloned().chain(listed).collect();
+    let (admins, editors) = (of(&all, &[Scope::Admin, Scope::SuperAdmin]), of(&all, &[Scope::Editor]));
+    let (old_admins, old_editors) = (of(&identity.keys.previous, &[Scope::Admin]), of(&identity.keys.previous, &[Scope::Editor]));
+    let [admins, old_admins, editors, old_editors] =
+        [&admins, &old_admins, &editors, &old_editors].map(|keys| keys.iter().map(String::as_str).collect::<Vec<_>>());
+    let derived = Secrets::derived_from_keys(
+        RolledKeys { current: &admins, previous: &old_admins },
+        RolledKeys { current: &editors, previous: &old_editors },
+    );
+    match derived {
+        Some(secrets) => Ok(secrets),
+        None => {
+            let mut bytes = [0; 32];
+            getrandom::fill(&mut bytes).map_err(|_| ServerError::Random)?;
+            Ok(Secrets { current: Secret::from_random(bytes), previous: Vec::new() })
+        }
+    }
+}
