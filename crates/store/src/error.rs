@@ -212,7 +212,7 @@ impl StoreError {
             "53300" | "53400" => away(Outage::NoConnection, error),
             "40001" | "40P01" => Self::Conflict { what: "deadlock".to_owned() },
             "23505" => Self::Conflict { what: rule },
-            "23503" if rule == "templates_tenant_id_fkey" => Self::NoSuchTenant,
+            "23503" if rule.ends_with("_tenant_id_fkey") => Self::NoSuchTenant,
             "42P01" | "42703" | "42883" | "3F000" => Self::NotMigrated,
             "3D000" => Self::Misconfigured { what: "the database does not exist", source: source(error) },
             "42501" => Self::Misconfigured { what: "the role lacks a permission", source: source(error) },

@@ -11,12 +11,15 @@
 //! Two things are written past `write`, because nobody's change is behind them: what was rendered (`usage`), and the
 //! months that big tables are cut into (`partitions`).
 
+mod api_key_credentials;
+mod api_keys;
 mod audit;
 mod audit_chain;
 mod changes;
 mod connect;
 mod connection;
 mod error;
+mod installation_secrets;
 mod migrations;
 mod page;
 mod partitions;
@@ -34,11 +37,16 @@ mod usage_summary;
 mod usage_templates;
 mod write;
 
+pub use api_key_credentials::{ApiKeyCredential, ApiKeyUses};
+pub use api_keys::{
+    API_KEY_NAME_LIMIT_CHARS, API_KEY_TEMPLATES_LIMIT, ApiKeyOutcome, ApiKeyPatch, ApiKeyRecord, ApiKeys, KeptSecret, NewApiKey,
+};
 pub use audit::{Audit, AuditFilter, AuditRecord, Purge};
 pub use audit_chain::ChainReport;
 pub use changes::{Change, ChangeEvent, ChangeListener};
 pub use connect::{ConnectOptions, Store};
 pub use error::{Outage, StoreError};
+pub use installation_secrets::PepperStanding;
 pub use migrations::{MigrationReport, migrate};
 pub use page::{MAX_PAGE_ROWS, Page};
 pub use partitions::{PARTITION_MONTHS_AHEAD, PartitionedTable, Partitions};

@@ -1,6 +1,7 @@
 //! The store against a real Postgres. One program, so that all of it shares one server.
 #![cfg(test)]
 
+mod api_keys;
 mod audit;
 mod changes;
 mod cluster;

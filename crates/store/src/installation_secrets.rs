@@ -1,0 +1,60 @@
+//! Secrets that the installation makes for itself, the same for all replicas.
+
+use domain::peppers::{KeyMac, Pepper};
+
+use crate::connect::{Store, speak};
+use crate::error::StoreError;
+
+/// Under this name lies the pepper that the installation made.
+const PEPPER: &str = "pepper";
+/// Under this name lies the fingerprint of the pepper that the operator configured.
+const FINGERPRINT: &str = "pepper-fingerprint";
+
+/// How a configured pepper stands to the one that stored keys were made with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum PepperStanding {
+    /// It is the same, or the first.
+    Known,
+    /// Another one was used before: no key that was stored then works any more.
+    Changed,
+}
+
+impl Store {
+    /// The pepper of this installation. The first of all replicas to ask makes it of `fresh`, 32 bytes of the system's random
+    /// source; the others get that one.
+    ///
+    /// It lies in the same database as what it protects, so it is of use against whoever sees the hashes alone and of none
+    /// against whoever has the whole database or a dump of it. An operator who wants more configures a pepper
+    /// ([`Pepper::new`]) and has it checked by [`Store::check_pepper`] instead of asking here.
+    pub async fn pepper(&self, fresh: [u8; 32]) -> Result<Pepper, StoreError> {
+        Ok(Pepper::from_random(self.first_secret(PEPPER, fresh).await?))
+    }
+
+    /// Says whether stored keys were made with this pepper. The first configured pepper becomes the known one.
+    pub async fn check_pepper(&self, pepper: &Pepper) -> Result<PepperStanding, StoreError> {
+        let mine = pepper.fingerprint();
+        let known = KeyMac::from(self.first_secret(FINGERPRINT, *mine.as_bytes()).await?);
+        Ok(if known == mine { PepperStanding::Known } else { PepperStanding::Changed })
+    }
+
+    /// What lies under that name; `fresh`, if nothing did.
+    async fn first_secret(&self, name: &'static str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        speak!(self, "installation_secrets.get", {
+            let mut connection = self.acquire().await?;
+            sqlx::query!(
+                "INSERT INTO installation_secrets (name, secret, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                name,
+                fresh.as_slice(),
+                self.now() as _
+            )
+            .execute(&mut *connection)
+            .await?;
+            let secret = sqlx::query_scalar!("SELECT secret FROM installation_secrets WHERE name = $1", name)
+                .fetch_one(&mut *connection)
+                .await?;
+            secret.as_slice().try_into().map_err(|_| StoreError::inconsistent("installation_secrets", "a secret is not 32 bytes"))
+        })
+        .await
+    }
+}
