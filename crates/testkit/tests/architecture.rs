@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 /// Which of our crates each of our crates may depend on. All arrows point down.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("expressions", &[]),
     ("embedded_postgres", &[]),
@@ -21,6 +21,8 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("testkit", &["embedded_postgres"]),
     // A measuring tool beside the product: it sees the server from outside.
     ("bench", &["domain"]),
+    // Searches for input that breaks a promise; nobody names it.
+    ("fuzz", &["domain"]),
 ];
 
 /// The heavy dependencies and the one crate that may name each. A `*` stands for any ending.

@@ -1,0 +1,9 @@
+//! What is searched for input that breaks it. Each target is a file of its own; all run in parallel.
+#![cfg(test)]
+
+mod editor_tokens;
+mod networks;
+mod outbound;
+mod render_tokens;
+mod signing;
+// Here the list of settings (`server`) and the error envelope (`api`) enter, each with its file.
