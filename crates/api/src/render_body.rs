@@ -4,9 +4,10 @@ use document::Bindings;
 use domain::issues::near_names;
 use domain::options::RenderOptions;
 use domain::templates::TemplateKey;
+use domain::usage::UsageMetadata;
 use domain::{ErrorCode, Issue, TenantId};
 use jiff::Timestamp;
-use render::{Format, RenderRequest, Source};
+use render::{Attribution, Format, RenderRequest, Source};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -160,9 +161,11 @@ fn request(
     if !data.is_object() {
         return Err(ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new("/data", "must be an object")]));
     }
-    check_metadata(object)?;
+    let metadata = UsageMetadata::from_json(object.get("metadata").unwrap_or(&Value::Null), "/metadata")
+        .map_err(|issue| ApiError::invalid(ErrorCode::ValidationFailed, vec![issue]))?;
+    let attribution = Attribution { metadata, ..Attribution::default() };
     let bindings = if boolean(object, "strictBindings")? { Bindings::Strict } else { Bindings::Lenient };
-    Ok(RenderRequest { tenant, source, data, options, now, bindings, format })
+    Ok(RenderRequest { tenant, source, data, options, now, bindings, format, attribution })
 }
 
 fn stored(object: &Map<String, Value>, template: &Value) -> Result<Source, ApiError> {
@@ -176,18 +179,6 @@ fn stored(object: &Map<String, Value>, template: &Value) -> Result<Source, ApiEr
         Some(_) => Err(ApiError::bad_request(format!("{name} must be text"))),
     };
     Ok(Source::Stored { key, which: which(word("version")?, word("label")?)? })
-}
-
-/// Words for whoever looks for this render later; checked, though nothing keeps them yet.
-fn check_metadata(object: &Map<String, Value>) -> Result<(), ApiError> {
-    match field(object, "metadata") {
-        None => Ok(()),
-        Some(Value::Object(words)) if words.values().all(Value::is_string) => Ok(()),
-        Some(_) => {
-            let issue = Issue::new("/metadata", "must be an object whose values are text");
-            Err(ApiError::invalid(ErrorCode::ValidationFailed, vec![issue]))
-        }
-    }
 }
 
 fn refuse_unknown(object: &Map<String, Value>, known: &[&str]) -> Result<(), ApiError> {

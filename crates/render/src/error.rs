@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chromium::ChromiumError;
+use chromium::{ChromiumError, Phase};
 use document::DocumentError;
+use domain::ErrorCode;
+use domain::quotas::QuotaExhausted;
 use pdf::PdfError;
 use store::StoreError;
 
@@ -52,7 +54,40 @@ pub enum RenderError {
         /// When a place is likely, from how long prints took lately.
         retry_after: Duration,
     },
+    /// The tenant has reached one of its limits.
+    #[error(transparent)]
+    QuotaExhausted(#[from] QuotaExhausted),
     /// Writing the document panicked: a defect of ours.
     #[error("writing the document failed")]
     Defect(#[source] tokio::task::JoinError),
+}
+
+impl RenderError {
+    /// The code under which clients and the log of renders know it.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Shared(error) => error.code(),
+            Self::UnknownTemplate { .. } | Self::UnknownVersion { .. } => ErrorCode::NotFound,
+            Self::Document(error) => error.code(),
+            Self::Store(StoreError::Unavailable { .. }) => ErrorCode::ServiceUnavailable,
+            Self::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
+            Self::Saturated { .. } => ErrorCode::RenderSaturated,
+            Self::QuotaExhausted(_) => ErrorCode::QuotaExhausted,
+            Self::Pdf(PdfError::TooManyPages { .. }) => ErrorCode::TooManyPages,
+            Self::Pdf(PdfError::TooLarge { .. }) => ErrorCode::PdfTooLarge,
+            Self::Pdf(PdfError::Unreadable(_)) | Self::Store(_) | Self::Defect(_) => ErrorCode::InternalError,
+            Self::Chromium(error) => match error {
+                ChromiumError::Saturated { .. } | ChromiumError::DeadlineExceeded { phase: Phase::Queue } => ErrorCode::RenderSaturated,
+                ChromiumError::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
+                ChromiumError::Crashed { .. } => ErrorCode::EngineCrash,
+                ChromiumError::PageTooLarge { .. } => ErrorCode::RenderInputTooLarge,
+                ChromiumError::OutputTooLarge { .. } => ErrorCode::PdfTooLarge,
+                ChromiumError::Refused { .. } => ErrorCode::ValidationFailed,
+                ChromiumError::Closed
+                | ChromiumError::NotFound { .. }
+                | ChromiumError::Launch { .. }
+                | ChromiumError::SandboxUnavailable { .. } => ErrorCode::ServiceUnavailable,
+            },
+        }
+    }
 }

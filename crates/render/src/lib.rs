@@ -5,14 +5,20 @@
 
 mod error;
 mod limits;
+mod quotas;
 mod request;
 mod run;
 mod templates;
+mod usage;
+mod usage_queue;
+#[cfg(test)]
+mod usage_tests;
 
 pub use chromium::{ChromiumError, Phase};
 pub use error::RenderError;
 pub use limits::Limits;
 pub use pdf::PdfError;
-pub use request::{Format, RenderRequest, Rendered, Source};
+pub use request::{Attribution, Format, RenderRequest, Rendered, Source};
 pub use run::{Renderer, Setup};
 pub use templates::{Resolved, Which};
+pub use usage::UsageOptions;

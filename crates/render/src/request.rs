@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use document::Bindings;
-use domain::TenantId;
+use domain::ids::UsageId;
 use domain::options::RenderOptions;
 use domain::templates::{TemplateKey, TemplateVersion};
+use domain::usage::{RenderMode, UsageMetadata};
+use domain::{Actor, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -33,6 +35,29 @@ pub enum Format {
     Html,
 }
 
+impl Format {
+    /// The word for it in the log of renders.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::Html => "html",
+        }
+    }
+}
+
+/// What the log of renders says about who asked, and why. It changes nothing about the document.
+#[derive(Clone, Debug, Default)]
+pub struct Attribution {
+    /// Who asked.
+    pub actor: Option<Actor>,
+    /// Through which door.
+    pub mode: RenderMode,
+    /// Words of the caller to find the render by.
+    pub metadata: UsageMetadata,
+    /// What the caller calls the whole of which this is a part, up to 200 characters.
+    pub correlation_id: Option<Box<str>>,
+}
+
 /// One render.
 #[derive(Clone, Debug)]
 pub struct RenderRequest {
@@ -50,6 +75,8 @@ pub struct RenderRequest {
     pub bindings: Bindings,
     /// What comes out.
     pub format: Format,
+    /// Who asked, and why.
+    pub attribution: Attribution,
 }
 
 /// A finished document.
@@ -65,4 +92,6 @@ pub struct Rendered {
     pub warnings: Vec<(&'static str, usize)>,
     /// Pages of the PDF; zero for HTML.
     pub pages: u32,
+    /// Names this render in the log of renders, where it appears a moment later.
+    pub usage_id: UsageId,
 }

@@ -10,7 +10,9 @@ use chromium::fonts::{Coverage, FontsError};
 use chromium::{Outline, Pool, PrintJob};
 use document::{Compiled, DryRun, Input, Written};
 use domain::options::Bookmarks;
+use domain::quotas::QuotaStanding;
 use domain::templates::{TemplateKey, TemplateVersion};
+use domain::usage::RenderOutcome;
 use domain::{Clock, TenantId};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -22,6 +24,7 @@ use crate::error::RenderError;
 use crate::limits::Limits;
 use crate::request::{Format, RenderRequest, Rendered, Source};
 use crate::templates::{Resolved, Templates, Which};
+use crate::usage::{Output, Record, Usage, UsageOptions, hash_of_data, hash_of_output};
 
 /// How far behind the deadline work may notice it: its own error says more than ours.
 const OVERTIME: Duration = Duration::from_millis(500);
@@ -38,6 +41,8 @@ pub struct Setup {
     pub clock: Clock,
     /// What one render may use.
     pub limits: Limits,
+    /// How what was rendered is kept until it is written.
+    pub usage: UsageOptions,
 }
 
 /// Renders documents. Cloning shares everything.
@@ -49,6 +54,7 @@ struct Inner {
     clock: Clock,
     limits: Limits,
     templates: Templates,
+    usage: Usage,
     renders: Semaphore,
     checks: Semaphore,
     writers: Arc<Semaphore>,
@@ -56,31 +62,65 @@ struct Inner {
 }
 
 impl Renderer {
-    /// A renderer that hears of template changes for as long as the store is open. Call it within a runtime.
+    /// A renderer that hears of changes for as long as the store is open, and keeps what it rendered until
+    /// [`Renderer::drain_usage`]. Call it within a runtime.
     pub fn new(setup: Setup) -> Self {
-        let templates = Templates::new(setup.store, setup.limits.document);
-        tokio::spawn(templates.clone().listen());
+        let usage = Usage::new(setup.store.clone(), setup.clock.clone(), setup.usage);
+        let templates = Templates::new(setup.store.clone(), setup.limits.document);
+        tokio::spawn(listen(setup.store, templates.clone(), usage.clone()));
+        tokio::spawn(usage.clone().keep());
         let fonts = Arc::new(OnceLock::new());
         tokio::spawn(read_fonts(Arc::clone(&fonts)));
         let writers = Arc::new(Semaphore::new(setup.limits.concurrent_writes.max(1)));
         let [renders, checks] = [(); 2].map(|()| Semaphore::new(setup.limits.in_flight.max(1)));
-        Self(Arc::new(Inner { pool: setup.pool, clock: setup.clock, limits: setup.limits, templates, renders, checks, writers, fonts }))
+        Self(Arc::new(Inner {
+            pool: setup.pool,
+            clock: setup.clock,
+            limits: setup.limits,
+            templates,
+            usage,
+            renders,
+            checks,
+            writers,
+            fonts,
+        }))
     }
 
     /// Renders one document. Dropping the future stops the work.
+    ///
+    /// Every render that was let through is a row of usage, however it ends; who was refused at the door is not.
     pub async fn render(&self, mut request: RenderRequest) -> Result<Rendered, RenderError> {
         let _admitted = self.admit(&self.0.renders)?;
         let started = Instant::now();
+        let turn = self.0.usage.gate().enter(&request.tenant, self.0.clock.now()).await?;
+        let mut record = self.0.usage.begin(&mut request, turn, started);
+        match self.document(request, &mut record, started).await {
+            Ok(Document { body, filename, warnings, pages }) => {
+                let output = Output { pages, size_bytes: body.len() as u64, sha256: Some(hash_of_output(&body).await) };
+                let version = record.version;
+                let usage_id = record.end(RenderOutcome::Succeeded, &output);
+                Ok(Rendered { body, version, filename, warnings, pages, usage_id })
+            }
+            Err(error) => {
+                record.end(RenderOutcome::Failed(error.code()), &Output::default());
+                Err(error)
+            }
+        }
+    }
+
+    async fn document(&self, mut request: RenderRequest, record: &mut Record, started: Instant) -> Result<Document, RenderError> {
         let deadline = self.deadline(started);
-        let resolved = self.resolve(&mut request, deadline).await?;
+        let (version, compiled) = self.resolve(&mut request, deadline).await?;
+        record.version = version;
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
-        let written = self.write(&mut request, &resolved.1, now, deadline).await?;
+        let (data_sha256, written) = self.write(&mut request, &compiled, now, deadline).await?;
+        record.data_sha256 = Some(data_sha256);
+        let written = written?;
         phase("html", started);
         let mut warnings = self.warnings(&written);
         let filename = written.filename.clone();
-        let version = resolved.0;
         if request.format == Format::Html {
-            return Ok(Rendered { body: written.html.into(), version, filename, warnings, pages: 0 });
+            return Ok(Document { body: written.html.into(), filename, warnings, pages: 0 });
         }
         let mut job = PrintJob::new(written.html, request.tenant.to_string());
         if request.options.bookmarks == Some(Bookmarks::FromHeadings) {
@@ -99,7 +139,7 @@ impl Renderer {
         let limits = pdf::Limits { max_bytes: self.0.limits.max_output_bytes as u64, max_pages: self.0.limits.max_pages };
         let finished = finish(printed.pdf, stamp, limits).await?;
         phase("finish", finishing);
-        Ok(Rendered { body: finished.bytes, version, filename, warnings, pages: finished.page_count })
+        Ok(Document { body: finished.bytes, filename, warnings, pages: finished.page_count })
     }
 
     /// Checks everything that a render would do, short of printing.
@@ -148,6 +188,23 @@ impl Renderer {
         self.0.templates.forget(tenant, key).await;
     }
 
+    /// Where the tenant stands with each of its limits on renders: the whole cluster's sums of this month, a moment old,
+    /// and the renders under way on this replica. Empty for a tenant without such limits.
+    pub async fn quota_standings(&self, tenant: &TenantId) -> Vec<QuotaStanding> {
+        self.0.usage.gate().standings(tenant, self.0.clock.now()).await
+    }
+
+    /// Writes what was rendered and is not yet written, until `deadline` at the latest; gives how many rows were lost. To
+    /// be called once, after the last render and before the store is closed.
+    pub async fn drain_usage(&self, deadline: Instant) -> usize {
+        self.0.usage.drain(deadline).await
+    }
+
+    /// Sets the gauge `pulp_usage_queue_rows`; call it before the metrics are read.
+    pub fn record_usage_metrics(&self) {
+        self.0.usage.record_metrics();
+    }
+
     /// What the browsers are doing.
     pub fn pool_status(&self) -> chromium::PoolStatus {
         self.0.pool.status()
@@ -182,18 +239,19 @@ impl Renderer {
         RenderError::DeadlineExceeded { deadline_ms: self.0.limits.deadline_ms }
     }
 
+    /// The hash of the data, and the HTML that became of it.
     async fn write(
         &self,
         request: &mut RenderRequest,
         compiled: &Arc<Compiled>,
         now: Timestamp,
         deadline: Instant,
-    ) -> Result<Written, RenderError> {
+    ) -> Result<([u8; 32], Result<Written, document::DocumentError>), RenderError> {
         let (compiled, options, bindings) = (Arc::clone(compiled), request.options.clone(), request.bindings);
         let data = std::mem::take(&mut request.data);
         self.compute(deadline, move |limits, cancelled| {
             let input = Input { data: &data, options: &options, now, bindings, cancelled: Some(cancelled) };
-            document::write_html(&compiled, &input, limits)
+            Ok((hash_of_data(&data), document::write_html(&compiled, &input, limits)))
         })
         .await
     }
@@ -241,6 +299,23 @@ impl Renderer {
             }
         }
         warnings
+    }
+}
+
+/// What came of a render.
+struct Document {
+    body: Bytes,
+    filename: Option<String>,
+    warnings: Vec<(&'static str, usize)>,
+    pages: u32,
+}
+
+/// Hears of changes until the store is closed.
+async fn listen(store: Store, templates: Templates, usage: Usage) {
+    let mut listener = store.changes();
+    while let Some(event) = listener.next().await {
+        templates.heard(&event).await;
+        usage.gate().heard(&event);
     }
 }
 

@@ -106,19 +106,16 @@ impl Templates {
         self.everything_changed.store(count, Ordering::SeqCst);
     }
 
-    /// Hears of changes until the store is closed.
-    pub(crate) async fn listen(self) {
-        let mut listener = self.store.changes();
-        while let Some(event) = listener.next().await {
-            match event {
-                ChangeEvent::Reconnected => self.forget_all(),
-                ChangeEvent::Changed(change) if change.kind == "template" => {
-                    if let Ok(key) = change.key.parse() {
-                        self.forget(&change.tenant, &key).await;
-                    }
+    /// Something changed on whichever replica.
+    pub(crate) async fn heard(&self, event: &ChangeEvent) {
+        match event {
+            ChangeEvent::Reconnected => self.forget_all(),
+            ChangeEvent::Changed(change) if change.kind == "template" => {
+                if let Ok(key) = change.key.parse() {
+                    self.forget(&change.tenant, &key).await;
                 }
-                ChangeEvent::Changed(_) => {}
             }
+            ChangeEvent::Changed(_) => {}
         }
     }
 

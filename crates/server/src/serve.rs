@@ -89,6 +89,7 @@ struct Running {
     serving: JoinHandle<std::io::Result<()>>,
     readiness: api::Readiness,
     shutdown: CancellationToken,
+    renderer: render::Renderer,
     browser: Browser,
     store: store::Store,
     database: Database,
@@ -116,22 +117,24 @@ impl Running {
             pool: browser.pool.clone(),
             clock: clock.clone(),
             limits: limits(config),
+            usage: render::UsageOptions::default(),
         });
         let examples = match config.examples {
             config::Examples::Auto if database.is_embedded() => examples::load_into_empty(&store).await?,
             _ => 0,
         };
 
-        let pool_of_connections = store.clone();
+        let (pool_of_connections, queue_of_usage) = (store.clone(), renderer.clone());
         let metrics_text = move || {
             pool_of_connections.record_pool_metrics();
+            queue_of_usage.record_usage_metrics();
             metrics_text()
         };
         let readiness = api::Readiness::default();
         let shutdown = CancellationToken::new();
         let address = listener.local_addr().map_err(ServerError::Serve)?;
         let setup = api::Setup {
-            renderer,
+            renderer: renderer.clone(),
             store: store.clone(),
             clock: clock.clone(),
             identity: api::Identity::new(identity::setup(config, store.clone(), clock.clone())?),
@@ -170,7 +173,7 @@ impl Running {
         if config.identity.without_credential == api::WithoutCredential::ThisMachinePasses {
             tracing::warn!("no API key is set: every request from this machine passes as admin");
         }
-        Ok(Self { serving, readiness, shutdown, browser, store, database })
+        Ok(Self { serving, readiness, shutdown, renderer, browser, store, database })
     }
 
     /// Readiness off, no new connections; requests under way go on.
@@ -179,11 +182,12 @@ impl Running {
         self.shutdown.cancel();
     }
 
-    /// Ends what requests needed, in the order that leaves nothing hanging: Chromium, connections, PostgreSQL.
+    /// Ends what requests needed, in the order that leaves nothing hanging: Chromium, usage, connections, PostgreSQL.
     async fn stop(self, tidy_up: Duration) -> Result<(), ServerError> {
         self.close_the_door();
         self.serving.abort();
         self.browser.pool.close(Instant::now() + tidy_up).await;
+        self.renderer.drain_usage(Instant::now() + tidy_up).await;
         if timeout(tidy_up, self.store.close()).await.is_err() {
             tracing::warn!("database connections were still in use when they had to close");
         }
