@@ -57,7 +57,13 @@ impl Http {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build();
         // The one thing that can fail here is finding the certificates of the machine.
-        client.map(Self).map_err(|error| OpenIdError::Setting { setting: "OIDC_DISCOVERY_URL", problem: described(&error) })
+        client.map(Self).map_err(|error| {
+            let problem = format!(
+                "needs certificates to check the provider's (the package ca-certificates; or SSL_CERT_FILE): {}",
+                described(&error)
+            );
+            OpenIdError::Setting { setting: "OIDC_DISCOVERY_URL", problem }
+        })
     }
 
     pub(crate) async fn get(&self, call: Call, url: &Url, bearer: Option<&str>) -> Result<Value, OpenIdError> {

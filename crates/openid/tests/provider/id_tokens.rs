@@ -5,10 +5,6 @@ use testkit::openid::Forgery;
 
 use crate::world::{CLIENT, World, assert_refused};
 
-fn in_seconds(seconds: i64) -> i64 {
-    domain::Clock::system().now().as_second() + seconds
-}
-
 #[tokio::test]
 async fn an_id_token_that_lies_in_one_claim_logs_nobody_in() {
     let mut world = World::start();
@@ -26,12 +22,12 @@ async fn an_id_token_that_lies_in_one_claim_logs_nobody_in() {
         (json!({"aud": [CLIENT, "another"]}), "several audiences"),
         (json!({"aud": [CLIENT, "another"], "azp": "another"}), "azp"),
         (json!({"azp": "another"}), "azp"),
-        (json!({"exp": in_seconds(-61)}), "it expired 6"),
+        (json!({"exp": world.in_seconds(-61)}), "it expired 6"),
         (json!({"exp": null}), "never expires"),
         (json!({"exp": "tomorrow"}), "its exp is not a number"),
-        (json!({"iat": in_seconds(120)}), "issued only in"),
+        (json!({"iat": world.in_seconds(120)}), "issued only in"),
         (json!({"iat": null}), "when it was issued"),
-        (json!({"nbf": in_seconds(120)}), "valid only in"),
+        (json!({"nbf": world.in_seconds(120)}), "valid only in"),
         (json!({"nonce": "of another login"}), "its nonce"),
         (json!({"nonce": null}), "its nonce"),
         (json!({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}), "at_hash"),
@@ -57,8 +53,8 @@ async fn an_id_token_within_the_rules_is_accepted_however_unusual() {
         json!({"aud": [CLIENT]}),
         json!({"aud": ["another", CLIENT], "azp": CLIENT}),
         // Clocks differ: up to a minute is forgiven.
-        json!({"exp": in_seconds(-30)}),
-        json!({"iat": in_seconds(40), "nbf": in_seconds(40)}),
+        json!({"exp": world.in_seconds(-30)}),
+        json!({"iat": world.in_seconds(40), "nbf": world.in_seconds(40)}),
         json!({"exp": 2_000_000_000_000.5_f64}),
         json!({"at_hash": null}),
     ];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use domain::Clock;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use openid::{Callback, Finished, OpenIdError, Provider, Secret, Settings};
 use reqwest::Url;
 use testkit::openid::OpenIdProvider;
@@ -16,6 +16,8 @@ pub const REDIRECT_URI: &str = "https://pulp.example/auth/oidc/callback";
 
 pub struct World {
     pub idp: OpenIdProvider,
+    /// Our clock stands still unless it is moved, so that no test depends on how fast the machine is.
+    began_at: Timestamp,
     ahead_seconds: Arc<AtomicI64>,
 }
 
@@ -32,7 +34,7 @@ impl World {
     pub fn start() -> Self {
         let idp = OpenIdProvider::start();
         idp.add_client(CLIENT, Some(CLIENT_SECRET), REDIRECT_URI);
-        Self { idp, ahead_seconds: Arc::default() }
+        Self { idp, began_at: Clock::system().now(), ahead_seconds: Arc::default() }
     }
 
     /// Moves the clock of all our replicas.
@@ -40,9 +42,14 @@ impl World {
         self.ahead_seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 
+    /// A time claim that many seconds from now.
+    pub fn in_seconds(&self, seconds: i64) -> i64 {
+        self.began_at.as_second() + self.ahead_seconds.load(Ordering::Relaxed) + seconds
+    }
+
     pub fn settings(&self) -> Settings {
-        let ahead = Arc::clone(&self.ahead_seconds);
-        let clock = Clock::from_source(move || Clock::system().now() + SignedDuration::from_secs(ahead.load(Ordering::Relaxed)));
+        let (began_at, ahead) = (self.began_at, Arc::clone(&self.ahead_seconds));
+        let clock = Clock::from_source(move || began_at + SignedDuration::from_secs(ahead.load(Ordering::Relaxed)));
         let mut settings = Settings::new(&self.idp.issuer(), CLIENT, REDIRECT_URI, cookie_secret("one"), clock);
         settings.client_secret = Some(CLIENT_SECRET.into());
         settings.claim_names.groups = Some("groups".into());
