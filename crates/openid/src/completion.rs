@@ -44,6 +44,10 @@ pub struct Completion {
     pub display_name: Option<String>,
     /// As in [`Identity`], less what the caller took out before sealing.
     pub groups: Vec<String>,
+    /// As in [`Identity`], or what the caller made of it.
+    pub tenant: Option<String>,
+    /// As in [`Identity`], or what the caller made of it.
+    pub role: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +62,8 @@ struct Sealed {
     verified: bool,
     name: Option<String>,
     groups: Vec<String>,
+    tenant: Option<String>,
+    role: Option<String>,
 }
 
 pub(crate) fn seal(sealers: &Sealers, clock: &Clock, identity: &Identity, cookie: &str) -> Result<SealedCompletion, OpenIdError> {
@@ -74,6 +80,8 @@ pub(crate) fn seal(sealers: &Sealers, clock: &Clock, identity: &Identity, cookie
         verified: identity.email_verified,
         name: identity.display_name.clone(),
         groups: identity.groups.clone(),
+        tenant: identity.tenant.clone(),
+        role: identity.role.clone(),
     };
     let code = sealers.current.seal(Purpose::Completion, &sealed).map_err(|error| refuse(error.to_string()))?;
     if code.len() > CODE_BYTES {
@@ -95,6 +103,8 @@ pub(crate) fn open(sealers: &Sealers, clock: &Clock, code: &str, cookie: &str) -
     if !equal(&sealed.browser, &sha256(cookie)) {
         return Err(refuse("another browser logged in".into()));
     }
-    let Sealed { id: code_id, iss: issuer, sub: subject, email, verified: email_verified, name: display_name, groups, .. } = sealed;
-    Ok(Completion { code_id, expires_at, issuer, subject, email, email_verified, display_name, groups })
+    let Sealed {
+        id: code_id, iss: issuer, sub: subject, email, verified: email_verified, name: display_name, groups, tenant, role, ..
+    } = sealed;
+    Ok(Completion { code_id, expires_at, issuer, subject, email, email_verified, display_name, groups, tenant, role })
 }

@@ -12,6 +12,8 @@ const DISPLAY_NAME_CHARACTERS: usize = 200;
 /// What is beyond is left out: fewer groups give fewer rights.
 const MOST_GROUPS: usize = 500;
 const GROUP_BYTES: usize = 256;
+/// More than any tenant or role of ours has.
+const WORD_BYTES: usize = 128;
 
 /// Somebody whom the provider vouches for.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,10 @@ pub struct Identity {
     pub display_name: Option<String>,
     /// At most 500 of at most 256 bytes each. Empty when no claim for groups is configured.
     pub groups: Vec<String>,
+    /// What the claim for the tenant says, at most 128 bytes. Whether there is such a tenant is for the caller to find out.
+    pub tenant: Option<String>,
+    /// What the claim for the role says, at most 128 bytes.
+    pub role: Option<String>,
     /// Everything that the token says, which is at most 32 KiB, and what the userinfo endpoint added, which is at most 256.
     pub claims: Map<String, Value>,
 }
@@ -40,6 +46,7 @@ impl Identity {
         let subject = text(&names.subject).filter(|subject| subject.len() <= SUBJECT_BYTES && !subject.contains(char::is_control));
         let subject = subject
             .ok_or_else(|| OpenIdError::token(format!("its claim {:?} is not a text of 1 to {SUBJECT_BYTES} bytes", names.subject)))?;
+        let word = |name: &Option<String>| text(name.as_deref()?).filter(|word| word.len() <= WORD_BYTES).map(str::to_owned);
         let shortened = |name: &str| name.chars().filter(|one| !one.is_control()).take(DISPLAY_NAME_CHARACTERS).collect();
         Ok(Self {
             issuer: claims.get("iss").and_then(Value::as_str).unwrap_or_default().to_owned(),
@@ -48,6 +55,8 @@ impl Identity {
             email_verified: names.email == "email" && claims.get("email_verified").is_some_and(is_true),
             display_name: text(&names.display_name).map(shortened),
             groups: names.groups.as_deref().and_then(|name| find(&claims, name)).map(groups).unwrap_or_default(),
+            tenant: word(&names.tenant),
+            role: word(&names.role),
             claims,
         })
     }
@@ -55,7 +64,7 @@ impl Identity {
 
 /// Whether the claims lack something that the provider may tell when asked for it.
 pub(crate) fn lacks_any(claims: &Map<String, Value>, names: &ClaimNames) -> bool {
-    let wanted = [Some(&names.email), Some(&names.display_name), names.groups.as_ref()];
+    let wanted = [Some(&names.email), Some(&names.display_name), names.groups.as_ref(), names.tenant.as_ref(), names.role.as_ref()];
     wanted.into_iter().flatten().any(|name| find(claims, name).is_none())
 }
 

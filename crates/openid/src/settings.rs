@@ -55,11 +55,15 @@ pub struct ClaimNames {
     pub display_name: String,
     /// `OIDC_CLAIM_GROUPS`: a list of texts, or one text. Without it nobody has groups.
     pub groups: Option<String>,
+    /// `OIDC_CLAIM_TENANT`: one text.
+    pub tenant: Option<String>,
+    /// `OIDC_CLAIM_ROLE`: one text.
+    pub role: Option<String>,
 }
 
 impl Default for ClaimNames {
     fn default() -> Self {
-        Self { subject: "sub".into(), email: "email".into(), display_name: "name".into(), groups: None }
+        Self { subject: "sub".into(), email: "email".into(), display_name: "name".into(), groups: None, tenant: None, role: None }
     }
 }
 

@@ -14,7 +14,8 @@ async fn logged_in(world: &World, provider: &Provider) -> (Identity, String) {
 async fn a_completion_code_is_understood_by_every_replica() {
     let world = World::start();
     let (one, other) = (world.provider(), world.provider());
-    let (identity, cookie) = logged_in(&world, &one).await;
+    let (mut identity, cookie) = logged_in(&world, &one).await;
+    (identity.tenant, identity.role) = (Some("acme".into()), Some("editor".into()));
     let sealed = one.seal_completion(&identity, &cookie).unwrap();
     let opened = other.open_completion(&sealed.code, &cookie).unwrap();
     assert_eq!((opened.code_id, opened.subject.as_str()), (sealed.code_id, "subject-of-alice"));
@@ -22,6 +23,7 @@ async fn a_completion_code_is_understood_by_every_replica() {
         (opened.issuer, opened.email, opened.display_name),
         (identity.issuer.clone(), identity.email.clone(), identity.display_name.clone())
     );
+    assert_eq!((opened.tenant.as_deref(), opened.role.as_deref()), (Some("acme"), Some("editor")));
     assert_eq!((opened.email_verified, opened.groups), (true, identity.groups.clone()));
     assert_eq!(opened.expires_at.as_millisecond(), sealed.expires_at.as_millisecond());
     assert_ne!(one.seal_completion(&identity, &cookie).unwrap().code_id, sealed.code_id, "each code can be marked as used by itself");

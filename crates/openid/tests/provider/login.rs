@@ -13,11 +13,12 @@ async fn a_person_who_logged_in_is_named_with_address_name_and_groups() {
     let back = Back::parse(&world.idp.log_in(&begun.authorization_url, "alice"));
     let finished = provider.finish(begun.state.cookie_value(), back.callback()).await.unwrap();
     assert_eq!(finished.return_to.as_deref(), Some("/editor/templates?tab=1"));
-    let Identity { issuer, subject, email, email_verified, display_name, groups, claims } = finished.identity;
+    let Identity { issuer, subject, email, email_verified, display_name, groups, tenant, role, claims } = finished.identity;
     assert_eq!((issuer, subject.as_str()), (world.idp.issuer(), "subject-of-alice"));
     assert_eq!((email.as_deref(), email_verified), (Some("alice@example.com"), true));
     assert_eq!(display_name.as_deref(), Some("Alice Example"));
     assert_eq!(groups, ["editors", "staff"]);
+    assert_eq!((tenant, role), (None, None), "no claim is configured for them");
     assert_eq!(claims["aud"], CLIENT);
 }
 
@@ -72,7 +73,7 @@ async fn claims_are_found_under_the_configured_names() {
     let world = World::start();
     world.idp.add_user(
         "carol",
-        &json!({"oid": "c-1", "mail": "c@example.com", "https://example.com/name": "Carol", "realm": {"roles": ["a", "b"]}}),
+        &json!({"oid": "c-1", "mail": "c@example.com", "https://example.com/name": "Carol", "realm": {"roles": ["a", "b"], "role": "editor"}, "org": "acme"}),
         &json!({}),
     );
     let mut settings = world.settings();
@@ -81,10 +82,13 @@ async fn claims_are_found_under_the_configured_names() {
         email: "mail".into(),
         display_name: "https://example.com/name".into(),
         groups: Some("realm.roles".into()),
+        tenant: Some("org".into()),
+        role: Some("realm.role".into()),
     };
     let identity = world.log_in(&Provider::new(settings).unwrap(), "carol").await.unwrap().identity;
     assert_eq!((identity.subject.as_str(), identity.email.as_deref()), ("c-1", Some("c@example.com")));
     assert_eq!((identity.display_name.as_deref(), identity.groups), (Some("Carol"), vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!((identity.tenant.as_deref(), identity.role.as_deref()), (Some("acme"), Some("editor")));
 }
 
 #[tokio::test]
