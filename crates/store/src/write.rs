@@ -57,22 +57,14 @@ impl<'a> Write<'a> {
     /// Takes the end of the tenant's chain for this transaction; whoever else writes waits until it ends. Call it as
     /// late as possible, and only when the event needs to know its own place: [`Write::commit`] does it otherwise.
     pub(crate) async fn chain_end(&mut self) -> Result<ChainEnd, StoreError> {
-        let row = sqlx::query!(
-            "SELECT t.status, c.last_seq, c.last_hash, c.last_at
-             FROM tenants t JOIN audit_chains c USING (tenant_id)
-             WHERE t.tenant_id = $1 FOR UPDATE OF c",
-            self.handle.tenant.as_str()
-        )
-        .fetch_optional(&mut *self.transaction)
-        .await?
-        .ok_or(StoreError::NoSuchTenant)?;
-        if self.needs == Needs::ActiveTenant && row.status != "active" {
-            return Err(StoreError::TenantArchived);
-        }
-        let occurred_at = self.handle.store.now().to_jiff().max(row.last_at.to_jiff());
-        let previous =
-            row.last_hash.as_slice().try_into().map_err(|_| StoreError::inconsistent("audit_chains", "a hash is not 32 bytes"))?;
-        Ok(ChainEnd { next_seq: row.last_seq + 1, previous, occurred_at })
+        chain_end(&mut self.transaction, self.handle, self.needs).await
+    }
+
+    /// Records one more change of this transaction, of this tenant or another. Where there are several tenants, call it in the
+    /// order of their ids, or two transactions wait for each other.
+    pub(crate) async fn record(&mut self, handle: &TenantStore, event: AuditEvent) -> Result<(), StoreError> {
+        let end = chain_end(&mut self.transaction, handle, self.needs).await?;
+        append(&mut self.transaction, handle, self.actor, end, event).await
     }
 
     /// Records the change and makes it true.
@@ -96,6 +88,25 @@ pub(crate) struct ChainEnd {
     pub(crate) next_seq: i64,
     previous: domain::audit::ChainHash,
     occurred_at: jiff::Timestamp,
+}
+
+/// Takes the end of a tenant's chain, and refuses what the tenant does not take.
+async fn chain_end(connection: &mut PgConnection, handle: &TenantStore, needs: Needs) -> Result<ChainEnd, StoreError> {
+    let tenant = handle.tenant.as_str();
+    let row = sqlx::query!("SELECT last_seq, last_hash, last_at FROM audit_chains WHERE tenant_id = $1 FOR UPDATE", tenant)
+        .fetch_optional(&mut *connection)
+        .await?
+        .ok_or(StoreError::NoSuchTenant)?;
+    // A statement of its own: one that waited for the chain sees every other row as it was before it waited.
+    if needs == Needs::ActiveTenant {
+        let status = sqlx::query_scalar!("SELECT status FROM tenants WHERE tenant_id = $1", tenant).fetch_optional(connection).await?;
+        if status.ok_or(StoreError::NoSuchTenant)? != "active" {
+            return Err(StoreError::TenantArchived);
+        }
+    }
+    let occurred_at = handle.store.now().to_jiff().max(row.last_at.to_jiff());
+    let previous = row.last_hash.as_slice().try_into().map_err(|_| StoreError::inconsistent("audit_chains", "a hash is not 32 bytes"))?;
+    Ok(ChainEnd { next_seq: row.last_seq + 1, previous, occurred_at })
 }
 
 /// Writes the next row of the chain.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod api_keys;
+mod archives;
 mod audit;
 mod changes;
 mod cluster;
