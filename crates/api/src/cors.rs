@@ -85,15 +85,21 @@ pub(crate) fn preflight_for_tokens(request_headers: &'static str) -> Response {
 pub(crate) async fn share(State(allowed): State<AllowedOrigins>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(ORIGIN).cloned();
     let listed = origin.as_ref().and_then(|origin| allowed.header_for(origin));
-    if let Some(listed) = &listed
-        && asks_first(&request)
-    {
+    let asks = asks_first(&request);
+    if let (true, Some(listed)) = (asks, &listed) {
         return preflight(listed.clone(), METHODS, REQUEST_HEADERS);
     }
     let mut response = next.run(request).await;
     let granted = response.extensions().get::<Granted>().is_some();
-    let reader = listed.or(if granted { origin } else { None });
     let headers = response.headers_mut();
+    if asks && !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        metrics::counter!("pulp_engine_refusals_total", "reason" => "origin").increment(1);
+        tracing::info!(
+            origin = origin.as_ref().map(tracing::field::debug),
+            "a page of an origin that CORS_ALLOWED_ORIGINS does not list wanted to send a request"
+        );
+    }
+    let reader = listed.or(if granted { origin } else { None });
     if let Some(reader) = reader {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, reader);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);

@@ -15,6 +15,8 @@ use super::settings::MIN_KEY_CHARS;
 
 /// More objects than this belong into the database.
 const MOST_ENTRIES: usize = 10_000;
+/// Each request that a limit decides about walks its list.
+const MOST_VALUES: usize = 256;
 
 /// Reads every object of the array that a setting holds. Those with a problem are left out, so that the result counts
 /// only where there was none.
@@ -146,7 +148,11 @@ impl<'a> Entry<'a> {
     pub fn list<T: FromStr>(&mut self, field: &str, accepted: &str) -> Vec<T> {
         let values = match self.value(field) {
             None => return Vec::new(),
-            Some(Value::Array(values)) => values,
+            Some(Value::Array(values)) if values.len() <= MOST_VALUES => values,
+            Some(Value::Array(values)) => {
+                self.refuse(field, format!("found {} values, and {MOST_VALUES} are the most", values.len()), accepted);
+                return Vec::new();
+            }
             Some(other) => {
                 self.refuse(field, format!("found {}", kind(other)), accepted);
                 return Vec::new();

@@ -131,6 +131,7 @@ async fn a_page_of_a_listed_origin_may_read_answers_and_no_other_page_may() {
             assert!(answer.headers().keys().all(|name| !name.as_str().starts_with("access-control-")), "{origin}: {:?}", answer.headers());
             assert!(header(answer, "vary").unwrap().contains("Origin"), "a cache keeps the answers apart");
         }
+        assert!(server.log().contains(&format!("\"origin\":\"\\\"{origin}\\\"\"")), "the operator hears of {origin}:\n{}", server.log());
     }
 }
 
@@ -213,8 +214,16 @@ async fn the_description_of_the_interface_works_under_its_own_policy() {
     let server = Server::start();
     let browser = chromium::find_executable(None).expect("a browser");
     let page = server.url("/docs/");
-    let arguments =
-        ["--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=20000", "--timeout=60000", "--dump-dom", &page];
+    let arguments = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--virtual-time-budget=20000",
+        "--timeout=60000",
+        "--dump-dom",
+        &page,
+    ];
     let output = tokio::process::Command::new(browser.path).args(arguments).kill_on_drop(true).output();
     let output = tokio::time::timeout(Duration::from_mins(1), output).await.expect("the browser ends").unwrap();
     let (shown, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
