@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::connect::speak;
 use crate::error::StoreError;
+use crate::installation_secrets::KeptSecret;
 use crate::page::{Page, bounds};
 use crate::tenants::TenantStore;
 use crate::write::{Needs, Write};
@@ -32,29 +33,13 @@ pub struct NewApiKey<'a> {
     /// The public part of its text.
     pub lookup: &'a ApiKeyLookup,
     /// What is kept of its text.
-    pub secret: KeptSecret<'a>,
+    pub secret: &'a KeptSecret,
     /// The first moment at which it does not work any more.
     pub expires_at: Option<Timestamp>,
     /// The templates it reaches, up to [`API_KEY_TEMPLATES_LIMIT`]; all when there are none.
     pub allowed_templates: &'a [TemplateSelector],
     /// Where it may be used from, up to [`IpNetwork::MAX_LIST`]; anywhere when there are none.
     pub allowed_ips: &'a [IpNetwork],
-}
-
-/// What is kept of a key's text.
-#[derive(Clone, Copy, Debug)]
-pub struct KeptSecret<'a> {
-    /// The MAC of the whole text under the installation's pepper.
-    pub mac: KeyMac,
-    /// Its last four characters.
-    pub hint: &'a str,
-}
-
-impl<'a> KeptSecret<'a> {
-    /// What is kept of that key under that pepper.
-    pub fn of(text: &'a ApiKeyText, pepper: &domain::peppers::Pepper) -> Self {
-        Self { mac: pepper.mac(text.reveal()), hint: text.hint() }
-    }
 }
 
 /// A change of a key. What is absent stays.
@@ -108,11 +93,11 @@ pub struct ApiKeyRecord {
 #[must_use]
 pub enum ApiKeyOutcome {
     /// Done; what there is now.
-    Written(ApiKeyRecord),
+    Written(Box<ApiKeyRecord>),
     /// There is no such key; nothing was changed.
     NotFound,
     /// The key is withdrawn, for good; nothing was changed.
-    Revoked(ApiKeyRecord),
+    Revoked(Box<ApiKeyRecord>),
 }
 
 /// The API keys of one tenant.
@@ -165,13 +150,13 @@ impl ApiKeys<'_> {
             )
             .fetch_all(&mut *connection)
             .await?;
-            let total = match Page::<ApiKeyRecord>::total_from_its_end(rows.len(), limit, offset) {
-                Some(total) => total,
-                None => {
-                    let tenant = self.0.tenant.as_str();
-                    let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys WHERE tenant_id = $1"#, tenant);
-                    u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0)
-                }
+            let known = Page::<ApiKeyRecord>::total_from_its_end(rows.len(), limit, offset);
+            let total = if let Some(total) = known {
+                total
+            } else {
+                let tenant = self.0.tenant.as_str();
+                let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys WHERE tenant_id = $1"#, tenant);
+                u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0)
             };
             let items = rows.into_iter().map(ApiKeyRecord::try_from).collect::<Result<_, _>>()?;
             Ok(Page { items, total })
@@ -199,7 +184,7 @@ impl ApiKeys<'_> {
                 new.scope.as_str(),
                 new.lookup.as_str(),
                 new.secret.mac.as_bytes().as_slice(),
-                new.secret.hint,
+                &new.secret.hint,
                 new.expires_at.map(Timestamp::to_sqlx) as _,
                 &templates,
                 &networks,
@@ -212,7 +197,7 @@ impl ApiKeys<'_> {
             let event = AuditEvent::new(AuditKind::ApiKeyCreated, id)
                 .with("name", new.name)
                 .with("scope", new.scope.as_str())
-                .with("hint", new.secret.hint)
+                .with("hint", new.secret.hint.as_str())
                 .with("expiresAt", new.expires_at.map(|at| at.to_string()))
                 .with("allowedTemplates", templates)
                 .with("allowedIps", networks);
@@ -263,20 +248,14 @@ impl ApiKeys<'_> {
             }
             write.announce("api_key", &row.lookup).await?;
             write.commit(event).await?;
-            Ok(ApiKeyOutcome::Written(row.try_into()?))
+            Ok(ApiKeyOutcome::Written(Box::new(row.try_into()?)))
         })
         .await
     }
 
     /// Gives a key another text with the same lookup. The text before works for `overlap_seconds` more, at most
     /// [`ApiKeyText::MAX_OVERLAP_SECONDS`]; with 0, and for a text before that one, at once no more.
-    pub async fn rotate(
-        &self,
-        id: ApiKeyId,
-        next: KeptSecret<'_>,
-        overlap_seconds: u32,
-        actor: &Actor,
-    ) -> Result<ApiKeyOutcome, StoreError> {
+    pub async fn rotate(&self, id: ApiKeyId, next: &KeptSecret, overlap_seconds: u32, actor: &Actor) -> Result<ApiKeyOutcome, StoreError> {
         speak!(self.0.store, "api_keys.rotate", {
             let now = self.0.store.now().to_jiff();
             let overlap = SignedDuration::from_secs(overlap_seconds.min(ApiKeyText::MAX_OVERLAP_SECONDS).into());
@@ -294,7 +273,7 @@ impl ApiKeys<'_> {
                 self.0.tenant.as_str(),
                 id.as_uuid(),
                 next.mac.as_bytes().as_slice(),
-                next.hint,
+                &next.hint,
                 until.map(Timestamp::to_sqlx) as _,
                 now.to_sqlx() as _
             )
@@ -303,10 +282,10 @@ impl ApiKeys<'_> {
             let Some(row) = row else { return self.untouched(write, id).await };
             write.announce("api_key", &row.lookup).await?;
             let event = AuditEvent::new(AuditKind::ApiKeyRotated, id)
-                .with("hint", next.hint)
+                .with("hint", next.hint.as_str())
                 .with("previousUntil", until.map(|until| until.to_string()));
             write.commit(event).await?;
-            Ok(ApiKeyOutcome::Written(row.try_into()?))
+            Ok(ApiKeyOutcome::Written(Box::new(row.try_into()?)))
         })
         .await
     }
@@ -332,14 +311,14 @@ impl ApiKeys<'_> {
             let Some(row) = row else { return self.untouched(write, id).await };
             write.announce("api_key", &row.lookup).await?;
             write.commit(AuditEvent::new(AuditKind::ApiKeyRevoked, id).with("name", row.name.as_str())).await?;
-            Ok(ApiKeyOutcome::Written(row.try_into()?))
+            Ok(ApiKeyOutcome::Written(Box::new(row.try_into()?)))
         })
         .await
     }
 
     /// Why no row was changed.
     async fn untouched(&self, mut write: Write<'_>, id: ApiKeyId) -> Result<ApiKeyOutcome, StoreError> {
-        Ok(self.read(&mut write, id).await?.map_or(ApiKeyOutcome::NotFound, ApiKeyOutcome::Revoked))
+        Ok(self.read(&mut write, id).await?.map_or(ApiKeyOutcome::NotFound, |key| ApiKeyOutcome::Revoked(Box::new(key))))
     }
 }
 

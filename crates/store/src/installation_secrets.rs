@@ -1,6 +1,8 @@
 //! Secrets that the installation makes for itself, the same for all replicas.
 
+use domain::api_keys::ApiKeyText;
 use domain::peppers::{KeyMac, Pepper};
+use domain::users::UserKey;
 
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
@@ -18,6 +20,27 @@ pub enum PepperStanding {
     Known,
     /// Another one was used before: no key that was stored then works any more.
     Changed,
+}
+
+/// What is kept of a key: enough to recognise it, and nothing to make it from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptSecret {
+    /// The MAC of the whole key under the installation's pepper.
+    pub mac: KeyMac,
+    /// Its last four characters.
+    pub hint: String,
+}
+
+impl KeptSecret {
+    /// What is kept of a program's key.
+    pub fn of_api_key(key: &ApiKeyText, pepper: &Pepper) -> Self {
+        Self { mac: pepper.mac(key.reveal()), hint: key.hint().to_owned() }
+    }
+
+    /// What is kept of a person's key.
+    pub fn of_user_key(key: &UserKey, pepper: &Pepper) -> Self {
+        Self { mac: pepper.mac(key.reveal()), hint: key.hint() }
+    }
 }
 
 impl Store {
@@ -50,9 +73,8 @@ impl Store {
             )
             .execute(&mut *connection)
             .await?;
-            let secret = sqlx::query_scalar!("SELECT secret FROM installation_secrets WHERE name = $1", name)
-                .fetch_one(&mut *connection)
-                .await?;
+            let secret =
+                sqlx::query_scalar!("SELECT secret FROM installation_secrets WHERE name = $1", name).fetch_one(&mut *connection).await?;
             secret.as_slice().try_into().map_err(|_| StoreError::inconsistent("installation_secrets", "a secret is not 32 bytes"))
         })
         .await

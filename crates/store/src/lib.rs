@@ -25,6 +25,7 @@ mod page;
 mod partitions;
 mod probe;
 mod quotas;
+mod render_tokens;
 mod samples;
 mod template_list;
 mod template_versions;
@@ -35,23 +36,25 @@ mod usage;
 mod usage_list;
 mod usage_summary;
 mod usage_templates;
+mod used_codes;
+mod user_provisioning;
+mod users;
 mod write;
 
 pub use api_key_credentials::{ApiKeyCredential, ApiKeyUses};
-pub use api_keys::{
-    API_KEY_NAME_LIMIT_CHARS, API_KEY_TEMPLATES_LIMIT, ApiKeyOutcome, ApiKeyPatch, ApiKeyRecord, ApiKeys, KeptSecret, NewApiKey,
-};
+pub use api_keys::{API_KEY_NAME_LIMIT_CHARS, API_KEY_TEMPLATES_LIMIT, ApiKeyOutcome, ApiKeyPatch, ApiKeyRecord, ApiKeys, NewApiKey};
 pub use audit::{Audit, AuditFilter, AuditRecord, Purge};
 pub use audit_chain::ChainReport;
 pub use changes::{Change, ChangeEvent, ChangeListener};
 pub use connect::{ConnectOptions, Store};
 pub use error::{Outage, StoreError};
-pub use installation_secrets::PepperStanding;
+pub use installation_secrets::{KeptSecret, PepperStanding};
 pub use migrations::{MigrationReport, migrate};
 pub use page::{MAX_PAGE_ROWS, Page};
 pub use partitions::{PARTITION_MONTHS_AHEAD, PartitionedTable, Partitions};
 pub use probe::{Probe, probe};
 pub use quotas::TenantQuotas;
+pub use render_tokens::{RenderTokenRecord, RenderTokens, TakeOutcome};
 pub use samples::Samples;
 pub use template_list::{SortOrder, TemplateFilter, TemplateSort};
 pub use template_versions::{RestoreOutcome, TemplateRecord, TemplateVersions, VersionSummary};
@@ -65,3 +68,5 @@ pub use usage::{MAX_USAGE_INSERT_ROWS, NewUsage, Usage, UsageOfAll, UsagePeriod,
 pub use usage_list::{UsageCursor, UsageFilter, UsageStatus};
 pub use usage_summary::{DurationPercentiles, MAX_USAGE_GROUPS, Percentiles, UsageGroup, UsageSummary};
 pub use usage_templates::{TemplateUsage, Unused, UsageTemplateSort};
+pub use user_provisioning::{ProvisionOutcome, Provisioned, RoleRule, SeedOutcome};
+pub use users::{NewUser, USER_GROUPS_LIMIT, USER_NAME_LIMIT_CHARS, UserCredential, UserOutcome, UserPatch, UserRecord, Users};

@@ -54,6 +54,11 @@ impl<'a> Write<'a> {
         announce(&mut self.transaction, &self.handle.tenant, kind, key).await
     }
 
+    /// As [`Write::announce`], of another tenant.
+    pub(crate) async fn announce_of(&mut self, handle: &TenantStore, kind: &'static str, key: &str) -> Result<(), StoreError> {
+        announce(&mut self.transaction, &handle.tenant, kind, key).await
+    }
+
     /// Takes the end of the tenant's chain for this transaction; whoever else writes waits until it ends. Call it as
     /// late as possible, and only when the event needs to know its own place: [`Write::commit`] does it otherwise.
     pub(crate) async fn chain_end(&mut self) -> Result<ChainEnd, StoreError> {

@@ -7,8 +7,8 @@ use domain::tenants::TenantStatus;
 use domain::{Clock, Scope, TenantId};
 use jiff::{SignedDuration, Timestamp};
 use store::{
-    ApiKeyOutcome, ApiKeyPatch, ApiKeyRecord, ApiKeyUses, ChangeEvent, ConnectOptions, KeptSecret, NewApiKey, PepperStanding, StatusOutcome, Store,
-    StoreError, TenantStore,
+    ApiKeyOutcome, ApiKeyPatch, ApiKeyRecord, ApiKeyUses, ChangeEvent, ConnectOptions, KeptSecret, NewApiKey, PepperStanding,
+    StatusOutcome, Store, StoreError, TenantStore,
 };
 use tokio::time::timeout;
 
@@ -30,7 +30,7 @@ pub async fn insert_key(tenant: &TenantStore, number: u8) -> ApiKeyRecord {
         name: "Shop",
         scope: Scope::Render,
         lookup: &text.lookup(),
-        secret: KeptSecret::of(&text, &pepper()),
+        secret: &KeptSecret::of_api_key(&text, &pepper()),
         expires_at: None,
         allowed_templates: &templates,
         allowed_ips: &networks,
@@ -40,7 +40,7 @@ pub async fn insert_key(tenant: &TenantStore, number: u8) -> ApiKeyRecord {
 
 fn written(outcome: ApiKeyOutcome) -> ApiKeyRecord {
     match outcome {
-        ApiKeyOutcome::Written(record) => record,
+        ApiKeyOutcome::Written(record) => *record,
         other => panic!("not written: {other:?}"),
     }
 }
@@ -75,7 +75,7 @@ async fn nothing_of_a_key_but_its_hint_is_anywhere_in_the_database() {
     let fixture = Fixture::new().await;
     let made = insert_key(&fixture.tenant, 1).await;
     let next = ApiKeyText::rotated(&made.lookup, [77; 32]);
-    written(fixture.tenant.api_keys().rotate(made.id, KeptSecret::of(&next, &pepper()), 60, &NOBODY).await.unwrap());
+    written(fixture.tenant.api_keys().rotate(made.id, &KeptSecret::of_api_key(&next, &pepper()), 60, &NOBODY).await.unwrap());
     let rows = "SELECT string_agg(k::text, ' ') || (SELECT string_agg(e::text || details::text, ' ') FROM audit_events e) FROM api_keys k";
     let everything = fixture.database.query(rows).await;
     assert!(everything.contains(key_text(1).lookup().as_str()) && everything.contains(next.hint()));
@@ -92,7 +92,7 @@ async fn after_a_rotation_both_texts_work_until_the_overlap_ends() {
     let fixture = Fixture::new().await;
     let (keys, made) = (fixture.tenant.api_keys(), insert_key(&fixture.tenant, 1).await);
     let texts: Vec<ApiKeyText> = (0..3).map(|at| ApiKeyText::rotated(&made.lookup, [90 + at; 32])).collect();
-    let rotated = written(keys.rotate(made.id, KeptSecret::of(&texts[0], &pepper()), 3600, &NOBODY).await.unwrap());
+    let rotated = written(keys.rotate(made.id, &KeptSecret::of_api_key(&texts[0], &pepper()), 3600, &NOBODY).await.unwrap());
     let until = rotated.previous_until.unwrap();
     assert!((until.duration_since(now()).as_secs() - 3600).abs() <= 20, "{until}");
     assert_eq!(judge(&fixture.store, &texts[0], now()).await, Ok(ApiKeyGeneration::Current));
@@ -100,12 +100,12 @@ async fn after_a_rotation_both_texts_work_until_the_overlap_ends() {
     assert_eq!(judge(&fixture.store, &key_text(1), until).await, Err(ApiKeyRefusal::Rotated { until }));
 
     // Only one text before the current one is kept, and an overlap of nothing keeps none.
-    written(keys.rotate(made.id, KeptSecret::of(&texts[1], &pepper()), u32::MAX, &NOBODY).await.unwrap());
+    written(keys.rotate(made.id, &KeptSecret::of_api_key(&texts[1], &pepper()), u32::MAX, &NOBODY).await.unwrap());
     assert_eq!(judge(&fixture.store, &key_text(1), now()).await, Err(ApiKeyRefusal::WrongSecret));
     let longest = SignedDuration::from_secs(ApiKeyText::MAX_OVERLAP_SECONDS.into());
     let previous = judge(&fixture.store, &texts[0], now()).await.unwrap();
     assert!(matches!(previous, ApiKeyGeneration::Previous { until } if until.duration_since(now()) <= longest), "{previous:?}");
-    written(keys.rotate(made.id, KeptSecret::of(&texts[2], &pepper()), 0, &NOBODY).await.unwrap());
+    written(keys.rotate(made.id, &KeptSecret::of_api_key(&texts[2], &pepper()), 0, &NOBODY).await.unwrap());
     assert_eq!(judge(&fixture.store, &texts[1], now()).await, Err(ApiKeyRefusal::WrongSecret));
 }
 
@@ -120,9 +120,9 @@ async fn a_withdrawn_key_lets_nobody_in_and_cannot_be_changed_back() {
     for outcome in [
         keys.revoke(made.id, &NOBODY).await,
         keys.update(made.id, patch, &NOBODY).await,
-        keys.rotate(made.id, KeptSecret::of(&next, &pepper()), 0, &NOBODY).await,
+        keys.rotate(made.id, &KeptSecret::of_api_key(&next, &pepper()), 0, &NOBODY).await,
     ] {
-        assert_eq!(outcome.unwrap(), ApiKeyOutcome::Revoked(revoked.clone()));
+        assert_eq!(outcome.unwrap(), ApiKeyOutcome::Revoked(Box::new(revoked.clone())));
     }
     assert_eq!(keys.revoke(ApiKeyId::generate(), &NOBODY).await.unwrap(), ApiKeyOutcome::NotFound);
     let told = fixture.database.query("SELECT string_agg(event, ' ' ORDER BY seq) FROM audit_events").await;
@@ -184,7 +184,7 @@ async fn two_keys_never_share_a_public_part_not_in_two_tenants_either() {
         name: "Second",
         scope: Scope::Admin,
         lookup: &text.lookup(),
-        secret: KeptSecret::of(&text, &pepper()),
+        secret: &KeptSecret::of_api_key(&text, &pepper()),
         expires_at: None,
         allowed_templates: &[],
         allowed_ips: &[],
