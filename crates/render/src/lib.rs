@@ -4,6 +4,7 @@
 //! the HTML is written; to add a door (a job, a schedule), call the same function from there.
 
 mod error;
+mod hashes;
 mod limits;
 mod quotas;
 mod request;

@@ -21,10 +21,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::error::RenderError;
+use crate::hashes::{hash_of_data, hash_of_output};
 use crate::limits::Limits;
 use crate::request::{Format, RenderRequest, Rendered, Source};
 use crate::templates::{Resolved, Templates, Which};
-use crate::usage::{Output, Record, Usage, UsageOptions, hash_of_data, hash_of_output};
+use crate::usage::{Output, Record, Usage, UsageOptions};
 
 /// How far behind the deadline work may notice it: its own error says more than ours.
 const OVERTIME: Duration = Duration::from_millis(500);
