@@ -46,6 +46,7 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let note = change_note(&headers)?;
     let checked = check(&setup, &definition, None).await?;
+    caller.reaches(&checked.key)?;
     let tags = tags(&definition);
     let new = NewTemplate { key: &checked.key, content: checked.content(&definition), tags: &tags, owner: None };
     let revision = Revision { actor: &caller.actor, change_note: note.as_deref() };
