@@ -106,8 +106,25 @@ pub struct Secrets {
 pub struct RolledKeys<'a> {
     /// The keys in use.
     pub current: &'a [&'a str],
-    /// Keys of before (`*_PREVIOUS`), each of which was once the one in use.
+    /// Keys of before (`*_PREVIOUS`), each of which was once in the place of one of the current, or beside them.
     pub previous: &'a [&'a str],
+}
+
+impl<'a> RolledKeys<'a> {
+    /// The keys as they are, then as they can have been before one of them was exchanged or taken away.
+    fn generations(self) -> Vec<Vec<&'a str>> {
+        let mut generations = vec![self.current.to_vec()];
+        for before in self.previous.iter().filter(|key| !key.is_empty()) {
+            for place in 0..self.current.len() {
+                let mut keys = self.current.to_vec();
+                keys[place] = before;
+                generations.push(keys);
+            }
+            let beside = self.current.iter().copied().chain([*before]);
+            generations.push(beside.collect());
+        }
+        generations
+    }
 }
 
 /// Which secret a token was signed with; tells the operator when a previous one may go.
@@ -124,21 +141,15 @@ pub enum SignedWith {
 
 impl Secrets {
     /// The secrets of an installation that configured keys and no secret: see [`Secret::derived_from_keys`].
-    /// The keys of two scopes are seldom exchanged at the same moment, so every combination of before verifies.
+    /// The keys of two scopes are seldom exchanged at the same moment, so every combination of before verifies. Their number
+    /// grows with each key: pass the few of the environment, not lists, which change too often to sign anything.
     pub fn derived_from_keys(admin: RolledKeys<'_>, editor: RolledKeys<'_>) -> Option<Self> {
         let current = Secret::derived_from_keys(admin.current, editor.current)?;
-        let generations = |keys: RolledKeys<'_>| -> Vec<Vec<String>> {
-            let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
-            let before = keys.previous.iter().filter(|key| !key.is_empty()).map(|key| vec![(*key).to_owned()]);
-            std::iter::once(owned(keys.current)).chain(before).collect()
-        };
-        let editors = generations(editor);
+        let editors = editor.generations();
         let mut previous = Vec::new();
-        for (age, admins) in generations(admin).iter().enumerate() {
+        for (age, admins) in admin.generations().iter().enumerate() {
             for editors in editors.iter().skip(usize::from(age == 0)) {
-                let admins: Vec<_> = admins.iter().map(String::as_str).collect();
-                let editors: Vec<_> = editors.iter().map(String::as_str).collect();
-                previous.extend(Secret::derived_from_keys(&admins, &editors));
+                previous.extend(Secret::derived_from_keys(admins, editors));
             }
         }
         Some(Self { current, previous })
@@ -218,7 +229,7 @@ mod tests {
     fn tokens_of_every_combination_of_rolled_keys_still_verify() {
         let keys = |current, previous| RolledKeys { current, previous };
         let now = Secrets::derived_from_keys(keys(&["admin2"], &["admin1"]), keys(&["editor2"], &["editor1"])).unwrap();
-        assert_eq!(now.count(), 4);
+        assert_eq!(now.count(), 9);
         for (admin, editor) in [("admin1", "editor1"), ("admin2", "editor1"), ("admin1", "editor2")] {
             let signature = Secret::derived_from_keys(&[admin], &[editor]).unwrap().sign(&[b"x"]);
             assert!(matches!(now.verify(&[b"x"], &signature), Some(SignedWith::Previous { .. })), "{admin} {editor}");
@@ -228,5 +239,20 @@ mod tests {
         assert_eq!(now.verify(&[b"y"], &signature), None);
         assert_eq!(now.verify(&[b"x"], &signature[..31]), None);
         assert_eq!(now.verify(&[b"x"], b""), None);
+    }
+
+    #[test]
+    fn one_key_among_several_of_its_scope_can_be_rolled() {
+        let admins = RolledKeys { current: &["admin2", "super"], previous: &["admin1"] };
+        let removed = RolledKeys { current: &[], previous: &["editor1"] };
+        let now = Secrets::derived_from_keys(admins, removed).unwrap();
+        for (admins, editors) in
+            [(&["admin1", "super"], &["editor1"][..]), (&["admin1", "super"], &[]), (&["admin2", "super"], &["editor1"])]
+        {
+            let signature = Secret::derived_from_keys(admins, editors).unwrap().sign(&[b"x"]);
+            assert!(matches!(now.verify(&[b"x"], &signature), Some(SignedWith::Previous { .. })), "{admins:?} {editors:?}");
+        }
+        let forged = Secret::derived_from_keys(&["admin1"], &[]).unwrap().sign(&[b"x"]);
+        assert_eq!(now.verify(&[b"x"], &forged), None, "who knew one of the keys never signed");
     }
 }

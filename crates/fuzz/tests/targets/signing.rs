@@ -49,17 +49,21 @@ pub fn sign(bytes: &str) -> String {
     encode(mac.finalize().into_bytes())
 }
 
-/// A moment in this century, in nanoseconds.
+/// A moment in this century, often at a whole second.
 pub fn moment(random: &mut Unstructured<'_>) -> arbitrary::Result<Timestamp> {
     let second = random.int_in_range(1_000_000_000..=4_000_000_000)?;
-    Ok(Timestamp::new(second, random.int_in_range(0..=999_999_999)?).unwrap())
+    Ok(Timestamp::new(second, nanoseconds(random)?).unwrap())
 }
 
-/// A span between −2 hours and the given length and a little more, often close to one of the two ends.
+fn nanoseconds(random: &mut Unstructured<'_>) -> arbitrary::Result<i32> {
+    if random.arbitrary()? { Ok(0) } else { random.int_in_range(0..=999_999_999) }
+}
+
+/// A span between −2 hours and the given length and a little more, often at a limit or close to it.
 pub fn span(random: &mut Unstructured<'_>, longest_seconds: i64) -> arbitrary::Result<SignedDuration> {
     let around = *random.choose(&[0, 60, longest_seconds, longest_seconds / 2])?;
-    let reach = *random.choose(&[1, 100, 7200])?;
-    Ok(SignedDuration::new(around + random.int_in_range(-reach..=reach)?, random.int_in_range(0..=999_999_999)?))
+    let reach = *random.choose(&[0, 1, 100, 7200])?;
+    Ok(SignedDuration::new(around + random.int_in_range(-reach..=reach)?, nanoseconds(random)?))
 }
 
 /// The whole milliseconds of a moment, rounded down.
