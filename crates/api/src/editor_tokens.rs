@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Extension, State};
 use domain::editor_tokens::{EditorToken, Holder};
+use domain::users::UserId;
 use domain::{Action, AuditEvent, AuditKind, ErrorCode, Issue, Scope, TemplateSelector};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -107,7 +108,7 @@ fn minutes(asked: Option<u16>, longest: u16) -> Result<u16, ApiError> {
         Some(asked) if (fewest..=longest).contains(&asked) => Ok(asked),
         Some(asked) => {
             let message = format!("is {asked}; accepted: a whole number from {fewest} to {longest}");
-            Err(ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new("/ttlMinutes", message)]))
+            Err(invalid("/ttlMinutes", message))
         }
     }
 }
@@ -123,7 +124,10 @@ pub(crate) struct Limits {
 pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, limits: Limits) -> Result<Json<Value>, ApiError> {
     let registered = caller.credential == Credential::User;
     // A name that somebody chose is attribution; a registered user's is known.
-    let name = label.filter(|label| !registered && !label.trim().is_empty()).unwrap_or_else(|| caller.actor.name.to_string());
+    let name = match label.filter(|label| !registered && !label.trim().is_empty()) {
+        Some(label) => label.parse::<UserId>().map_err(|error| invalid("/actor", error.to_string()))?.to_string(),
+        None => caller.actor.name.to_string(),
+    };
     let actor = domain::Actor { name: domain::Actor::new(&name, caller.scope, crate::requests::current_request_id()).name, ..caller.actor };
     let templates = narrowed(caller.templates.as_deref(), limits.templates)?;
     let issued_at = in_milliseconds(setup.clock.now());
@@ -138,9 +142,7 @@ pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, 
         templates,
         actions: limits.actions,
     };
-    let text = token.mint(&setup.identity.editor_tokens().secrets.current).map_err(|refusal| {
-        ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new("", refusal.to_string())])
-    })?;
+    let text = token.mint(&setup.identity.editor_tokens().secrets.current).map_err(|refusal| invalid("", refusal.to_string()))?;
     let event = AuditEvent::new(AuditKind::EditorTokenMinted, &actor.name)
         .with("keyScope", caller.scope.as_str())
         .with("issuedAt", issued_at.to_string())
@@ -161,7 +163,11 @@ fn narrowed(own: Option<&[TemplateSelector]>, asked: Option<Vec<TemplateSelector
         Some(beyond) => format!("names \"{beyond}\", which the key itself does not reach"),
         None => return Ok(Some(asked)),
     };
-    Err(ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new("/templates", message)]))
+    Err(invalid("/templates", message))
+}
+
+fn invalid(path: &str, message: String) -> ApiError {
+    ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
 }
 
 fn in_milliseconds(time: Timestamp) -> Timestamp {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, header};
+use domain::api_keys::{ApiKeyGeneration, ApiKeyLookup, ApiKeyText};
 use domain::editor_tokens::{EditorToken, Holder};
+use domain::peppers::Pepper;
 use domain::secrets::Secrets;
 use domain::tenants::TenantStatus;
+use domain::users::{UserId, UserKey};
 use domain::{Actor, Clock, ErrorCode, Scope, TenantId};
 use jiff::Timestamp;
-use store::{ChangeEvent, Store};
+use store::{ApiKeyCredential, ApiKeyUses, ChangeEvent, Store, UserCredential};
 
 use crate::auth::{Caller, Credential};
 use crate::cached::Cached;
@@ -69,6 +72,8 @@ pub struct IdentitySetup {
     pub tenant_ttl: Duration,
     /// The same for users and for keys of the database.
     pub user_ttl: Duration,
+    /// What the keys of the database are kept under.
+    pub pepper: Pepper,
     /// Where keys, users and tenants are.
     pub store: Store,
     /// Tells the time that tokens are judged by.
@@ -82,13 +87,19 @@ pub struct Identity(Arc<Inner>);
 struct Inner {
     setup: IdentitySetup,
     tenants: Cached<TenantId, TenantStatus>,
+    keys: Cached<ApiKeyLookup, Arc<ApiKeyCredential>>,
+    users: Cached<UserId, Arc<UserCredential>>,
+    user_keys: Cached<[u8; 32], Arc<UserCredential>>,
+    key_uses: ApiKeyUses,
 }
 
 impl Identity {
     /// Hears of changes for as long as the store is open. Call it within a runtime.
     pub fn new(setup: IdentitySetup) -> Self {
-        let tenants = Cached::new(setup.tenant_ttl);
-        let identity = Self(Arc::new(Inner { setup, tenants }));
+        let (tenants, keys) = (Cached::new(setup.tenant_ttl), Cached::new(setup.user_ttl));
+        let (users, user_keys) = (Cached::new(setup.user_ttl), Cached::new(setup.user_ttl));
+        let key_uses = ApiKeyUses::new(setup.store.clone());
+        let identity = Self(Arc::new(Inner { setup, tenants, keys, users, user_keys, key_uses }));
         tokio::spawn(identity.clone().listen());
         identity
     }
@@ -103,6 +114,13 @@ impl Identity {
             if matches!(kind, "" | "tenant") {
                 self.0.tenants.changed();
             }
+            if matches!(kind, "" | "api_key") {
+                self.0.keys.changed();
+            }
+            if matches!(kind, "" | "user") {
+                self.0.users.changed();
+                self.0.user_keys.changed();
+            }
         }
     }
 
@@ -116,9 +134,17 @@ impl Identity {
         self.0.setup.tenancy
     }
 
-    /// The status of a tenant was changed here.
-    pub(crate) fn tenants_changed(&self) {
+    /// Tenants, keys or users were changed here: this replica knows before it hears of it.
+    pub(crate) fn changed(&self) {
         self.0.tenants.changed();
+        self.0.keys.changed();
+        self.0.users.changed();
+        self.0.user_keys.changed();
+    }
+
+    /// What the keys of the database are kept under.
+    pub(crate) fn pepper(&self) -> &Pepper {
+        &self.0.setup.pepper
     }
 
     /// What editor tokens are made and checked with.
@@ -167,7 +193,75 @@ impl Identity {
         if let Some(key) = self.0.setup.keys.find(text) {
             return self.of_configured(key, address);
         }
-        Err(Refusal::UnknownKey)
+        let text = std::str::from_utf8(text).map_err(|_| Refusal::UnknownKey)?;
+        if let Ok(key) = text.parse::<ApiKeyText>() {
+            return self.of_database_key(&key, address).await;
+        }
+        let key: UserKey = text.parse().map_err(|_| Refusal::UnknownKey)?;
+        self.of_user_key(&key).await
+    }
+
+    async fn of_database_key(&self, key: &ApiKeyText, address: Option<IpAddr>) -> Result<Caller, Refusal> {
+        let setup = &self.0.setup;
+        let lookup = key.lookup();
+        let ask = async { Ok(setup.store.api_key_by_lookup(&lookup).await?.map(Arc::new)) };
+        let found = self.0.keys.get(lookup.clone(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)?;
+        let judged = found.rules.judge(&setup.pepper.mac(key.reveal()), self.now(), address);
+        let generation = judged.map_err(|why| Refusal::DatabaseKey { name: found.name.clone(), id: found.id, why })?;
+        if let ApiKeyGeneration::Previous { until } = generation {
+            tracing::debug!(key = %found.id, name = found.name, %until, "a key from before its rotation is still in use");
+        }
+        self.0.key_uses.note(found.id);
+        Ok(Caller {
+            actor: Actor::new(&format!("apikey:{}", found.id), found.scope, current_request_id()),
+            scope: found.scope,
+            tenant: self.own_tenant(&found.tenant)?,
+            templates: (!found.allowed_templates.is_empty()).then(|| found.allowed_templates.clone()),
+            actions: None,
+            credential: Credential::ApiKey,
+            display_name: Some(found.name.clone()),
+        })
+    }
+
+    async fn of_user_key(&self, key: &UserKey) -> Result<Caller, Refusal> {
+        let store = &self.0.setup.store;
+        let mac = self.0.setup.pepper.mac(key.reveal());
+        let ask = async { Ok(store.user_by_key_mac(&mac).await?.map(Arc::new)) };
+        let found = self.0.user_keys.get(*mac.as_bytes(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)?;
+        self.of_user(&found)
+    }
+
+    /// The registered user of that id, as a token of theirs finds it.
+    async fn registered(&self, id: &UserId) -> Result<Arc<UserCredential>, Refusal> {
+        let store = &self.0.setup.store;
+        let ask = async { Ok(store.user_by_id(id).await?.map(Arc::new)) };
+        let found = self.0.users.get(id.clone(), ask).await.map_err(Refusal::Away)?;
+        found.ok_or_else(|| Refusal::NoSuchUser { id: id.to_string() })
+    }
+
+    /// A user in person, with the role that the registry has now.
+    pub(crate) fn of_user(&self, found: &UserCredential) -> Result<Caller, Refusal> {
+        let user = &found.user;
+        if user.deactivated_at.is_some() {
+            return Err(Refusal::Deactivated { id: user.id.to_string() });
+        }
+        Ok(Caller {
+            actor: Actor::new(user.id.as_str(), user.role, current_request_id()),
+            scope: user.role,
+            tenant: self.own_tenant(&user.tenant)?,
+            templates: None,
+            actions: None,
+            credential: Credential::User,
+            display_name: Some(user.display_name.clone()),
+        })
+    }
+
+    /// The tenant of a stored credential. Where there is one tenant only, what belongs to others is not known.
+    fn own_tenant(&self, tenant: &TenantId) -> Result<TenantId, Refusal> {
+        if self.0.setup.tenancy == Tenancy::Single && *tenant != TenantId::default_tenant() {
+            return Err(Refusal::UnknownKey);
+        }
+        Ok(tenant.clone())
     }
 
     fn of_configured(&self, key: &ConfiguredKey, address: Option<IpAddr>) -> Result<Caller, Refusal> {
@@ -194,17 +288,30 @@ impl Identity {
         let verified = EditorToken::verify(text, &tokens.secrets, self.now(), tokens.issued_after).map_err(Refusal::Token)?;
         let token = verified.token;
         if token.holder == Holder::RegisteredUser {
-            return Err(Refusal::NoCredential);
+            return self.of_users_token(token, credential).await;
         }
         Ok(Caller {
             actor: Actor::new(&token.name, token.scope, current_request_id()),
             scope: token.scope,
-            tenant: token.tenant,
+            tenant: self.own_tenant(&token.tenant)?,
             templates: token.templates,
             actions: token.actions,
             credential,
             display_name: None,
         })
+    }
+
+    /// A token of a registered user has the role and the tenant that the registry gives them now, and the token's limits.
+    async fn of_users_token(&self, token: EditorToken, credential: Credential) -> Result<Caller, Refusal> {
+        let id: UserId = token.name.parse().map_err(|_| Refusal::NoSuchUser { id: token.name.clone() })?;
+        let found = self.registered(&id).await?;
+        if found.user.token_issued_after.is_some_and(|cut_over| token.issued_at < cut_over) {
+            return Err(Refusal::BeforeCutOver { id: token.name });
+        }
+        if found.user.tenant != token.tenant {
+            return Err(Refusal::TenantMismatch { actor: token.name, named: token.tenant });
+        }
+        Ok(Caller { templates: token.templates, actions: token.actions, credential, ..self.of_user(&found)? })
     }
 
     /// The tenant that a request is for: the credential's own, or the one that a super-admin names.

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, header};
+use domain::api_keys::ApiKeyRefusal;
+use domain::ids::ApiKeyId;
 use domain::signed_tokens::TokenRefusal;
 use domain::{ErrorCode, TenantId};
 use store::StoreError;
@@ -22,6 +24,14 @@ pub(crate) enum Refusal {
     KeyExpired { actor: String },
     #[error("the key of {actor} is not for use from this address")]
     AddressNotAllowed { actor: String },
+    #[error("the key {id} ({name}) is refused: {why}")]
+    DatabaseKey { name: String, id: ApiKeyId, why: ApiKeyRefusal },
+    #[error("there is no user {id}")]
+    NoSuchUser { id: String },
+    #[error("the user {id} is deactivated")]
+    Deactivated { id: String },
+    #[error("the token of {id} was issued before the user's cut-over")]
+    BeforeCutOver { id: String },
     #[error("the token is refused: {0}")]
     Token(TokenRefusal),
     #[error("{actor} names the foreign tenant {named}")]
@@ -42,6 +52,10 @@ impl Refusal {
             Self::UnknownKey => "unknown_key",
             Self::KeyExpired { .. } => "key_expired",
             Self::AddressNotAllowed { .. } => "address_not_allowed",
+            Self::DatabaseKey { .. } => "database_key",
+            Self::NoSuchUser { .. } => "no_such_user",
+            Self::Deactivated { .. } => "deactivated",
+            Self::BeforeCutOver { .. } => "before_cut_over",
             Self::Token(_) => "token",
             Self::TenantMismatch { .. } => "tenant_mismatch",
             Self::TenantUnknown => "tenant_unknown",
@@ -55,8 +69,8 @@ impl Refusal {
         metrics::counter!("pulp_engine_auth_failures_total", "reason" => self.label()).increment(1);
         tracing::info!(reason = %self, ?address, brought = brought(headers), "refused a credential");
         match self {
-            Self::KeyExpired { .. } => ApiError::new(ErrorCode::ApiKeyExpired, "this API key has expired"),
-            Self::AddressNotAllowed { .. } => {
+            Self::KeyExpired { .. } | Self::DatabaseKey { why: ApiKeyRefusal::Expired { .. }, .. } => ApiError::new(ErrorCode::ApiKeyExpired, "this API key has expired"),
+            Self::AddressNotAllowed { .. } | Self::DatabaseKey { why: ApiKeyRefusal::Address { .. }, .. } => {
                 ApiError::new(ErrorCode::ApiKeyIpNotAllowed, "this API key is not for use from this address")
             }
             Self::TenantMismatch { .. } => ApiError::new(
@@ -66,9 +80,10 @@ impl Refusal {
             Self::TenantUnknown => ApiError::new(ErrorCode::TenantUnknown, "there is no such tenant for this credential"),
             Self::Away(error) => error.into(),
             Self::Answered(error) => error,
-            Self::Token(_) => unauthorized("this token is not valid here; log in again").invalid_token(),
+            Self::Deactivated { .. } => ApiError::new(ErrorCode::AccountDeactivated, "this account is deactivated"),
+            Self::Token(_) | Self::NoSuchUser { .. } | Self::BeforeCutOver { .. } => unauthorized("this token is not valid here; log in again").invalid_token(),
             Self::Unreadable(_) if headers.contains_key(header::AUTHORIZATION) => unauthorized(SEND).invalid_token(),
-            Self::NoCredential | Self::Unreadable(_) | Self::UnknownKey => unauthorized(SEND),
+            Self::NoCredential | Self::Unreadable(_) | Self::UnknownKey | Self::DatabaseKey { .. } => unauthorized(SEND),
         }
     }
 }

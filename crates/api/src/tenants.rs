@@ -108,7 +108,7 @@ async fn set_status(setup: &Setup, caller: &Caller, id: &str, to: TenantStatus) 
     }
     let outcome = setup.store.tenants().set_status(&id, to, &caller.actor).await?;
     // This replica knows at once; the others hear of it.
-    setup.identity.tenants_changed();
+    setup.identity.changed();
     match outcome {
         StatusOutcome::Done(tenant) => Ok(Json(shown(&tenant))),
         StatusOutcome::NotFound => Err(unknown(&id)),

@@ -49,8 +49,8 @@ pub enum ServerError {
     /// The recorder of `/metrics` could not be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
-    /// The system gives no random bytes to sign with.
-    #[error("no secret to sign tokens with can be made; set EDITOR_TOKEN_SECRET")]
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
     Random,
     /// The system refuses threads or signal handlers.
     #[error("the runtime: {0}")]

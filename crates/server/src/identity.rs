@@ -11,7 +11,7 @@ use crate::config::{self, Config};
 use crate::error::ServerError;
 
 /// What credentials are judged by.
-pub fn setup(config: &Config, store: Store, clock: Clock) -> Result<IdentitySetup, ServerError> {
+pub async fn setup(config: &Config, store: Store, clock: Clock) -> Result<IdentitySetup, ServerError> {
     Ok(IdentitySetup {
         keys: keys(&config.identity),
         without_credential: config.identity.without_credential,
@@ -22,6 +22,7 @@ pub fn setup(config: &Config, store: Store, clock: Clock) -> Result<IdentitySetu
         },
         tenancy: config.tenancy.tenants,
         tenant_ttl: Duration::from_millis(config.tenancy.status_cache_ttl_ms),
+        pepper: store.pepper(random()?).await?,
         user_ttl: Duration::from_millis(config.identity.users_cache_ttl_ms),
         store,
         clock,
@@ -77,9 +78,13 @@ fn token_secrets(identity: &config::Identity) -> Result<Secrets, ServerError> {
     match derived {
         Some(secrets) => Ok(secrets),
         None => {
-            let mut bytes = [0; 32];
-            getrandom::fill(&mut bytes).map_err(|_| ServerError::Random)?;
-            Ok(Secrets { current: Secret::from_random(bytes), previous: Vec::new() })
+            Ok(Secrets { current: Secret::from_random(random()?), previous: Vec::new() })
         }
     }
+}
+
+fn random() -> Result<[u8; 32], ServerError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|_| ServerError::Random)?;
+    Ok(bytes)
 }

@@ -137,7 +137,7 @@ impl Running {
             renderer: renderer.clone(),
             store: store.clone(),
             clock: clock.clone(),
-            identity: api::Identity::new(identity::setup(config, store.clone(), clock.clone())?),
+            identity: api::Identity::new(identity::setup(config, store.clone(), clock.clone()).await?),
             mints: api::Rate::of_mints(),
             version: config.version.clone(),
             body_limit_bytes: config.body_limit_bytes,
