@@ -164,6 +164,7 @@ impl Running {
             storage = database.description,
             chromium = browser.pool.status().version,
             sandbox = browser.sandbox,
+            surroundings = ?config.surroundings,
             tabs = config.max_concurrent_pages,
             keys = config.identity.keys.current.len(),
             examples_loaded = examples,

@@ -177,9 +177,9 @@ impl Config {
         rules::parameters_without_effect(&storage, &mut warnings);
         let trusted_proxies = proxies::read(&values, &mut problems);
         rules::https_needs_a_proxy(&values, &trusted_proxies, &mut problems);
-        let cors = cross_origin::read(&values, &mut problems, &mut warnings);
+        let allowed_origins = cross_origin::read(&values, &mut problems, &mut warnings);
         let surroundings = hardening::surroundings(&values, &mut problems);
-        hardening::check(&values, surroundings, &cors, &mut problems);
+        hardening::check(&values, surroundings, &allowed_origins, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -198,7 +198,7 @@ impl Config {
             surroundings,
             trusted_proxies,
             https: if values.is_on(&known::REQUIRE_HTTPS) { api::Https::Required } else { api::Https::Optional },
-            cors,
+            cors: allowed_origins,
             storage,
             database_max_connections: values.required(&known::DATABASE_MAX_CONNECTIONS),
             data_dir: values.required(&known::PULP_DATA_DIR),
