@@ -5,7 +5,7 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::tenants::TenantStatus;
-use domain::{ErrorCode, Issue, TenantId};
+use domain::{ErrorCode, Issue, Quotas, TenantId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{StatusOutcome, TenantRecord};
@@ -31,12 +31,17 @@ pub struct NewTenant {
     name: String,
 }
 
-/// What of a tenant can be changed.
+/// What of a tenant can be changed; what is left out stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TenantPatch {
     /// For people.
     name: Option<String>,
+    /// All of its limits, each a whole number: `rendersPerMonth`, `renderSecondsPerMonth` (calendar months in UTC),
+    /// `concurrentRenders` (on each replica), `storageBytes`. One that is left out or null is lifted. Only tenants of the
+    /// registry have limits: a server with one tenant has none.
+    #[schema(value_type = Object)]
+    quotas: Option<Value>,
 }
 
 /// One page of the tenants, by id.
@@ -73,7 +78,7 @@ pub async fn get(State(setup): State<Setup>, Path(id): Path<String>) -> Result<J
     Ok(Json(shown(&known(&setup, &tenant_id(&id)?).await?)))
 }
 
-/// Changes what a tenant is called.
+/// Changes what a tenant is called, or how much it may use.
 #[utoipa::path(patch, path = "/admin/tenants/{id}", tag = "tenants", params(("id" = String, Path)), request_body = TenantPatch, responses((status = 200, description = "The tenant")))]
 pub async fn update(
     State(setup): State<Setup>,
@@ -83,9 +88,13 @@ pub async fn update(
 ) -> Result<Json<Value>, ApiError> {
     served(&setup)?;
     let id = tenant_id(&id)?;
-    let Some(given) = body.name else { return Ok(Json(shown(&known(&setup, &id).await?))) };
-    let renamed = setup.store.tenants().rename(&id, name(&given)?, &caller.actor).await?;
-    Ok(Json(shown(&renamed.ok_or_else(|| unknown(&id))?)))
+    let name = body.name.as_deref().map(name).transpose()?;
+    let quotas = body.quotas.as_ref().map(quotas).transpose()?;
+    if name.is_none() && quotas.is_none() {
+        return Ok(Json(shown(&known(&setup, &id).await?)));
+    }
+    let updated = setup.store.tenants().update(&id, name, quotas, &caller.actor).await?;
+    Ok(Json(shown(&updated.ok_or_else(|| unknown(&id))?)))
 }
 
 /// From now on the tenant can be read, and nothing else.
@@ -144,6 +153,27 @@ fn name(given: &str) -> Result<&str, ApiError> {
     Ok(given)
 }
 
+/// The names of the limits on the wire.
+const LIMITS: [&str; 4] = ["rendersPerMonth", "renderSecondsPerMonth", "concurrentRenders", "storageBytes"];
+
+/// Limits read one by one, so that each wrong one is named.
+fn quotas(given: &Value) -> Result<Quotas, ApiError> {
+    let Value::Object(given) = given else { return Err(invalid("/quotas", format!("must be an object of {}", LIMITS.join(", ")))) };
+    let mut issues = Vec::new();
+    for (name, limit) in given {
+        let most = if name == "concurrentRenders" { u32::MAX.into() } else { u64::MAX };
+        if !LIMITS.contains(&name.as_str()) {
+            issues.push(Issue::new(format!("/quotas/{name}"), format!("is no limit; accepted: {}", LIMITS.join(", "))));
+        } else if !limit.is_null() && limit.as_u64().is_none_or(|limit| limit > most) {
+            issues.push(Issue::new(format!("/quotas/{name}"), "must be a whole number from 0, or null for no limit"));
+        }
+    }
+    if issues.is_empty() {
+        return serde_json::from_value(Value::Object(given.clone())).map_err(|error| invalid("/quotas", error.to_string()));
+    }
+    Err(ApiError::invalid(ErrorCode::ValidationFailed, issues))
+}
+
 fn invalid(path: &str, message: String) -> ApiError {
     ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
 }
@@ -151,6 +181,6 @@ fn invalid(path: &str, message: String) -> ApiError {
 fn shown(tenant: &TenantRecord) -> Value {
     json!({
         "id": tenant.id, "name": tenant.name, "status": tenant.status.as_str(), "createdAt": tenant.created_at.to_string(),
-        "updatedAt": tenant.updated_at.to_string(), "archivedAt": tenant.archived_at.map(|time| time.to_string()),
+        "updatedAt": tenant.updated_at.to_string(), "archivedAt": tenant.archived_at.map(|time| time.to_string()), "quotas": tenant.quotas,
     })
 }

@@ -112,7 +112,7 @@ impl Fixture {
     async fn limit(&self, tenant: &str, quotas: Quotas) {
         let actor = Actor::system("test");
         self.store.tenants().insert(&id(tenant), tenant, &actor).await.unwrap();
-        assert!(self.store.tenants().set_quotas(&id(tenant), &quotas, &actor).await.unwrap());
+        assert!(self.store.tenants().update(&id(tenant), None, Some(quotas), &actor).await.unwrap().is_some());
     }
 }
 

@@ -1,15 +1,13 @@
 //! The limits of tenants, and what they have used of them.
 
-use domain::audit::AuditKind;
 use domain::quotas::UsageTotals;
-use domain::{Actor, AuditEvent, Month, Quotas, TenantId};
+use domain::{Month, Quotas, TenantId};
 use jiff_sqlx::ToSqlx as _;
 
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::tenants::Tenants;
 use crate::usage::totals;
-use crate::write::Write;
 
 /// A tenant's limits and what it has used in a month, in the whole cluster.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,11 +40,9 @@ impl Tenants<'_> {
             .await?;
             rows.into_iter()
                 .map(|row| {
-                    let stored = row.quotas.as_deref().map(serde_json::from_str).transpose();
-                    let stored: Option<serde_json::Value> = stored.map_err(|error| StoreError::inconsistent("tenants", error))?;
                     Ok(TenantQuotas {
                         tenant: row.tenant_id.parse().map_err(|error| StoreError::inconsistent("tenants", error))?,
-                        quotas: stored.as_ref().map_or_else(Quotas::default, Quotas::from_stored),
+                        quotas: quotas(row.quotas.as_deref())?,
                         used: totals(row.renders, row.render_ms, row.pages, row.size_bytes),
                     })
                 })
@@ -54,30 +50,11 @@ impl Tenants<'_> {
         })
         .await
     }
+}
 
-    /// Sets the limits of a tenant, all of them; says whether there is such a tenant.
-    pub async fn set_quotas(&self, tenant: &TenantId, quotas: &Quotas, actor: &Actor) -> Result<bool, StoreError> {
-        let store: &Store = self.store();
-        speak!(store, "tenants.set_quotas", {
-            let json = serde_json::to_value(quotas).map_err(|error| StoreError::Unexpected { source: error.into() })?;
-            let handle = store.tenant(tenant.clone());
-            let mut connection = store.acquire().await?;
-            let mut write = Write::begin(&mut connection, &handle, actor).await?;
-            let set = sqlx::query!(
-                "UPDATE tenants SET quotas = $2::text::jsonb, updated_at = $3 WHERE tenant_id = $1 AND status <> 'purged'",
-                tenant.as_str(),
-                json.to_string(),
-                store.now() as _
-            )
-            .execute(&mut *write)
-            .await?;
-            if set.rows_affected() == 0 {
-                return Ok(false);
-            }
-            write.announce("tenant", tenant.as_str()).await?;
-            write.commit(AuditEvent::new(AuditKind::TenantUpdated, tenant).with("quotas", json)).await?;
-            Ok(true)
-        })
-        .await
-    }
+/// The limits as their column has them; none at all where it is empty.
+pub(crate) fn quotas(stored: Option<&str>) -> Result<Quotas, StoreError> {
+    let stored: Option<serde_json::Value> =
+        stored.map(serde_json::from_str).transpose().map_err(|error| StoreError::inconsistent("tenants", error))?;
+    Ok(stored.as_ref().map_or_else(Quotas::default, Quotas::from_stored))
 }

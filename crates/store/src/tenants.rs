@@ -2,13 +2,14 @@
 
 use domain::audit::AuditKind;
 use domain::tenants::TenantStatus;
-use domain::{Actor, AuditEvent, TenantId};
+use domain::{Actor, AuditEvent, Quotas, TenantId};
 use jiff::Timestamp;
 
 use crate::audit::Audit;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::quotas::quotas;
 use crate::samples::Samples;
 use crate::template_versions::TemplateVersions;
 use crate::templates::Templates;
@@ -67,6 +68,8 @@ pub struct TenantRecord {
     pub updated_at: Timestamp,
     /// Since when it takes no writes.
     pub archived_at: Option<Timestamp>,
+    /// How much it may use.
+    pub quotas: Quotas,
 }
 
 /// How a change of a tenant's status ended.
@@ -126,7 +129,8 @@ impl<'a> Tenants<'a> {
             let mut connection = self.0.acquire().await?;
             let row = sqlx::query_as!(
                 TenantRow,
-                "SELECT tenant_id, name, status, created_at, updated_at, archived_at FROM tenants WHERE tenant_id = $1",
+                "SELECT tenant_id, name, status, created_at, updated_at, archived_at, quotas::text AS quotas
+                 FROM tenants WHERE tenant_id = $1",
                 tenant.as_str()
             )
             .fetch_optional(&mut *connection)
@@ -143,7 +147,8 @@ impl<'a> Tenants<'a> {
             let mut connection = self.0.acquire().await?;
             let rows = sqlx::query_as!(
                 TenantRow,
-                "SELECT tenant_id, name, status, created_at, updated_at, archived_at FROM tenants ORDER BY tenant_id LIMIT $1 OFFSET $2",
+                "SELECT tenant_id, name, status, created_at, updated_at, archived_at, quotas::text AS quotas
+                 FROM tenants ORDER BY tenant_id LIMIT $1 OFFSET $2",
                 limit,
                 offset
             )
@@ -162,25 +167,43 @@ impl<'a> Tenants<'a> {
         .await
     }
 
-    /// Gives a tenant another name; `None` when there is no such tenant. `name` has 1–255 characters.
-    pub async fn rename(&self, tenant: &TenantId, name: &str, actor: &Actor) -> Result<Option<TenantRecord>, StoreError> {
-        speak!(self.0, "tenants.rename", {
+    /// Changes what is given and leaves the rest; gives the tenant as it is then, `None` when there is none. `name` has 1–255
+    /// characters. `quotas` are all the limits: one that is absent in them is lifted.
+    pub async fn update(
+        &self,
+        tenant: &TenantId,
+        name: Option<&str>,
+        quotas: Option<Quotas>,
+        actor: &Actor,
+    ) -> Result<Option<TenantRecord>, StoreError> {
+        speak!(self.0, "tenants.update", {
+            let quotas = quotas.map(serde_json::to_value).transpose();
+            let quotas = quotas.map_err(|error| StoreError::Unexpected { source: error.into() })?;
             let handle = self.0.tenant(tenant.clone());
             let mut connection = self.0.acquire().await?;
             let mut write = Write::begin(&mut connection, &handle, actor).await?;
             let row = sqlx::query_as!(
                 TenantRow,
-                "UPDATE tenants SET name = $2, updated_at = $3 WHERE tenant_id = $1 AND status <> 'purged'
-                 RETURNING tenant_id, name, status, created_at, updated_at, archived_at",
+                "UPDATE tenants SET name = COALESCE($2, name), quotas = COALESCE($3::text::jsonb, quotas), updated_at = $4
+                 WHERE tenant_id = $1 AND status <> 'purged'
+                 RETURNING tenant_id, name, status, created_at, updated_at, archived_at, quotas::text AS quotas",
                 tenant.as_str(),
                 name,
+                quotas.as_ref().map(ToString::to_string),
                 self.0.now() as _
             )
             .fetch_optional(&mut *write)
             .await?;
             let Some(row) = row else { return Ok(None) };
+            let mut event = AuditEvent::new(AuditKind::TenantUpdated, tenant);
+            if let Some(name) = name {
+                event = event.with("name", name);
+            }
+            if let Some(quotas) = quotas {
+                event = event.with("quotas", quotas);
+            }
             write.announce("tenant", tenant.as_str()).await?;
-            write.commit(AuditEvent::new(AuditKind::TenantUpdated, tenant).with("name", name)).await?;
+            write.commit(event).await?;
             Ok(Some(row.try_into()?))
         })
         .await
@@ -199,7 +222,8 @@ impl<'a> Tenants<'a> {
             };
             let row = sqlx::query_as!(
                 TenantRow,
-                "SELECT tenant_id, name, status, created_at, updated_at, archived_at FROM tenants WHERE tenant_id = $1",
+                "SELECT tenant_id, name, status, created_at, updated_at, archived_at, quotas::text AS quotas
+                 FROM tenants WHERE tenant_id = $1",
                 tenant.as_str()
             )
             .fetch_one(&mut *write)
@@ -215,7 +239,7 @@ impl<'a> Tenants<'a> {
                 TenantRow,
                 "UPDATE tenants SET status = $2, updated_at = $3, archived_at = CASE WHEN $4 THEN $3::timestamptz END
                  WHERE tenant_id = $1
-                 RETURNING tenant_id, name, status, created_at, updated_at, archived_at",
+                 RETURNING tenant_id, name, status, created_at, updated_at, archived_at, quotas::text AS quotas",
                 tenant.as_str(),
                 to.as_str(),
                 self.0.now() as _,
@@ -239,6 +263,7 @@ pub(crate) struct TenantRow {
     created_at: jiff_sqlx::Timestamp,
     updated_at: jiff_sqlx::Timestamp,
     archived_at: Option<jiff_sqlx::Timestamp>,
+    quotas: Option<String>,
 }
 
 impl TryFrom<TenantRow> for TenantRecord {
@@ -252,6 +277,7 @@ impl TryFrom<TenantRow> for TenantRecord {
             created_at: row.created_at.to_jiff(),
             updated_at: row.updated_at.to_jiff(),
             archived_at: row.archived_at.map(jiff_sqlx::Timestamp::to_jiff),
+            quotas: quotas(row.quotas.as_deref())?,
         })
     }
 }

@@ -159,7 +159,12 @@ async fn quotas_are_set_with_an_audit_event_and_read_with_what_was_used() {
     let acme = tenant("acme");
     assert!(fixture.store.tenants().insert(&acme, "Acme", &NOBODY).await.unwrap());
     let quotas = Quotas { renders_per_month: Some(10), storage_bytes: Some(1 << 40), ..Quotas::default() };
-    assert!(fixture.store.tenants().set_quotas(&acme, &quotas, &NOBODY).await.unwrap());
+    let limited = fixture.store.tenants().update(&acme, None, Some(quotas), &NOBODY).await.unwrap().unwrap();
+    assert_eq!((limited.name.as_str(), limited.quotas), ("Acme", quotas));
+    let renamed = fixture.store.tenants().update(&acme, Some("Acme Ltd"), None, &NOBODY).await.unwrap();
+    assert_eq!(renamed, fixture.store.tenants().get(&acme).await.unwrap());
+    assert_eq!(renamed.map(|tenant| (tenant.name, tenant.quotas)), Some(("Acme Ltd".to_owned(), quotas)));
+    assert_eq!(fixture.store.tenants().update(&tenant("unknown"), Some("x"), None, &NOBODY).await.unwrap(), None);
     fixture.store.usage().insert(&[NewUsage { tenant: acme.clone(), ..render("2026-11-21T10:00:00Z") }]).await.unwrap();
     let asked = [acme.clone(), TenantId::default_tenant(), tenant("unknown")];
     let mut found = fixture.store.tenants().quotas(&asked, month("2026-11-01T00:00:00Z")).await.unwrap();
