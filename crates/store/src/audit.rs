@@ -69,7 +69,8 @@ pub struct AuditRecord {
 pub enum Purge {
     /// What happened before.
     Before(Timestamp),
-    /// What one actor did: its rows stay in the chain, but no longer say anything.
+    /// What one actor did: its rows stay in the chain, but no longer say anything. Those that account for a purge are left as
+    /// they are, for without them nobody could tell a purge from a theft.
     Of(String),
 }
 
@@ -185,7 +186,9 @@ impl Audit<'_> {
                 "UPDATE audit_events
                  SET blanked_by = $3, actor = '', resource_id = '', scope = NULL, request_id = NULL, details = '{}'
                  WHERE tenant_id = $1 AND seq IN (
-                     SELECT seq FROM audit_events WHERE tenant_id = $1 AND actor = $2 AND blanked_by IS NULL ORDER BY seq LIMIT $4)",
+                     SELECT seq FROM audit_events WHERE tenant_id = $1 AND actor = $2 AND blanked_by IS NULL
+                       AND event NOT IN ('audit.purged', 'audit.expired', 'tenant.purged')
+                     ORDER BY seq LIMIT $4)",
                 self.0.tenant.as_str(),
                 name,
                 end.next_seq,

@@ -8,8 +8,9 @@
 //! wrapped in `speak!`, then `scripts/generate-sqlx`. A write announces itself with `changes::announce` in its own
 //! transaction, so that the caches of all replicas let go of what they hold.
 //!
-//! Two things are written past `write`, because nobody's change is behind them: what was rendered (`usage`), and the
-//! months that big tables are cut into (`partitions`).
+//! Some things are written past `write`, because nobody's change is behind them: what was rendered (`usage`), the months that
+//! big tables are cut into (`partitions`), uses of keys, tokens and codes, and the rows of a tenant whose end is recorded
+//! (`tenant_purge`). A new table with rows of tenants is entered in the lists of `tenant_purge` and `tenant_export`.
 
 mod api_key_credentials;
 mod api_keys;
@@ -30,6 +31,8 @@ mod samples;
 mod template_list;
 mod template_versions;
 mod templates;
+mod tenant_export;
+mod tenant_purge;
 mod tenants;
 mod url_parameters;
 mod usage;
@@ -62,6 +65,8 @@ pub use templates::{
     CHANGE_NOTE_LIMIT_CHARS, DESCRIPTION_LIMIT_CHARS, InsertOutcome, NAME_LIMIT_CHARS, NewTemplate, Revision, TAGS_LIMIT, TemplateContent,
     TemplateKind, TemplateSummary, Templates, UpdateOutcome,
 };
+pub use tenant_export::{ExportKind, ExportOptions, ExportPiece, TenantExport};
+pub use tenant_purge::{PurgeCount, PurgeFate, PurgeOptions, PurgeOutcome, Retention};
 pub use tenants::{StatusOutcome, TenantRecord, TenantStore, Tenants};
 pub use url_parameters::unknown_parameters;
 pub use usage::{MAX_USAGE_INSERT_ROWS, NewUsage, Usage, UsageOfAll, UsagePeriod, UsageRecord};

@@ -91,7 +91,8 @@ impl<'a> Write<'a> {
 pub(crate) struct ChainEnd {
     /// The place the next row gets.
     pub(crate) next_seq: i64,
-    previous: domain::audit::ChainHash,
+    /// The link of the row before it.
+    pub(crate) previous: domain::audit::ChainHash,
     occurred_at: jiff::Timestamp,
 }
 

@@ -164,6 +164,27 @@ async fn a_purge_of_a_person_forgets_what_they_did_and_keeps_the_chain() {
 }
 
 #[tokio::test]
+async fn the_removal_of_rows_some_of_which_were_blanked_is_no_theft() {
+    let fixture = five_rows().await;
+    let audit = fixture.tenant.audit();
+    audit.purge(&Purge::Of("ann".to_owned()), AuditKind::AuditPurged, &by("root")).await.unwrap();
+    let fourth = fixture.database.query("SELECT occurred_at FROM audit_events WHERE seq = 4").await;
+    audit.purge(&Purge::Before(fourth.parse().unwrap()), AuditKind::AuditExpired, &NOBODY).await.unwrap();
+    let report = fixture.store.verify_audit_chain(&TenantId::default_tenant()).await.unwrap();
+    assert_eq!((report.breaks, report.blanked, report.removed_through), (vec![], 1, 3));
+}
+
+#[tokio::test]
+async fn who_purged_cannot_have_that_forgotten() {
+    let fixture = five_rows().await;
+    let (audit, root) = (fixture.tenant.audit(), by("root"));
+    audit.purge(&Purge::Of("ann".to_owned()), AuditKind::AuditPurged, &root).await.unwrap();
+    audit.insert(AuditEvent::new(AuditKind::EditorTokenMinted, 6), &root).await.unwrap();
+    assert_eq!(audit.purge(&Purge::Of("root".to_owned()), AuditKind::AuditPurged, &root).await.unwrap(), 1);
+    assert_eq!(breaks(&fixture).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn an_archived_tenant_takes_no_write_and_says_why() {
     let fixture = Fixture::new().await;
     let (tenants, default) = (fixture.store.tenants(), TenantId::default_tenant());

@@ -14,6 +14,8 @@ mod partitions;
 mod plans;
 mod render_tokens;
 mod templates;
+mod tenant_export;
+mod tenant_purge;
 mod tenants;
 mod usage;
 mod usage_questions;

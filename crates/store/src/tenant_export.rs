@@ -1,0 +1,285 @@
+//! Everything of a tenant as lines of JSON, a few at a time, so that whoever writes them on holds only those.
+
+use std::collections::VecDeque;
+
+use domain::audit::AuditKind;
+use domain::{Actor, AuditEvent, TenantId};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
+
+use crate::connect::{Store, speak};
+use crate::error::StoreError;
+use crate::tenants::Tenants;
+
+/// Rows of a piece.
+const PIECE_ROWS: i64 = 500;
+/// Rows of a piece where each may be as large as a request's body.
+const LARGE_PIECE_ROWS: i64 = 8;
+
+/// A kind of things that are exported.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ExportKind {
+    /// The tenant itself, one line.
+    Tenant,
+    /// The templates as they are now, those in the trash too, without their definitions.
+    Templates,
+    /// Every version of them with its definition, the text of it as it was saved.
+    TemplateVersions,
+    /// The example data of templates.
+    Samples,
+    /// The people, without their keys.
+    Users,
+    /// The API keys, without their secrets: what can be known of a key, and nothing that lets anybody in.
+    ApiKeys,
+    /// The audit log with its links, so that it can be verified elsewhere.
+    Audit,
+    /// What was rendered.
+    Usage,
+}
+
+impl ExportKind {
+    /// Every kind, in the order of an export: what others refer to first.
+    pub const ALL: [Self; 8] =
+        [Self::Tenant, Self::Templates, Self::TemplateVersions, Self::Samples, Self::Users, Self::ApiKeys, Self::Audit, Self::Usage];
+
+    /// The word for it, which can be the name of a file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Templates => "templates",
+            Self::TemplateVersions => "template-versions",
+            Self::Samples => "samples",
+            Self::Users => "users",
+            Self::ApiKeys => "api-keys",
+            Self::Audit => "audit",
+            Self::Usage => "usage",
+        }
+    }
+
+    /// The kind of that word, if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The next rows of tenant $1 after the place $2: the place of each, and its line. Up to $3 of them; from $4 on where
+    /// that is asked for.
+    fn statement(self) -> &'static str {
+        match self {
+            Self::Tenant => TENANT,
+            Self::Templates => TEMPLATES,
+            Self::TemplateVersions => TEMPLATE_VERSIONS,
+            Self::Samples => SAMPLES,
+            Self::Users => USERS,
+            Self::ApiKeys => API_KEYS,
+            Self::Audit => AUDIT,
+            Self::Usage => USAGE,
+        }
+    }
+
+    fn piece_rows(self) -> i64 {
+        if matches!(self, Self::TemplateVersions | Self::Samples) { LARGE_PIECE_ROWS } else { PIECE_ROWS }
+    }
+}
+
+/// What to export.
+#[derive(Clone, Debug)]
+pub struct ExportOptions {
+    /// Which kinds; their order does not matter.
+    pub kinds: Vec<ExportKind>,
+    /// Only what happened from then on, of the audit log.
+    pub audit_since: Option<Timestamp>,
+}
+
+impl Default for ExportOptions {
+    /// Everything.
+    fn default() -> Self {
+        Self { kinds: ExportKind::ALL.to_vec(), audit_since: None }
+    }
+}
+
+/// Some lines of an export.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExportPiece {
+    /// What they are about. Pieces of one kind follow each other.
+    pub kind: ExportKind,
+    /// How many lines.
+    pub rows: usize,
+    /// The lines, each an object of JSON and a line feed.
+    pub ndjson: String,
+}
+
+/// An export under way.
+#[derive(Debug)]
+pub struct TenantExport {
+    store: Store,
+    tenant: TenantId,
+    left: VecDeque<ExportKind>,
+    audit_since: Option<Timestamp>,
+    after: Option<String>,
+}
+
+impl Tenants<'_> {
+    /// Begins an export, after its audit row is written; `None` when there is no such tenant. It also works for tenants that
+    /// are archived, and for what a purge kept.
+    pub async fn export(&self, tenant: &TenantId, options: ExportOptions, actor: &Actor) -> Result<Option<TenantExport>, StoreError> {
+        let left: VecDeque<ExportKind> = ExportKind::ALL.into_iter().filter(|kind| options.kinds.contains(kind)).collect();
+        let include: Vec<&str> = left.iter().map(|kind| kind.as_str()).collect();
+        let event = AuditEvent::new(AuditKind::TenantExported, tenant)
+            .with("include", include)
+            .with("auditSince", options.audit_since.map(|since| since.to_string()));
+        match self.store().tenant(tenant.clone()).audit().insert(event, actor).await {
+            Err(StoreError::NoSuchTenant) => return Ok(None),
+            recorded => recorded?,
+        }
+        Ok(Some(TenantExport { store: self.store().clone(), tenant: tenant.clone(), left, audit_since: options.audit_since, after: None }))
+    }
+}
+
+impl TenantExport {
+    /// The next piece; `None` at the end. No connection is held between two pieces, so what changes meanwhile may be in or
+    /// not: archive the tenant first for a whole that fits together. After an error the same piece can be asked for again.
+    pub async fn next(&mut self) -> Result<Option<ExportPiece>, StoreError> {
+        while let Some(&kind) = self.left.front() {
+            let rows = self.rows(kind).await?;
+            let full = i64::try_from(rows.len()).is_ok_and(|count| count >= kind.piece_rows());
+            self.after = if full { rows.last().map(|(place, _)| place.clone()) } else { None };
+            if !full {
+                self.left.pop_front();
+            }
+            if !rows.is_empty() {
+                let mut ndjson = String::with_capacity(rows.iter().map(|(_, line)| line.len() + 1).sum());
+                for (_, line) in &rows {
+                    ndjson.push_str(line);
+                    ndjson.push('\n');
+                }
+                return Ok(Some(ExportPiece { kind, rows: rows.len(), ndjson }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn rows(&self, kind: ExportKind) -> Result<Vec<(String, String)>, StoreError> {
+        speak!(self.store, "tenants.export", {
+            let mut connection = self.store.acquire().await?;
+            let mut query = sqlx::query_as(kind.statement()).bind(self.tenant.as_str()).bind(self.after.as_deref()).bind(kind.piece_rows());
+            if kind == ExportKind::Audit {
+                query = query.bind(self.audit_since.map(Timestamp::to_sqlx));
+            }
+            Ok(query.fetch_all(&mut *connection).await?)
+        })
+        .await
+    }
+}
+
+// The place and the line have names of their own, so that ORDER BY means the columns and not their texts.
+
+/// A time as everywhere in the interface, whatever the zone of the session.
+macro_rules! utc {
+    ($column:literal) => {
+        concat!("to_char(", $column, r#" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#)
+    };
+}
+
+const TENANT: &str = concat!(
+    "SELECT tenant_id AS place, json_build_object('id', tenant_id, 'name', name, 'status', status, 'quotas', quotas, 'createdAt', ",
+    utc!("created_at"),
+    ", 'updatedAt', ",
+    utc!("updated_at"),
+    ", 'archivedAt', ",
+    utc!("archived_at"),
+    ", 'purgedAt', ",
+    utc!("purged_at"),
+    ")::text AS line FROM tenants WHERE tenant_id = $1 AND $2::text IS NULL LIMIT $3"
+);
+
+const TEMPLATES: &str = concat!(
+    "SELECT template_id::text AS place,
+            json_build_object('templateId', template_id, 'key', template_key, 'name', name, 'description', description, 'kind', kind, 'tags', tags, 'owner', owner, 'currentVersion', concat_ws('.', current_major, current_minor, current_patch),
+     'createdAt', ",
+    utc!("created_at"),
+    ", 'updatedAt', ",
+    utc!("updated_at"),
+    ", 'deletedAt', ",
+    utc!("deleted_at"),
+    ", 'deletedBy', deleted_by)::text AS line
+     FROM templates WHERE tenant_id = $1 AND template_id >= COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+       AND template_id IS DISTINCT FROM $2::text::uuid
+     ORDER BY template_id LIMIT $3"
+);
+
+const TEMPLATE_VERSIONS: &str = concat!(
+    "SELECT concat_ws(' ', v.template_id, v.major, v.minor, v.patch) AS place,
+            json_build_object('templateId', v.template_id, 'key', t.template_key, 'version', concat_ws('.', v.major, v.minor, v.patch),
+                'name', v.name, 'description', v.description, 'kind', v.kind, 'contentHash', encode(v.content_hash, 'hex'), 'createdAt', ",
+    utc!("v.created_at"),
+    ", 'createdBy', v.created_by, 'changeNote', v.change_note, 'definition', v.definition)::text AS line
+     FROM templates t JOIN template_versions v USING (tenant_id, template_id)
+     WHERE t.tenant_id = $1
+       AND t.template_id >= COALESCE(split_part($2::text, ' ', 1)::uuid, '00000000-0000-0000-0000-000000000000')
+       AND ($2::text IS NULL OR (v.template_id, v.major, v.minor, v.patch)
+            > (split_part($2::text, ' ', 1)::uuid, split_part($2::text, ' ', 2)::int, split_part($2::text, ' ', 3)::int,
+               split_part($2::text, ' ', 4)::int))
+     ORDER BY t.template_id, v.major, v.minor, v.patch LIMIT $3"
+);
+
+const SAMPLES: &str =
+    "SELECT template_id::text AS place, json_build_object('templateId', template_id, 'key', template_key, 'sample', sample)::text AS line
+     FROM templates WHERE tenant_id = $1 AND sample IS NOT NULL
+       AND template_id >= COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+       AND template_id IS DISTINCT FROM $2::text::uuid
+     ORDER BY template_id LIMIT $3";
+
+const USERS: &str = concat!(
+    "SELECT user_id AS place,
+            json_build_object('id', user_id, 'displayName', display_name, 'role', role, 'authMethod', auth_method, 'email', email,
+         'groups', groups, 'userName', user_name, 'externalId', external_id, 'active', deactivated_at IS NULL, 'deactivatedAt', ",
+    utc!("deactivated_at"),
+    ", 'tokenIssuedAfter', ",
+    utc!("token_issued_after"),
+    ", 'createdAt', ",
+    utc!("created_at"),
+    ", 'updatedAt', ",
+    utc!("updated_at"),
+    ")::text AS line FROM users WHERE tenant_id = $1 AND user_id > COALESCE($2::text, '') ORDER BY user_id LIMIT $3"
+);
+
+const API_KEYS: &str = concat!(
+    "SELECT api_key_id::text AS place,
+            json_build_object('id', api_key_id, 'name', name, 'scope', scope, 'allowedTemplates', allowed_templates,
+         'allowedIps', allowed_ips, 'expiresAt', ",
+    utc!("expires_at"),
+    ", 'revokedAt', ",
+    utc!("revoked_at"),
+    ", 'createdAt', ",
+    utc!("created_at"),
+    ", 'createdBy', created_by, 'updatedAt', ",
+    utc!("updated_at"),
+    ", 'lastUsedAt', ",
+    utc!("last_used_at"),
+    ")::text AS line FROM api_keys WHERE tenant_id = $1 AND api_key_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY api_key_id LIMIT $3"
+);
+
+const AUDIT: &str = concat!(
+    "SELECT seq::text AS place, json_build_object('seq', seq, 'id', event_id, 'timestamp', ",
+    utc!("occurred_at"),
+    ", 'event', event, 'operation', operation, 'resourceType', resource_type, 'resourceId', resource_id, 'actor', actor,
+         'credentialScope', scope, 'requestId', request_id, 'instanceId', instance_id, 'contentHash', encode(content_hash, 'hex'),
+         'chainHash', encode(chain_hash, 'hex'), 'blankedBy', blanked_by, 'details', details)::text AS line
+     FROM audit_events WHERE tenant_id = $1 AND seq > COALESCE($2::text::bigint, 0) AND occurred_at >= COALESCE($4::timestamptz, '-infinity')
+     ORDER BY seq LIMIT $3"
+);
+
+const USAGE: &str = concat!(
+    "SELECT concat_ws(' ', usage_id, rendered_at) AS place, json_build_object('id', usage_id, 'timestamp', ",
+    utc!("rendered_at"),
+    ", 'actor', actor, 'credentialScope', credential_scope, 'requestId', request_id, 'instanceId', instance_id,
+         'template', template_key, 'version', template_version, 'label', label, 'format', format, 'mode', mode, 'outcome', outcome,
+         'durationMs', duration_ms, 'pages', pages, 'sizeBytes', size_bytes, 'dataSha256', encode(data_sha256, 'hex'),
+         'outputSha256', encode(output_sha256, 'hex'), 'metadata', metadata, 'correlationId', correlation_id)::text AS line
+     FROM render_usage
+     WHERE tenant_id = $1
+       AND (rendered_at, usage_id) > (COALESCE(substr($2::text, 38)::timestamptz, '-infinity'),
+                                      COALESCE(split_part($2::text, ' ', 1)::uuid, '00000000-0000-0000-0000-000000000000'))
+     ORDER BY rendered_at, usage_id LIMIT $3"
+);
