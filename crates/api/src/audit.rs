@@ -133,7 +133,17 @@ struct Next {
 }
 
 const COLUMNS: [&str; 12] = [
-    "id", "seq", "timestamp", "event", "operation", "resourceType", "resourceId", "actor", "credentialScope", "requestId", "instanceId",
+    "id",
+    "seq",
+    "timestamp",
+    "event",
+    "operation",
+    "resourceType",
+    "resourceId",
+    "actor",
+    "credentialScope",
+    "requestId",
+    "instanceId",
     "details",
 ];
 

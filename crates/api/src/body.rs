@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use domain::ErrorCode;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use crate::Setup;
 use crate::error::ApiError;
@@ -19,15 +20,35 @@ impl<T: DeserializeOwned> FromRequest<Setup> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
+        match MaybeJsonBody::from_request(request, setup).await? {
+            MaybeJsonBody(Some(value)) => Ok(Self(value)),
+            MaybeJsonBody(None) => Err(ApiError::bad_request("the body is empty; a JSON value is expected")),
+        }
+    }
+}
+
+/// As [`JsonBody`], where nothing at all is accepted too.
+pub struct MaybeJsonBody<T>(pub Option<T>);
+
+impl<T: DeserializeOwned> FromRequest<Setup> for MaybeJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
         check_content_type(request.headers())?;
         check_content_encoding(request.headers())?;
         let bytes = tokio::time::timeout(BODY_TIMEOUT, read(request, setup.body_limit_bytes)).await;
         let bytes = bytes.map_err(|_| ApiError::bad_request("the body did not arrive within 60 s"))??;
         if bytes.is_empty() {
-            return Err(ApiError::bad_request("the body is empty; a JSON value is expected"));
+            return Ok(Self(None));
         }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| malformed(&error))
+        serde_json::from_slice(&bytes).map(|value| Self(Some(value))).map_err(|error| malformed(&error))
     }
+}
+
+/// Tells `null`, which takes a value away, from a field that is absent: `#[serde(default, deserialize_with = "nullable")]`.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things to say")]
+pub fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {

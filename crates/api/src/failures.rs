@@ -76,9 +76,7 @@ impl ApiError {
                 tracing::warn!(%error, cause, "the database is away");
                 Self::new(ErrorCode::ServiceUnavailable, "the database is away; try again in a moment").retry_after(2)
             }
-            StoreError::TenantArchived => {
-                Self::new(ErrorCode::TenantArchived, "this tenant is archived: it can be read, and nothing else")
-            }
+            StoreError::TenantArchived => Self::new(ErrorCode::TenantArchived, "this tenant is archived: it can be read, and nothing else"),
             StoreError::NoSuchTenant => Self::new(ErrorCode::TenantUnknown, "there is no such tenant"),
             StoreError::Conflict { .. } => Self::new(ErrorCode::Conflict, "somebody else changed this in the same moment; read it again"),
             StoreError::Refused { .. } => {

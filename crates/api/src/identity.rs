@@ -188,6 +188,11 @@ impl Identity {
         }
     }
 
+    /// Whether the operator configured that key.
+    pub(crate) fn is_configured_key(&self, text: &str) -> bool {
+        self.0.setup.keys.find(text.as_bytes()).is_some()
+    }
+
     /// The caller that a key belongs to.
     pub(crate) async fn of_key(&self, text: &[u8], address: Option<IpAddr>) -> Result<Caller, Refusal> {
         if let Some(key) = self.0.setup.keys.find(text) {

@@ -4,6 +4,7 @@
 //! annotate it for OpenAPI, name it in [`router`] under the scopes that may use it, and give it a case in
 //! the server's `tests/suite/authorization.rs`.
 
+mod api_keys;
 mod audit;
 mod auth;
 mod bodies;
@@ -28,6 +29,7 @@ mod not_implemented;
 mod preconditions;
 mod progress;
 mod query;
+mod random;
 mod rates;
 mod refusal;
 mod render_body;
@@ -39,6 +41,7 @@ mod security_headers;
 mod template_versions;
 mod templates;
 mod tenants;
+mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

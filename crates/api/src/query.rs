@@ -24,7 +24,8 @@ impl Pairs {
     /// Reads a raw query string.
     pub(crate) fn read(query: Option<&str>) -> Result<Self, ApiError> {
         let unreadable = |_| ApiError::bad_request("the query string cannot be read");
-        let uri = format!("/?{}", query.unwrap_or_default()).parse().map_err(|_| ApiError::bad_request("the query string cannot be read"))?;
+        let uri =
+            format!("/?{}", query.unwrap_or_default()).parse().map_err(|_| ApiError::bad_request("the query string cannot be read"))?;
         Ok(Self(Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(unreadable)?.0))
     }
 

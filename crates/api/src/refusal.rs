@@ -69,19 +69,22 @@ impl Refusal {
         metrics::counter!("pulp_engine_auth_failures_total", "reason" => self.label()).increment(1);
         tracing::info!(reason = %self, ?address, brought = brought(headers), "refused a credential");
         match self {
-            Self::KeyExpired { .. } | Self::DatabaseKey { why: ApiKeyRefusal::Expired { .. }, .. } => ApiError::new(ErrorCode::ApiKeyExpired, "this API key has expired"),
+            Self::KeyExpired { .. } | Self::DatabaseKey { why: ApiKeyRefusal::Expired { .. }, .. } => {
+                ApiError::new(ErrorCode::ApiKeyExpired, "this API key has expired")
+            }
             Self::AddressNotAllowed { .. } | Self::DatabaseKey { why: ApiKeyRefusal::Address { .. }, .. } => {
                 ApiError::new(ErrorCode::ApiKeyIpNotAllowed, "this API key is not for use from this address")
             }
-            Self::TenantMismatch { .. } => ApiError::new(
-                ErrorCode::TenantMismatch,
-                "this credential belongs to another tenant than X-PulpEngine-Tenant-Id names",
-            ),
+            Self::TenantMismatch { .. } => {
+                ApiError::new(ErrorCode::TenantMismatch, "this credential belongs to another tenant than X-PulpEngine-Tenant-Id names")
+            }
             Self::TenantUnknown => ApiError::new(ErrorCode::TenantUnknown, "there is no such tenant for this credential"),
             Self::Away(error) => error.into(),
             Self::Answered(error) => error,
             Self::Deactivated { .. } => ApiError::new(ErrorCode::AccountDeactivated, "this account is deactivated"),
-            Self::Token(_) | Self::NoSuchUser { .. } | Self::BeforeCutOver { .. } => unauthorized("this token is not valid here; log in again").invalid_token(),
+            Self::Token(_) | Self::NoSuchUser { .. } | Self::BeforeCutOver { .. } => {
+                unauthorized("this token is not valid here; log in again").invalid_token()
+            }
             Self::Unreadable(_) if headers.contains_key(header::AUTHORIZATION) => unauthorized(SEND).invalid_token(),
             Self::NoCredential | Self::Unreadable(_) | Self::UnknownKey | Self::DatabaseKey { .. } => unauthorized(SEND),
         }

@@ -18,7 +18,10 @@ use crate::auth;
 use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::identity::Identity;
-use crate::{Docs, Setup, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, renders, requests, samples, security_headers, template_versions, templates, tenants};
+use crate::{
+    Docs, Setup, api_keys, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, renders,
+    requests, samples, security_headers, template_versions, templates, tenants, users,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -60,7 +63,10 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
         )
         .merge(needs(
             Action::ServerRead,
-            OpenApiRouter::new().routes(routes!(capabilities::capabilities)).routes(routes!(health::preview_status)).routes(routes!(editor_tokens::me)),
+            OpenApiRouter::new()
+                .routes(routes!(capabilities::capabilities))
+                .routes(routes!(health::preview_status))
+                .routes(routes!(editor_tokens::me)),
         ))
         .merge(needs(
             Action::TemplateRead,
@@ -86,6 +92,21 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
         .merge(needs(Action::TemplateRestore, OpenApiRouter::new().routes(routes!(template_versions::restore))))
         .merge(needs(Action::AuditRead, OpenApiRouter::new().routes(routes!(audit::list)).routes(routes!(audit::export))))
         .merge(needs(Action::AuditPurge, OpenApiRouter::new().routes(routes!(audit::purge))))
+        .merge(needs(
+            Action::ApiKeyManage,
+            OpenApiRouter::new()
+                .routes(routes!(api_keys::list, api_keys::create))
+                .routes(routes!(api_keys::get, api_keys::update))
+                .routes(routes!(api_keys::rotate))
+                .routes(routes!(api_keys::revoke)),
+        ))
+        .merge(needs(
+            Action::UserManage,
+            OpenApiRouter::new()
+                .routes(routes!(users::list, users::create))
+                .routes(routes!(users::update, users::delete))
+                .routes(routes!(users::reload)),
+        ))
         .merge(needs(
             Action::TenantManage,
             OpenApiRouter::new()
@@ -113,7 +134,8 @@ pub(crate) fn router(setup: Setup) -> Router {
         router = router.merge(docs::router(&description));
     }
     // An unknown path tells nothing to a caller without an admin key.
-    let unknown = Router::new().fallback(unknown_path).layer(from_fn_with_state((setup.identity.clone(), Action::SystemRead), auth::require));
+    let unknown =
+        Router::new().fallback(unknown_path).layer(from_fn_with_state((setup.identity.clone(), Action::SystemRead), auth::require));
     router
         .fallback_service(unknown)
         .method_not_allowed_fallback(method_not_allowed)

@@ -71,7 +71,11 @@ pub async fn delete(
     Path(key): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let key = known_key(&key)?;
-    if setup.store.tenant(caller.tenant).samples().delete(&key, &caller.actor).await? { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&key)) }
+    if setup.store.tenant(caller.tenant).samples().delete(&key, &caller.actor).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(unknown(&key))
+    }
 }
 
 /// Checks data against the template's schema.

@@ -99,13 +99,21 @@ pub async fn update(
 
 /// From now on the tenant can be read, and nothing else.
 #[utoipa::path(post, path = "/admin/tenants/{id}/archive", tag = "tenants", params(("id" = String, Path)), responses((status = 200, description = "The tenant"), (status = 409, description = "It was purged")))]
-pub async fn archive(State(setup): State<Setup>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn archive(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     set_status(&setup, &caller, &id, TenantStatus::Archived).await
 }
 
 /// The tenant takes writes again.
 #[utoipa::path(post, path = "/admin/tenants/{id}/unarchive", tag = "tenants", params(("id" = String, Path)), responses((status = 200, description = "The tenant"), (status = 409, description = "It was purged")))]
-pub async fn unarchive(State(setup): State<Setup>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub async fn unarchive(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     set_status(&setup, &caller, &id, TenantStatus::Active).await
 }
 

@@ -105,8 +105,8 @@ pub struct AuditEvent {
 
 impl AuditEvent {
     /// An event without details.
-    pub fn new(kind: AuditKind, resource_id: impl ToString) -> Self {
-        Self { kind, resource_id: resource_id.to_string(), details: Map::new() }
+    pub fn new(kind: AuditKind, resource_id: impl std::fmt::Display) -> Self {
+        Self { kind, resource_id: format!("{resource_id}"), details: Map::new() }
     }
 
     /// Adds a detail.

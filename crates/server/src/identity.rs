@@ -55,6 +55,9 @@ fn keys(identity: &config::Identity) -> ConfiguredKeys {
     ConfiguredKeys::new(own.chain(listed))
 }
 
+/// Whose keys count as an admin's.
+const ADMINS: &[Scope] = &[Scope::Admin, Scope::SuperAdmin];
+
 /// The operator's secret; else one made of the keys, so that replicas with the same keys agree; else one of this process.
 fn token_secrets(identity: &config::Identity) -> Result<Secrets, ServerError> {
     if let Some(secret) = &identity.editor_tokens.secret {
@@ -65,10 +68,12 @@ fn token_secrets(identity: &config::Identity) -> Result<Secrets, ServerError> {
     let of = |keys: &[(Scope, config::Secret)], scopes: &[Scope]| -> Vec<String> {
         keys.iter().filter(|(scope, _)| scopes.contains(scope)).map(|(_, key)| key.reveal().to_owned()).collect()
     };
+    // The list changes often, and every change of what the secret is made of ends all sessions: it only counts where there
+    // is nothing else.
     let listed: Vec<(Scope, config::Secret)> = identity.listed_keys.iter().map(|key| (key.scope, key.key.clone())).collect();
-    let all: Vec<(Scope, config::Secret)> = identity.keys.current.iter().cloned().chain(listed).collect();
-    let (admins, editors) = (of(&all, &[Scope::Admin, Scope::SuperAdmin]), of(&all, &[Scope::Editor]));
-    let (old_admins, old_editors) = (of(&identity.keys.previous, &[Scope::Admin]), of(&identity.keys.previous, &[Scope::Editor]));
+    let current = if identity.keys.current.is_empty() { &listed } else { &identity.keys.current };
+    let (admins, editors) = (of(current, ADMINS), of(current, &[Scope::Editor]));
+    let (old_admins, old_editors) = (of(&identity.keys.previous, ADMINS), of(&identity.keys.previous, &[Scope::Editor]));
     let [admins, old_admins, editors, old_editors] =
         [&admins, &old_admins, &editors, &old_editors].map(|keys| keys.iter().map(String::as_str).collect::<Vec<_>>());
     let derived = Secrets::derived_from_keys(
@@ -77,9 +82,7 @@ fn token_secrets(identity: &config::Identity) -> Result<Secrets, ServerError> {
     );
     match derived {
         Some(secrets) => Ok(secrets),
-        None => {
-            Ok(Secrets { current: Secret::from_random(random()?), previous: Vec::new() })
-        }
+        None => Ok(Secrets { current: Secret::from_random(random()?), previous: Vec::new() }),
     }
 }
 

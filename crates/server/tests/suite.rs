@@ -17,7 +17,11 @@ mod excess;
 mod first_minutes;
 #[path = "suite/hardening.rs"]
 mod hardening;
+#[path = "suite/keys.rs"]
+mod keys;
 #[path = "suite/manners.rs"]
 mod manners;
 #[path = "suite/running.rs"]
 mod running;
+#[path = "suite/trust.rs"]
+mod trust;

@@ -62,7 +62,15 @@ pub fn doctor(config: Result<Config, ServerError>) -> Result<ExitCode, ServerErr
 async fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.push(match config.warnings.as_slice() {
-        [] => Finding::ok("configuration", format!("{} API keys, listening on {}:{}", config.identity.keys.current.len() + config.identity.listed_keys.len(), config.host, config.port)),
+        [] => Finding::ok(
+            "configuration",
+            format!(
+                "{} API keys, listening on {}:{}",
+                config.identity.keys.current.len() + config.identity.listed_keys.len(),
+                config.host,
+                config.port
+            ),
+        ),
         warnings => Finding::warn("configuration", warnings.join("\n"), "remove or correct these variables"),
     });
     findings.push(folder::check(config));

@@ -28,7 +28,10 @@ async fn actors(server: &Server, query: &str) -> Vec<String> {
 async fn an_editor_token_works_as_its_key_does_and_leaves_its_holders_name() {
     let server = Server::start();
     let (status, minted) = mint(&server, json!({"key": EDITOR_KEY, "actor": "ann"})).await;
-    assert_eq!((status, &minted["scope"], &minted["tenantId"], &minted["actor"]), (200, &json!("editor"), &json!("default"), &json!("ann")));
+    assert_eq!(
+        (status, &minted["scope"], &minted["tenantId"], &minted["actor"]),
+        (200, &json!("editor"), &json!("default"), &json!("ann"))
+    );
     let token = minted["token"].as_str().unwrap();
     assert_eq!(token.split('.').count(), 5);
     let definition = json!({"key": "anns", "name": "Ann's", "html": "<p>x</p>"});
@@ -74,10 +77,7 @@ async fn a_limited_token_reaches_its_templates_and_actions_only() {
     assert_eq!(answer(with("/audit-events")).await.0, 403);
     let create = reqwest::Client::new().post(server.url("/templates")).header("X-Editor-Token", token);
     assert_eq!(answer(create.json(&json!({"key": "third", "name": "x", "html": "x"}))).await.0, 403);
-    for (body, field) in [
-        (json!({"key": KEY, "ttlMinutes": 4}), "/ttlMinutes"),
-        (json!({"key": KEY, "templates": []}), "/templates"),
-    ] {
+    for (body, field) in [(json!({"key": KEY, "ttlMinutes": 4}), "/ttlMinutes"), (json!({"key": KEY, "templates": []}), "/templates")] {
         let (status, refused) = mint(&server, body).await;
         assert_eq!((status, &refused["issues"][0]["path"]), (422, &json!(field)), "{refused}");
     }
@@ -101,9 +101,8 @@ async fn the_eleventh_try_to_get_a_token_in_a_minute_is_refused() {
 async fn a_super_admin_acts_in_the_tenant_it_names_and_nobody_else_names_one() {
     let server = Server::start_with(&[("MULTI_TENANT_ENABLED", "true"), ("API_KEY_SUPER_ADMIN", SUPER_KEY)]);
     let client = reqwest::Client::new();
-    let post = |path: &str, tenant: &str| {
-        client.post(server.url(path)).header("X-Api-Key", SUPER_KEY).header("X-PulpEngine-Tenant-Id", tenant)
-    };
+    let post =
+        |path: &str, tenant: &str| client.post(server.url(path)).header("X-Api-Key", SUPER_KEY).header("X-PulpEngine-Tenant-Id", tenant);
     let acme = json!({"id": "acme", "name": "Acme"});
     assert_eq!(answer(post("/admin/tenants", "default").json(&acme)).await.0, 201);
     assert_eq!(answer(post("/admin/tenants", "default").json(&acme)).await.0, 409);

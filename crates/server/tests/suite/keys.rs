@@ -1,0 +1,127 @@
+//! Keys and users that are made while the server runs.
+
+use serde_json::{Value, json};
+
+use crate::running::{EDITOR_KEY, KEY, Server};
+
+async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+fn request(server: &Server, method: &str, path: &str, key: &str) -> reqwest::RequestBuilder {
+    reqwest::Client::new().request(method.parse().unwrap(), server.url(path)).header("X-Api-Key", key)
+}
+
+async fn made(server: &Server, body: Value) -> (String, String) {
+    let (status, made) = answer(request(server, "POST", "/admin/api-keys/", KEY).json(&body)).await;
+    assert_eq!(status, 201, "{made}");
+    (made["id"].as_str().unwrap().to_owned(), made["key"].as_str().unwrap().to_owned())
+}
+
+async fn reads(server: &Server, path: &str, key: &str) -> (u16, String) {
+    let (status, body) = answer(request(server, "GET", path, key)).await;
+    (status, body["code"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_works_within_its_limits_and_stops_when_it_is_revoked() {
+    let server = Server::start();
+    let (id, key) = made(&server, json!({"name": "billing", "scope": "editor", "allowedTemplates": ["inv*"]})).await;
+    assert!(key.starts_with("pulp_") && key.len() > 60);
+    assert_eq!(reads(&server, "/templates/invoice", &key).await.0, 200);
+    assert_eq!(reads(&server, "/templates/letter", &key).await, (403, "api_key_template_not_allowed".to_owned()));
+    assert_eq!(reads(&server, "/audit-events", &key).await.0, 403);
+
+    let listed: Value = server.get("/admin/api-keys/").await.json().await.unwrap();
+    assert_eq!((&listed["total"], &listed["items"][0]["keyHint"]), (&json!(1), &json!(key[key.len() - 4..])));
+    assert!(!listed.to_string().contains(&key), "a list never shows a key");
+    assert!(!server.log().contains(&key), "nor does the log");
+    let events: Value = server.get("/audit-events?resourceType=api-key").await.json().await.unwrap();
+    assert!(!events.to_string().contains(&key[30..]), "nor the audit log");
+
+    let (status, rotated) =
+        answer(request(&server, "POST", &format!("/admin/api-keys/{id}/rotate"), KEY).json(&json!({"overlapSeconds": 60}))).await;
+    assert_eq!(status, 200, "{rotated}");
+    let next = rotated["key"].as_str().unwrap().to_owned();
+    assert_ne!(next, key);
+    for text in [&key, &next] {
+        assert_eq!(reads(&server, "/templates/invoice", text).await.0, 200, "both work during the overlap");
+    }
+    let (_, rotated) =
+        answer(request(&server, "POST", &format!("/admin/api-keys/{id}/rotate"), KEY).json(&json!({"overlapSeconds": 0}))).await;
+    let last = rotated["key"].as_str().unwrap().to_owned();
+    assert_eq!(reads(&server, "/templates/invoice", &next).await.0, 401);
+    assert_eq!(reads(&server, "/templates/invoice", &last).await.0, 200);
+    assert_eq!(answer(request(&server, "POST", &format!("/admin/api-keys/{id}/revoke"), KEY)).await.0, 200);
+    assert_eq!(reads(&server, "/templates/invoice", &last).await, (401, "unauthorized".to_owned()));
+    let patch = request(&server, "PATCH", &format!("/admin/api-keys/{id}"), KEY).json(&json!({"name": "again"}));
+    assert_eq!(answer(patch).await.0, 409);
+}
+
+#[tokio::test]
+async fn a_key_expires_and_is_bound_to_addresses() {
+    let server = Server::start();
+    let (_, far) = made(&server, json!({"name": "far", "scope": "editor", "allowedIps": ["192.0.2.0/24"]})).await;
+    assert_eq!(reads(&server, "/templates", &far).await, (403, "api_key_ip_not_allowed".to_owned()));
+    let (id, near) = made(&server, json!({"name": "near", "scope": "editor", "allowedIps": ["127.0.0.1"]})).await;
+    assert_eq!(reads(&server, "/templates", &near).await.0, 200);
+    let patch = request(&server, "PATCH", &format!("/admin/api-keys/{id}"), KEY).json(&json!({"expiresAt": "2020-01-01T00:00:00Z"}));
+    assert_eq!(answer(patch).await.0, 200);
+    assert_eq!(reads(&server, "/templates", &near).await, (401, "api_key_expired".to_owned()));
+    let patch = request(&server, "PATCH", &format!("/admin/api-keys/{id}"), KEY).json(&json!({"expiresAt": null}));
+    assert_eq!(answer(patch).await.0, 200);
+    assert_eq!(reads(&server, "/templates", &near).await.0, 200);
+    for (body, field) in [
+        (json!({"name": "", "scope": "editor"}), "/name"),
+        (json!({"name": "x", "scope": "super-admin"}), "/scope"),
+        (json!({"name": "x", "scope": "editor", "expiresAt": "2020-01-01T00:00:00Z"}), "/expiresAt"),
+    ] {
+        let (status, refused) = answer(request(&server, "POST", "/admin/api-keys", KEY).json(&body)).await;
+        assert_eq!((status, &refused["issues"][0]["path"]), (422, &json!(field)), "{refused}");
+    }
+    let limited = json!({"key": KEY, "templates": ["invoice"]});
+    let (_, minted) = answer(reqwest::Client::new().post(server.url("/auth/editor-token")).json(&limited)).await;
+    let more = reqwest::Client::new().post(server.url("/admin/api-keys")).header("X-Editor-Token", minted["token"].as_str().unwrap());
+    let (status, _) = answer(more.json(&json!({"name": "x", "scope": "admin"}))).await;
+    assert_eq!(status, 403, "a limited credential makes no unlimited one");
+}
+
+#[tokio::test]
+async fn a_user_logs_in_with_a_key_of_their_own_and_their_tokens_end_with_them() {
+    let server = Server::start();
+    let ann =
+        json!({"id": "ann", "displayName": "Ann Lee", "key": "anns-very-own-secret-key", "role": "author", "email": "ann@example.com"});
+    let (status, made) = answer(request(&server, "POST", "/admin/users/", KEY).json(&ann)).await;
+    assert_eq!((status, &made["keyHint"], &made["active"]), (201, &json!("-key"), &json!(true)), "{made}");
+    assert_eq!(answer(request(&server, "POST", "/admin/users/", KEY).json(&ann)).await.0, 409);
+    let mint = async || {
+        answer(
+            reqwest::Client::new()
+                .post(server.url("/auth/editor-token"))
+                .json(&json!({"key": "anns-very-own-secret-key", "actor": "somebody else"})),
+        )
+        .await
+    };
+    let (status, minted) = mint().await;
+    assert_eq!((status, &minted["actor"], &minted["displayName"]), (200, &json!("ann"), &json!("Ann Lee")), "the registry names a user");
+    let token = minted["token"].as_str().unwrap().to_owned();
+    let with_token = async |path: &str| answer(reqwest::Client::new().get(server.url(path)).header("X-Editor-Token", &token)).await;
+    assert_eq!(with_token("/templates").await.0, 200);
+    let change = async |body: Value| answer(request(&server, "PUT", "/admin/users/ann", KEY).json(&body)).await.0;
+    assert_eq!(change(json!({"role": "none"})).await, 200);
+    assert_eq!(with_token("/templates").await.0, 403, "the role of now counts, not that of the token");
+    assert_eq!(change(json!({"role": "viewer", "active": false})).await, 200);
+    let (status, refused) = with_token("/templates").await;
+    assert_eq!((status, &refused["code"]), (401, &json!("account_deactivated")));
+    assert_eq!(change(json!({"active": true, "tokenIssuedAfter": "2999-01-01T00:00:00Z"})).await, 200);
+    assert_eq!(with_token("/templates").await.0, 401, "issued before the user's cut-over");
+    assert_eq!(change(json!({"tokenIssuedAfter": null})).await, 200);
+    assert_eq!(with_token("/templates").await.0, 200);
+    let users: Value = server.get("/admin/users/").await.json().await.unwrap();
+    assert!(users["users"][0]["id"] == "ann" && !users.to_string().contains("anns-very-own"), "{users}");
+    let (status, removed) = answer(request(&server, "DELETE", "/admin/users/ann", KEY)).await;
+    assert_eq!((status, removed), (200, json!({"deleted": true, "registrySize": 0})));
+    assert_eq!(with_token("/templates").await.0, 401);
+    assert_eq!(answer(request(&server, "GET", "/admin/users", EDITOR_KEY)).await.0, 403);
+}
