@@ -96,3 +96,29 @@ pub(crate) fn sha256(text: &str) -> String {
 pub(crate) fn equal(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PURPOSES: [Purpose; 5] = [Purpose::Flow, Purpose::State, Purpose::Nonce, Purpose::PkceVerifier, Purpose::Completion];
+
+    #[test]
+    fn what_is_made_for_one_purpose_or_secret_is_nothing_for_another() {
+        let sealers = |secret: &str| {
+            let current = Secret::from(secret);
+            Sealers::new(&CookieSecrets { current, previous: None }).unwrap()
+        };
+        let (ours, theirs) = (sealers("ours"), sealers("theirs"));
+        for (at, purpose) in PURPOSES.into_iter().enumerate() {
+            let sealed = ours.current.seal(purpose, &"content").unwrap();
+            for (other_at, other) in PURPOSES.into_iter().enumerate() {
+                let opened = ours.open::<String>(other, &sealed).map(|(content, _)| content);
+                assert_eq!(opened.as_deref(), (at == other_at).then_some("content"), "{purpose:?} as {other:?}");
+                assert_eq!(ours.current.derive(purpose, "x") == ours.current.derive(other, "x"), at == other_at);
+            }
+            assert!(theirs.open::<String>(purpose, &sealed).is_none());
+            assert_ne!(ours.current.derive(purpose, "x"), theirs.current.derive(purpose, "x"));
+        }
+    }
+}

@@ -54,8 +54,12 @@ async fn tokens_of_unknown_keys_make_us_ask_at_most_once_in_ten_seconds() {
         assert_refused(task.await.unwrap(), "no key \"nobody\"");
     }
     assert_eq!(world.idp.requests("/jwks"), 2);
+    // Those who come later, too, and they take nothing from people with honest tokens.
+    world.pass(9);
+    assert_refused(provider.verify_bearer(&stranger).await, "no key");
     provider.verify_bearer(&world.token()).await.unwrap();
-    world.pass(11);
+    assert_eq!(world.idp.requests("/jwks"), 2);
+    world.pass(2);
     assert_refused(provider.verify_bearer(&stranger).await, "no key");
     assert_eq!(world.idp.requests("/jwks"), 3);
 }
@@ -163,6 +167,26 @@ async fn a_key_set_that_lies_verifies_nothing() {
     }
     world.idp.publish_keys(&Value::Null);
     world.provider().verify_bearer(&token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_names_no_algorithm_serves_those_of_its_type_alone() {
+    let world = World::start();
+    for (algorithm, others) in
+        [("RS256", ["ES256", "EdDSA"]), ("PS256", ["ES256", "EdDSA"]), ("ES256", ["RS256", "EdDSA"]), ("EdDSA", ["PS256", "ES256"])]
+    {
+        world.idp.publish_keys(&Value::Null);
+        world.idp.rotate_and_withdraw(algorithm);
+        let mut keys = world.idp.keys();
+        keys["keys"][0].as_object_mut().unwrap().remove("alg");
+        world.idp.publish_keys(&keys);
+        let provider = world.provider();
+        provider.verify_bearer(&world.token()).await.unwrap();
+        for other in others {
+            let token = world.idp.access_token("alice", CLIENT, &json!({}), &json!({"alg": other}));
+            assert_refused(provider.verify_bearer(&token).await, &format!("is not for the algorithm {other}"));
+        }
+    }
 }
 
 #[tokio::test]
