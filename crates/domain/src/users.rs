@@ -40,7 +40,7 @@ impl FromStr for UserId {
     type Err = InvalidUserId;
 
     fn from_str(text: &str) -> Result<Self, InvalidUserId> {
-        let printable = !text.is_empty() && text.trim() == text && !text.chars().any(char::is_control);
+        let printable = !text.is_empty() && text.trim() == text && !text.chars().any(unprintable);
         if !printable || text.chars().count() > Self::MAX_CHARS {
             return Err(InvalidUserId::Form);
         }
@@ -50,6 +50,12 @@ impl FromStr for UserId {
             None => Ok(Self(text.into())),
         }
     }
+}
+
+/// Control characters, and those that nobody sees but that change how a line of the audit log reads.
+fn unprintable(character: char) -> bool {
+    let unseen = matches!(character, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
+    unseen || character.is_control()
 }
 
 impl TryFrom<String> for UserId {
@@ -176,7 +182,7 @@ mod tests {
         for id in ["a", "ann@example.com", "auth0|5f7", "Ann Lee", "env", "environment:1", &"ü".repeat(128)] {
             assert_eq!(id.parse::<UserId>().unwrap().as_str(), id);
         }
-        for id in ["", " ann", "ann ", "a\nb", "a\0b", &"x".repeat(129)] {
+        for id in ["", " ann", "ann ", "a\nb", "a\0b", "a\u{202E}b", "a\u{200B}", &"x".repeat(129)] {
             assert_eq!(id.parse::<UserId>(), Err(InvalidUserId::Form), "{id:?}");
         }
         for id in ["env:admin", "ENV:admin", "apikey:1", "system:retention", "render-token:1"] {

@@ -95,12 +95,12 @@ impl Audit<'_> {
             let mut query = self.select(COLUMNS, filter);
             query.push(" ORDER BY seq DESC LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(offset);
             let rows: Vec<AuditRow> = query.build_query_as().fetch_all(&mut *connection).await?;
-            let total = match Page::<AuditRecord>::total_from_its_end(rows.len(), limit, offset) {
-                Some(total) => total,
-                None => {
-                    let count: i64 = self.select("count(*)", filter).build_query_scalar().fetch_one(&mut *connection).await?;
-                    u64::try_from(count).unwrap_or(0)
-                }
+            let known = Page::<AuditRecord>::total_from_its_end(rows.len(), limit, offset);
+            let total = if let Some(total) = known {
+                total
+            } else {
+                let count: i64 = self.select("count(*)", filter).build_query_scalar().fetch_one(&mut *connection).await?;
+                u64::try_from(count).unwrap_or(0)
             };
             Ok(Page { items: records(rows)?, total })
         })

@@ -198,6 +198,9 @@ impl Tenants<'_> {
     /// Takes an archived tenant away, for good. Large tenants take a while: the rows go in batches of a thousand, and when the
     /// caller stops waiting, another call goes on. On a tenant that was purged already it takes away what was left, and
     /// also what was kept then and is not to be kept now.
+    ///
+    /// What was rendered is recorded some 100 ms late and whatever the tenant's status, so a render that was under way may
+    /// leave a row behind a purge; [`Tenants::purge_preview`] shows it, and another call takes it away.
     pub async fn purge(&self, tenant: &TenantId, options: PurgeOptions, actor: &Actor) -> Result<PurgeOutcome, StoreError> {
         if *tenant == TenantId::default_tenant() {
             return Ok(PurgeOutcome::Forbidden);

@@ -154,12 +154,12 @@ impl<'a> Tenants<'a> {
             )
             .fetch_all(&mut *connection)
             .await?;
-            let total = match Page::<TenantRecord>::total_from_its_end(rows.len(), limit, offset) {
-                Some(total) => total,
-                None => {
-                    let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM tenants"#).fetch_one(&mut *connection).await?;
-                    u64::try_from(count).unwrap_or(0)
-                }
+            let known = Page::<TenantRecord>::total_from_its_end(rows.len(), limit, offset);
+            let total = if let Some(total) = known {
+                total
+            } else {
+                let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM tenants"#).fetch_one(&mut *connection).await?;
+                u64::try_from(count).unwrap_or(0)
             };
             let items = rows.into_iter().map(TenantRecord::try_from).collect::<Result<_, _>>()?;
             Ok(Page { items, total })

@@ -58,7 +58,7 @@ async fn every_change_of_a_template_is_one_row_that_says_who_and_what() {
     assert_eq!(told(&fixture).await, expected);
     assert_eq!(breaks(&fixture).await, [""; 0]);
     let newest = &fixture.tenant.audit().list(&AuditFilter::default(), 1, 0).await.unwrap().items[0];
-    assert_eq!((newest.scope.as_deref(), newest.request_id), (Some("editor"), ann.request_id.map(|id| id.as_uuid())));
+    assert_eq!((newest.scope.as_deref(), newest.request_id), (Some("editor"), ann.request_id.map(domain::ids::RequestId::as_uuid)));
     assert_eq!(newest.details, json!({"version": "1.0.2"}));
 }
 
