@@ -10,8 +10,10 @@ use domain::templates::TemplateKey;
 use domain::{Action, Actor, ErrorCode, Scope, TemplateSelector, TenantId};
 
 use crate::clients::Client;
+use crate::cors;
 use crate::error::ApiError;
 use crate::identity::Identity;
+use crate::render_tokens::RenderTokenUse;
 
 /// An authenticated caller.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct Caller {
     pub credential: Credential,
     /// What people call a registered user.
     pub display_name: Option<String>,
+    /// The render token it came with, which says more about what may be rendered.
+    pub render_token: Option<RenderTokenUse>,
 }
 
 /// How a caller proved who it is.
@@ -45,6 +49,8 @@ pub enum Credential {
     EditorToken,
     /// A token of the identity provider.
     Bearer,
+    /// A token for renders from a browser.
+    RenderToken,
 }
 
 impl Caller {
@@ -90,8 +96,13 @@ pub async fn require(
     {
         caller.reaches(&key)?;
     }
+    let page = caller.render_token.as_ref().is_some_and(RenderTokenUse::is_from_its_page);
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    if page {
+        cors::grant(&mut response);
+    }
+    Ok(response)
 }
 
 fn permit(caller: &Caller, action: Action, address: Option<IpAddr>) -> Result<(), ApiError> {

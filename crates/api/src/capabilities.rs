@@ -14,7 +14,7 @@ pub async fn capabilities(State(setup): State<Setup>) -> Json<Value> {
         "version": setup.version,
         "formats": ["pdf", "html"],
         "definitions": ["document", "html"],
-        "features": ["templates", "versions", "samples", "dryRun", "convert"],
+        "features": ["templates", "versions", "samples", "dryRun", "convert", "usage"],
         "limits": { "requestBodyBytes": setup.body_limit_bytes, "concurrentPages": pool.tabs },
         "engine": pool.version,
     }))

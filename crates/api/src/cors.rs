@@ -67,7 +67,6 @@ struct Granted;
 
 /// Lets the page that asked read this answer. For handlers whose credential lists the request's origin, and only after
 /// they have compared the two.
-#[cfg_attr(not(test), expect(dead_code, reason = "render tokens name their origins themselves"))]
 pub(crate) fn grant(response: &mut Response) {
     response.extensions_mut().insert(Granted);
 }
@@ -76,7 +75,6 @@ pub(crate) fn grant(response: &mut Response) {
 /// does not carry: any page may send such a request, and only a page of the token can read the answer. It allows the
 /// named request headers and no other credential. To be routed as the `OPTIONS` of the token's paths; a listed origin
 /// never gets that far.
-#[cfg_attr(not(test), expect(dead_code, reason = "render tokens name their origins themselves"))]
 pub(crate) fn preflight_for_tokens(request_headers: &'static str) -> Response {
     preflight(ANY, HeaderValue::from_static("POST"), HeaderValue::from_static(request_headers))
 }

@@ -17,6 +17,7 @@ use crate::auth::{Caller, Credential};
 use crate::body::JsonBody;
 use crate::clients::Client;
 use crate::error::ApiError;
+use crate::rates::Rate;
 
 /// A console session lasts no longer.
 const CONSOLE_MINUTES: u16 = 60;
@@ -90,15 +91,20 @@ pub async fn me(Extension(caller): Extension<Caller>) -> Json<Value> {
 
 /// Whose key it is; guessing is slowed down.
 async fn holder(setup: &Setup, client: Client, key: &str) -> Result<Caller, ApiError> {
-    if let Err(wait) = setup.mints.take(client.address) {
-        metrics::counter!("pulp_engine_auth_failures_total", "reason" => "mint_rate").increment(1);
-        tracing::warn!(address = %client.address, "too many tries to get a token");
-        return Err(ApiError::new(ErrorCode::RateLimited, "too many tries from this address").retry_after(wait.as_secs().max(1)));
-    }
+    slow_down(&setup.mints, client)?;
     let found = setup.identity.of_key(key.as_bytes(), Some(client.address)).await;
     let caller = found.map_err(|refusal| refusal.answer(&axum::http::HeaderMap::new(), Some(client.address)))?;
     setup.identity.refuse_archived(&caller.tenant).await?;
     Ok(caller)
+}
+
+/// Counts a try to come in.
+pub(crate) fn slow_down(rate: &Rate, client: Client) -> Result<(), ApiError> {
+    rate.take(client.address).map_err(|wait| {
+        metrics::counter!("pulp_engine_auth_failures_total", "reason" => "mint_rate").increment(1);
+        tracing::warn!(address = %client.address, "too many tries to get a token");
+        ApiError::new(ErrorCode::RateLimited, "too many tries from this address").retry_after(wait.as_secs().max(1))
+    })
 }
 
 fn minutes(asked: Option<u16>, longest: u16) -> Result<u16, ApiError> {
@@ -125,7 +131,7 @@ pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, 
     let registered = caller.credential == Credential::User;
     // A name that somebody chose is attribution; a registered user's is known.
     let name = match label.filter(|label| !registered && !label.trim().is_empty()) {
-        Some(label) => label.parse::<UserId>().map_err(|error| invalid("/actor", error.to_string()))?.to_string(),
+        Some(label) => free_label(setup, &caller, &label).await?.to_string(),
         None => caller.actor.name.to_string(),
     };
     let actor = domain::Actor { name: domain::Actor::new(&name, caller.scope, crate::requests::current_request_id()).name, ..caller.actor };
@@ -152,6 +158,16 @@ pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, 
         "token": text, "expiresAt": expires_at.to_string(), "actor": &*actor.name, "displayName": caller.display_name.as_deref().unwrap_or(&actor.name),
         "scope": caller.scope, "tenantId": caller.tenant, "templates": token.templates, "actions": token.actions,
     })))
+}
+
+/// A name that nobody of the tenant has: who holds a shared key does not sign as one of them.
+async fn free_label(setup: &Setup, caller: &Caller, label: &str) -> Result<UserId, ApiError> {
+    let id: UserId = label.parse().map_err(|error: domain::users::InvalidUserId| invalid("/actor", error.to_string()))?;
+    let known = setup.identity.known(&id).await.map_err(|refusal| refusal.answer(&axum::http::HeaderMap::new(), None))?;
+    if known.is_some_and(|known| known.user.tenant == caller.tenant) {
+        return Err(invalid("/actor", "is the name of a registered user, who comes in by themselves".to_owned()));
+    }
+    Ok(id)
 }
 
 /// The token's templates, each of which its maker has to reach.

@@ -1,9 +1,11 @@
 //! Every refusal a client can meet, with its status; `failures.rs` says which refusal a failure below is.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::quotas::QuotaStanding;
 use domain::{ErrorCode, Issue};
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,6 +19,7 @@ pub struct ApiError {
     message: String,
     issues: Vec<Issue>,
     retry_after_s: Option<u64>,
+    quota: Option<Box<QuotaStanding>>,
     invalid_token: bool,
 }
 
@@ -38,6 +41,10 @@ pub struct ErrorEnvelope {
     /// Seconds after which a retry makes sense.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    /// Which limit of the tenant is reached: `scope`, `period`, `dimension`, `limit`, `used`, `remaining` and `resetAt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    quota: Option<QuotaStanding>,
 }
 
 /// One thing that is wrong with the input.
@@ -61,7 +68,8 @@ impl From<Issue> for IssueBody {
 impl ApiError {
     /// An error with the status that belongs to its code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status: status_of(code), code, message: message.into(), issues: Vec::new(), retry_after_s: None, invalid_token: false }
+        let (status, message) = (status_of(code), message.into());
+        Self { status, code, message, issues: Vec::new(), retry_after_s: None, quota: None, invalid_token: false }
     }
 
     /// The request cannot be understood.
@@ -91,6 +99,19 @@ impl ApiError {
         self
     }
 
+    /// The same refusal under a code that says more.
+    #[must_use]
+    pub fn coded(self, code: ErrorCode) -> Self {
+        Self { status: status_of(code), code, ..self }
+    }
+
+    /// Tells the client which limit is reached.
+    #[must_use]
+    pub fn quota(mut self, standing: QuotaStanding) -> Self {
+        self.quota = Some(Box::new(standing));
+        self
+    }
+
     /// Tells the client when a retry makes sense.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
@@ -103,6 +124,11 @@ impl ApiError {
     pub fn invalid_token(mut self) -> Self {
         self.invalid_token = true;
         self
+    }
+
+    /// Whether the same request may succeed a moment later: nothing is wrong with it.
+    pub(crate) fn is_for_later(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
     }
 
     /// A failure of ours: the cause goes to the log, the client gets the request id.
@@ -209,6 +235,21 @@ fn listed(issues: Vec<Issue>) -> Vec<IssueBody> {
     listed
 }
 
+/// What clients read that look at no body.
+fn quota_headers(quota: &QuotaStanding) -> [(HeaderName, HeaderValue); 4] {
+    [
+        (HeaderName::from_static("x-quota-scope"), HeaderValue::from_static(quota.scope)),
+        (HeaderName::from_static("x-quota-limit"), HeaderValue::from(quota.limit)),
+        (HeaderName::from_static("x-quota-remaining"), HeaderValue::from(quota.remaining)),
+        (HeaderName::from_static("x-quota-reset"), HeaderValue::from(whole_seconds_up(quota.reset_at))),
+    ]
+}
+
+/// Unix seconds; never earlier than the moment.
+fn whole_seconds_up(moment: Timestamp) -> i64 {
+    moment.as_second() + i64::from(moment.subsec_nanosecond() > 0)
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let envelope = ErrorEnvelope {
@@ -218,10 +259,14 @@ impl IntoResponse for ApiError {
             request_id: current_request_id().to_string(),
             issues: listed(self.issues),
             retry_after: self.retry_after_s,
+            quota: self.quota.as_deref().copied(),
         };
         let mut response = (self.status, Json(envelope)).into_response();
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(quota) = &self.quota {
+            response.headers_mut().extend(quota_headers(quota));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = if self.invalid_token { "Bearer error=\"invalid_token\"" } else { "Bearer" };

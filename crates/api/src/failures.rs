@@ -27,7 +27,7 @@ impl ApiError {
             RenderError::Store(error) => Self::from_store(error),
             RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
             RenderError::Saturated { retry_after } => Self::saturated(*retry_after),
-            RenderError::QuotaExhausted(_) => Self::new(ErrorCode::QuotaExhausted, said),
+            RenderError::QuotaExhausted(exhausted) => Self::new(ErrorCode::QuotaExhausted, said).quota(exhausted.0),
             RenderError::Pdf(render::PdfError::TooManyPages { .. }) => Self::new(ErrorCode::TooManyPages, said),
             RenderError::Pdf(render::PdfError::TooLarge { .. }) => Self::new(ErrorCode::PdfTooLarge, said),
             RenderError::Pdf(error @ render::PdfError::Unreadable(_)) => Self::internal(error),

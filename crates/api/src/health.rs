@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::Setup;
+use crate::{Setup, oidc};
 
 /// The published bound of the storage check.
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -46,10 +46,12 @@ pub async fn preview_status() -> Json<Value> {
 /// Whether callers need a key.
 #[utoipa::path(get, path = "/auth/status", tag = "auth", responses((status = 200, description = "How to log in")))]
 pub async fn auth_status(State(setup): State<Setup>) -> Json<Value> {
+    let named = setup.identity.has_named_users().await;
     Json(json!({
         "authRequired": setup.identity.is_required(),
         "editorLoginAvailable": setup.identity.is_required(),
-        "identityMode": "shared-key",
+        "identityMode": if named { "named-users" } else { "shared-key" },
+        "oidcLoginUrl": setup.identity.oidc().map(|_| oidc::LOGIN_PATH),
         "loginUnavailableReason": (!setup.identity.is_required()).then_some("this server asks for no credential"),
     }))
 }

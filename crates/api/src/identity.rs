@@ -8,10 +8,11 @@ use axum::http::{HeaderMap, HeaderName, header};
 use domain::api_keys::{ApiKeyGeneration, ApiKeyLookup, ApiKeyText};
 use domain::editor_tokens::{EditorToken, Holder};
 use domain::peppers::Pepper;
+use domain::render_tokens::RenderToken;
 use domain::secrets::Secrets;
 use domain::tenants::TenantStatus;
 use domain::users::{UserId, UserKey};
-use domain::{Actor, Clock, ErrorCode, Scope, TenantId};
+use domain::{Action, Actor, Clock, ErrorCode, Scope, TemplateSelector, TenantId};
 use jiff::Timestamp;
 use store::{ApiKeyCredential, ApiKeyUses, ChangeEvent, Store, UserCredential};
 
@@ -20,7 +21,9 @@ use crate::cached::Cached;
 use crate::configured_keys::{ConfiguredKey, ConfiguredKeys};
 use crate::error::ApiError;
 use crate::loopback;
+use crate::people::Oidc;
 use crate::refusal::Refusal;
+use crate::render_tokens::RenderTokenUse;
 use crate::requests::current_request_id;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -74,6 +77,8 @@ pub struct IdentitySetup {
     pub user_ttl: Duration,
     /// What the keys of the database are kept under.
     pub pepper: Pepper,
+    /// The identity provider whose people may come in.
+    pub oidc: Option<Oidc>,
     /// Where keys, users and tenants are.
     pub store: Store,
     /// Tells the time that tokens are judged by.
@@ -90,6 +95,7 @@ struct Inner {
     keys: Cached<ApiKeyLookup, Arc<ApiKeyCredential>>,
     users: Cached<UserId, Arc<UserCredential>>,
     user_keys: Cached<[u8; 32], Arc<UserCredential>>,
+    any_user: Cached<(), ()>,
     key_uses: ApiKeyUses,
 }
 
@@ -98,8 +104,8 @@ impl Identity {
     pub fn new(setup: IdentitySetup) -> Self {
         let (tenants, keys) = (Cached::new(setup.tenant_ttl), Cached::new(setup.user_ttl));
         let (users, user_keys) = (Cached::new(setup.user_ttl), Cached::new(setup.user_ttl));
-        let key_uses = ApiKeyUses::new(setup.store.clone());
-        let identity = Self(Arc::new(Inner { setup, tenants, keys, users, user_keys, key_uses }));
+        let (key_uses, any_user) = (ApiKeyUses::new(setup.store.clone()), Cached::new(setup.user_ttl));
+        let identity = Self(Arc::new(Inner { setup, tenants, keys, users, user_keys, any_user, key_uses }));
         tokio::spawn(identity.clone().listen());
         identity
     }
@@ -120,6 +126,7 @@ impl Identity {
             if matches!(kind, "" | "user") {
                 self.0.users.changed();
                 self.0.user_keys.changed();
+                self.0.any_user.changed();
             }
         }
     }
@@ -140,6 +147,22 @@ impl Identity {
         self.0.keys.changed();
         self.0.users.changed();
         self.0.user_keys.changed();
+        self.0.any_user.changed();
+    }
+
+    /// The identity provider whose people may come in.
+    pub(crate) fn oidc(&self) -> Option<&Oidc> {
+        self.0.setup.oidc.as_ref()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.setup.store
+    }
+
+    /// Whether people come in under their own names: there are users, or an identity provider that knows some.
+    pub(crate) async fn has_named_users(&self) -> bool {
+        let ask = async { Ok(self.0.setup.store.has_users().await?.then_some(())) };
+        self.oidc().is_some() || self.0.any_user.get((), ask).await.is_ok_and(|any| any.is_some())
     }
 
     /// What the keys of the database are kept under.
@@ -172,7 +195,13 @@ impl Identity {
         }
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(bearer).ok_or(Refusal::Unreadable("Authorization"))?;
-            return self.of_token(token, Credential::Bearer).await;
+            if RenderToken::is_one(token) {
+                return self.of_render_token(token, headers);
+            }
+            return match self.oidc() {
+                Some(oidc) if oidc.provider.may_have_issued(token) => self.of_bearer(oidc, token).await,
+                _ => self.of_token(token, Credential::Bearer).await,
+            };
         }
         if let Some(value) = headers.get(EDITOR_TOKEN) {
             let token = value.to_str().map_err(|_| Refusal::Unreadable("X-Editor-Token"))?;
@@ -225,6 +254,7 @@ impl Identity {
             actions: None,
             credential: Credential::ApiKey,
             display_name: Some(found.name.clone()),
+            render_token: None,
         })
     }
 
@@ -237,11 +267,9 @@ impl Identity {
     }
 
     /// The registered user of that id, as a token of theirs finds it.
-    async fn registered(&self, id: &UserId) -> Result<Arc<UserCredential>, Refusal> {
-        let store = &self.0.setup.store;
-        let ask = async { Ok(store.user_by_id(id).await?.map(Arc::new)) };
-        let found = self.0.users.get(id.clone(), ask).await.map_err(Refusal::Away)?;
-        found.ok_or_else(|| Refusal::NoSuchUser { id: id.to_string() })
+    pub(crate) async fn known(&self, id: &UserId) -> Result<Option<Arc<UserCredential>>, Refusal> {
+        let ask = async { Ok(self.store().user_by_id(id).await?.map(Arc::new)) };
+        self.0.users.get(id.clone(), ask).await.map_err(Refusal::Away)
     }
 
     /// A user in person, with the role that the registry has now.
@@ -258,6 +286,7 @@ impl Identity {
             actions: None,
             credential: Credential::User,
             display_name: Some(user.display_name.clone()),
+            render_token: None,
         })
     }
 
@@ -285,6 +314,7 @@ impl Identity {
             actions: None,
             credential: Credential::ApiKey,
             display_name: None,
+            render_token: None,
         })
     }
 
@@ -303,13 +333,32 @@ impl Identity {
             actions: token.actions,
             credential,
             display_name: None,
+            render_token: None,
+        })
+    }
+
+    /// A render token renders, and nothing else; what exactly is judged where the render is known.
+    fn of_render_token(&self, text: &str, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let tokens = &self.0.setup.editor_tokens;
+        let verified = RenderToken::verify(text, &tokens.secrets, self.now(), tokens.issued_after).map_err(Refusal::Token)?;
+        let token = verified.token;
+        let origin = headers.get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
+        Ok(Caller {
+            actor: Actor::new(&format!("render-token:{}", token.id), Scope::Render, current_request_id()),
+            scope: Scope::Render,
+            tenant: self.own_tenant(&token.tenant)?,
+            templates: Some(token.templates.iter().map(TemplateSelector::from).collect()),
+            actions: Some(vec![Action::DocumentRender]),
+            credential: Credential::RenderToken,
+            display_name: token.subject.clone(),
+            render_token: Some(RenderTokenUse::new(token, origin)),
         })
     }
 
     /// A token of a registered user has the role and the tenant that the registry gives them now, and the token's limits.
     async fn of_users_token(&self, token: EditorToken, credential: Credential) -> Result<Caller, Refusal> {
         let id: UserId = token.name.parse().map_err(|_| Refusal::NoSuchUser { id: token.name.clone() })?;
-        let found = self.registered(&id).await?;
+        let found = self.known(&id).await?.ok_or_else(|| Refusal::NoSuchUser { id: id.to_string() })?;
         if found.user.token_issued_after.is_some_and(|cut_over| token.issued_at < cut_over) {
             return Err(Refusal::BeforeCutOver { id: token.name });
         }
@@ -343,7 +392,7 @@ impl Identity {
         Ok(caller)
     }
 
-    async fn status_of(&self, tenant: &TenantId) -> Result<Option<TenantStatus>, store::StoreError> {
+    pub(crate) async fn status_of(&self, tenant: &TenantId) -> Result<Option<TenantStatus>, store::StoreError> {
         let ask = async { Ok(self.0.setup.store.tenants().get(tenant).await?.map(|record| record.status)) };
         self.0.tenants.get(tenant.clone(), ask).await
     }
@@ -368,6 +417,7 @@ fn anybody() -> Caller {
         actions: None,
         credential: Credential::NotAsked,
         display_name: None,
+        render_token: None,
     }
 }
 

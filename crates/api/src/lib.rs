@@ -26,6 +26,8 @@ mod identity;
 mod loopback;
 mod metrics;
 mod not_implemented;
+mod oidc;
+mod people;
 mod preconditions;
 mod progress;
 mod query;
@@ -33,6 +35,8 @@ mod random;
 mod rates;
 mod refusal;
 mod render_body;
+mod render_log;
+mod render_tokens;
 mod renders;
 mod requests;
 mod router;
@@ -41,6 +45,8 @@ mod security_headers;
 mod template_versions;
 mod templates;
 mod tenants;
+mod usage;
+mod usage_filter;
 mod users;
 
 use std::sync::Arc;
@@ -57,6 +63,7 @@ pub use configured_keys::{ConfiguredKey, ConfiguredKeys};
 pub use cors::AllowedOrigins;
 pub use https::Https;
 pub use identity::{EditorTokens, Identity, IdentitySetup, Tenancy, WithoutCredential};
+pub use people::{Newcomers, Oidc, RolesBy};
 pub use rates::Rate;
 pub use router::openapi_json;
 
@@ -99,6 +106,12 @@ impl Rate {
     /// The published limit of tokens: 10 tries a minute from one address.
     pub fn of_mints() -> Self {
         Self::new(editor_tokens::MINTS, editor_tokens::MINT_WINDOW)
+    }
+
+    /// How often one address may come back from the identity provider in a minute: more often than it may get a token, as
+    /// people of one office come together, and few enough not to make us a burden to the provider.
+    pub fn of_callbacks() -> Self {
+        Self::new(3 * editor_tokens::MINTS, editor_tokens::MINT_WINDOW)
     }
 }
 

@@ -8,6 +8,9 @@ use store::MAX_PAGE_ROWS;
 
 use crate::error::ApiError;
 
+/// The first moment of the year 1. The database knows no time before 4713 BC.
+const FIRST_TIME: Timestamp = Timestamp::constant(-62_135_596_800, 0);
+
 /// The names and values of a query, in their order.
 pub(crate) struct Pairs(Vec<(String, String)>);
 
@@ -53,11 +56,11 @@ impl Pairs {
         }
     }
 
-    /// A moment: an ISO 8601 time with its offset, or a day, which begins at midnight UTC.
+    /// A moment since the year 1: an ISO 8601 time with its offset, or a day, which begins at midnight UTC.
     pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
-        let time = text.parse::<Timestamp>().ok().or_else(day);
+        let time = text.parse::<Timestamp>().ok().or_else(day).filter(|time| *time >= FIRST_TIME);
         time.map(Some).ok_or_else(|| refused(name, text, "a time such as 2026-11-21T08:00:00Z, or a day such as 2026-11-21"))
     }
 

@@ -7,6 +7,7 @@ use domain::api_keys::ApiKeyRefusal;
 use domain::ids::ApiKeyId;
 use domain::signed_tokens::TokenRefusal;
 use domain::{ErrorCode, TenantId};
+use openid::OpenIdError;
 use store::StoreError;
 
 use crate::error::ApiError;
@@ -34,6 +35,16 @@ pub(crate) enum Refusal {
     BeforeCutOver { id: String },
     #[error("the token is refused: {0}")]
     Token(TokenRefusal),
+    #[error("{0}")]
+    OpenId(OpenIdError),
+    #[error("the completion code of {subject} was used before")]
+    CodeUsed { subject: String },
+    #[error("{id} is no user, and OIDC_AUTO_PROVISION is off")]
+    Newcomer { id: String },
+    #[error("the user {id} comes in with a key, and the identity provider does not speak for them")]
+    HasKey { id: String },
+    #[error("the identity provider sees {id} in the tenant {tenant:?}: {why}")]
+    NotInTenant { id: String, tenant: String, why: &'static str },
     #[error("{actor} names the foreign tenant {named}")]
     TenantMismatch { actor: String, named: TenantId },
     #[error("there is no such tenant")]
@@ -57,6 +68,11 @@ impl Refusal {
             Self::Deactivated { .. } => "deactivated",
             Self::BeforeCutOver { .. } => "before_cut_over",
             Self::Token(_) => "token",
+            Self::OpenId(_) => "openid",
+            Self::CodeUsed { .. } => "code_used",
+            Self::Newcomer { .. } => "newcomer",
+            Self::HasKey { .. } => "has_key",
+            Self::NotInTenant { .. } => "not_in_tenant",
             Self::TenantMismatch { .. } => "tenant_mismatch",
             Self::TenantUnknown => "tenant_unknown",
             Self::Away(_) => "database_away",
@@ -82,7 +98,14 @@ impl Refusal {
             Self::Away(error) => error.into(),
             Self::Answered(error) => error,
             Self::Deactivated { .. } => ApiError::new(ErrorCode::AccountDeactivated, "this account is deactivated"),
-            Self::Token(_) | Self::NoSuchUser { .. } | Self::BeforeCutOver { .. } => {
+            // Nothing is decided: the same login or token may be accepted in a moment.
+            Self::OpenId(OpenIdError::Away { .. }) => {
+                ApiError::new(ErrorCode::ServiceUnavailable, "the identity provider does not answer").retry_after(PROVIDER_PAUSE_S)
+            }
+            Self::Newcomer { .. } | Self::HasKey { .. } | Self::NotInTenant { .. } => {
+                ApiError::new(ErrorCode::Forbidden, "this account may not come in here; the operator's log says why")
+            }
+            Self::Token(_) | Self::OpenId(_) | Self::CodeUsed { .. } | Self::NoSuchUser { .. } | Self::BeforeCutOver { .. } => {
                 unauthorized("this token is not valid here; log in again").invalid_token()
             }
             Self::Unreadable(_) if headers.contains_key(header::AUTHORIZATION) => unauthorized(SEND).invalid_token(),
@@ -92,6 +115,9 @@ impl Refusal {
 }
 
 const SEND: &str = "send a valid API key in the header X-Api-Key, or a token in X-Editor-Token or Authorization: Bearer";
+
+/// When a provider that was away is asked again, in seconds (the pause of its caches).
+const PROVIDER_PAUSE_S: u64 = 10;
 
 fn unauthorized(message: &str) -> ApiError {
     ApiError::new(ErrorCode::Unauthorized, message)

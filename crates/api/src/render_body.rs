@@ -4,14 +4,16 @@ use document::Bindings;
 use domain::issues::near_names;
 use domain::options::RenderOptions;
 use domain::templates::TemplateKey;
-use domain::usage::UsageMetadata;
-use domain::{ErrorCode, Issue, TenantId};
+use domain::usage::{RenderMode, UsageMetadata};
+use domain::{ErrorCode, Issue};
 use jiff::Timestamp;
 use render::{Attribution, Format, RenderRequest, Source};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::auth::Caller;
 use crate::error::ApiError;
+use crate::requests::current_correlation_id;
 use crate::samples::which;
 
 /// What a document from a template takes.
@@ -56,6 +58,9 @@ pub struct RenderBody {
     /// `bookmarks`, `pageHeader`, `pageFooter`.
     #[schema(value_type = Object)]
     options: Option<Value>,
+    /// Words to find the render by in the log of renders: up to 50 names with text.
+    #[schema(value_type = Object)]
+    metadata: Option<Value>,
     /// Refuse bindings without a value instead of printing nothing.
     strict_bindings: Option<bool>,
     /// The moment the document believes it is, in ISO 8601; makes the bytes repeatable.
@@ -90,7 +95,7 @@ pub enum Wanted {
 }
 
 /// Reads a render request.
-pub fn read(body: Value, tenant: TenantId, format: Format) -> Result<(RenderRequest, Wanted), ApiError> {
+pub fn read(body: Value, caller: &Caller, format: Format) -> Result<(RenderRequest, Wanted), ApiError> {
     let Value::Object(mut object) = body else {
         return Err(ApiError::bad_request("the body must be an object with \"template\" or \"definition\""));
     };
@@ -109,11 +114,11 @@ pub fn read(body: Value, tenant: TenantId, format: Format) -> Result<(RenderRequ
         (None, None) => return Err(ApiError::bad_request("send template (the key of a stored template) or definition")),
     };
     let wanted = if boolean(object, "dryRun")? { Wanted::DryRun } else { Wanted::Document };
-    Ok((request(object, data, source, tenant, format)?, wanted))
+    Ok((request(object, data, source, caller, format)?, wanted))
 }
 
 /// Reads a conversion: HTML instead of a template.
-pub fn read_conversion(body: Value, tenant: TenantId) -> Result<RenderRequest, ApiError> {
+pub fn read_conversion(body: Value, caller: &Caller) -> Result<RenderRequest, ApiError> {
     let Value::Object(mut object) = body else {
         return Err(ApiError::bad_request("the body must be an object with \"html\""));
     };
@@ -126,7 +131,7 @@ pub fn read_conversion(body: Value, tenant: TenantId) -> Result<RenderRequest, A
     let html =
         field(object, "html").and_then(Value::as_str).ok_or_else(|| ApiError::bad_request("html is missing; send the page as text"))?;
     let definition = json!({ "key": "convert", "name": "Conversion", "html": html });
-    let mut request = request(object, data, Source::Inline(definition), tenant, Format::Pdf)?;
+    let mut request = request(object, data, Source::Inline(definition), caller, Format::Pdf)?;
     if let Some(locale) = field(object, "locale") {
         let given = RenderOptions::from_json(&json!({ "locale": locale }), "")
             .map_err(|refused| ApiError::invalid(refused.code, refused.issues))?;
@@ -139,7 +144,7 @@ fn request(
     object: &Map<String, Value>,
     data: Option<Value>,
     source: Source,
-    tenant: TenantId,
+    caller: &Caller,
     format: Format,
 ) -> Result<RenderRequest, ApiError> {
     let options = match field(object, "options") {
@@ -163,8 +168,10 @@ fn request(
     }
     let metadata = UsageMetadata::from_json(object.get("metadata").unwrap_or(&Value::Null), "/metadata")
         .map_err(|issue| ApiError::invalid(ErrorCode::ValidationFailed, vec![issue]))?;
-    let attribution = Attribution { metadata, ..Attribution::default() };
+    let attribution =
+        Attribution { actor: Some(caller.actor.clone()), mode: RenderMode::Single, metadata, correlation_id: current_correlation_id() };
     let bindings = if boolean(object, "strictBindings")? { Bindings::Strict } else { Bindings::Lenient };
+    let tenant = caller.tenant.clone();
     Ok(RenderRequest { tenant, source, data, options, now, bindings, format, attribution })
 }
 

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use domain::options::Disposition;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use render::{Format, RenderRequest, Rendered, Source};
+use render::{Format, RenderError, RenderRequest, Rendered, Source};
 use serde_json::{Value, json};
 
 use crate::Setup;
@@ -14,6 +14,7 @@ use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::error::{ApiError, IssueBody};
 use crate::render_body::{self, ConversionBody, RenderBody, Wanted};
+use crate::render_tokens;
 
 /// A PDF from a template and data; with `dryRun`, what that would meet.
 #[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = RenderBody, responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
@@ -54,7 +55,7 @@ pub async fn convert(
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, ApiError> {
     caller.is_for_all_templates()?;
-    let request = render_body::read_conversion(body, caller.tenant)?;
+    let request = render_body::read_conversion(body, &caller)?;
     document(&setup, request).await
 }
 
@@ -74,7 +75,7 @@ pub async fn validate(
             object.insert("definition".to_owned(), definition);
         }
     }
-    let (request, _) = render_body::read(body, caller.tenant.clone(), Format::Pdf)?;
+    let (request, _) = render_body::read(body, &caller, Format::Pdf)?;
     reach(&caller, &request.source)?;
     let report = setup.renderer.dry_run(request).await?;
     let problems = report.expressions.errors.iter().map(|problem| render_issue(problem.whole_message()));
@@ -87,12 +88,21 @@ fn render_issue(message: String) -> IssueBody {
 }
 
 async fn render(setup: &Setup, caller: &Caller, body: Value, format: Format) -> Result<Response, ApiError> {
-    let (request, wanted) = render_body::read(body, caller.tenant.clone(), format)?;
+    let (mut request, wanted) = render_body::read(body, caller, format)?;
+    let taken = render_tokens::take(setup, caller, &mut request).await?;
     reach(caller, &request.source)?;
-    if wanted == Wanted::DryRun {
-        return Ok(Json(setup.renderer.dry_run(request).await?).into_response());
+    let answer = if wanted == Wanted::DryRun {
+        setup.renderer.dry_run(request).await.map(|report| Json(report).into_response()).map_err(ApiError::from)
+    } else {
+        document(setup, request).await
+    };
+    // A use that met a busy server was none.
+    if answer.as_ref().is_err_and(ApiError::is_for_later)
+        && let Some(taken) = taken
+    {
+        taken.give_back().await;
     }
-    document(setup, request).await
+    answer
 }
 
 /// Refuses what a limited credential is not for.
@@ -109,9 +119,16 @@ async fn document(setup: &Setup, request: RenderRequest) -> Result<Response, Api
         Source::Stored { key, .. } => key.to_string(),
         Source::Inline(_) => "document".to_owned(),
     };
-    let rendered = setup.renderer.render(request).await?;
+    let rendered = setup.renderer.render(request).await.map_err(|error| refusal(setup, error))?;
     let headers = document_headers(&rendered, &fallback, format, disposition);
     Ok((headers, rendered.body).into_response())
+}
+
+/// A limit that is reached says when it is worth to try again.
+fn refusal(setup: &Setup, error: RenderError) -> ApiError {
+    let RenderError::QuotaExhausted(exhausted) = &error else { return error.into() };
+    let wait_s = exhausted.retry_after_s(setup.clock.now());
+    ApiError::from(error).retry_after(wait_s)
 }
 
 const RESOLVED_VERSION: HeaderName = HeaderName::from_static("x-pulpengine-resolved-version");

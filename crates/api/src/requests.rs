@@ -19,11 +19,17 @@ const CORRELATION_ID_BYTES: usize = 200;
 
 tokio::task_local! {
     static CURRENT: RequestId;
+    static CORRELATION: Option<Box<str>>;
 }
 
 /// The id of the request this task answers; outside of one, a fresh id.
 pub fn current_request_id() -> RequestId {
     CURRENT.try_with(|id| *id).unwrap_or_else(|_| RequestId::generate())
+}
+
+/// What the caller of this task's request calls the whole of which it is a part.
+pub fn current_correlation_id() -> Option<Box<str>> {
+    CORRELATION.try_with(Clone::clone).unwrap_or_default()
 }
 
 /// Names the request, answers with the name, logs and counts the outcome.
@@ -36,7 +42,9 @@ pub async fn identify(request: Request, next: Next) -> Response {
     let client = request.extensions().get::<Client>().map(|client| tracing::field::display(client.address));
     let span = tracing::info_span!("request", request_id = %id, method = %method, route = %route, client);
     let started = Instant::now();
-    let mut response = CURRENT.scope(id, next.run(request).instrument(span.clone())).await;
+    let correlation_text = correlation.as_ref().and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty()).map(Box::from);
+    let answer = next.run(request).instrument(span.clone());
+    let mut response = CURRENT.scope(id, CORRELATION.scope(correlation_text, answer)).await;
     let elapsed = started.elapsed();
     record(method.as_str(), &route, &response, elapsed.as_secs_f64());
     span.in_scope(|| {

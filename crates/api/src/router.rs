@@ -5,7 +5,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, options, post};
 use domain::{Action, ErrorCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::decompression::RequestDecompressionLayer;
@@ -19,8 +19,8 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::{
-    Docs, Setup, api_keys, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, renders,
-    requests, samples, security_headers, template_versions, templates, tenants, users,
+    Docs, Setup, api_keys, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, render_log,
+    render_tokens, renders, requests, samples, security_headers, template_versions, templates, tenants, usage, users,
 };
 
 #[derive(OpenApi)]
@@ -55,6 +55,8 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
                 .routes(routes!(health::ready))
                 .route("/readyz", get(health::ready))
                 .route("/healthz", get(health::ready))
+                .route("/render/pdf", options(render_tokens::preflight))
+                .route("/render/html", options(render_tokens::preflight))
                 .routes(routes!(health::auth_status))
                 .routes(routes!(editor_tokens::mint))
                 .route("/editor-token", post(editor_tokens::mint))
@@ -90,7 +92,22 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
         ))
         .merge(needs(Action::TemplateDelete, OpenApiRouter::new().routes(routes!(templates::delete))))
         .merge(needs(Action::TemplateRestore, OpenApiRouter::new().routes(routes!(template_versions::restore))))
+        .merge(needs(
+            Action::RenderTokenManage,
+            OpenApiRouter::new().routes(routes!(render_tokens::create)).routes(routes!(render_tokens::revoke)),
+        ))
         .merge(needs(Action::AuditRead, OpenApiRouter::new().routes(routes!(audit::list)).routes(routes!(audit::export))))
+        .merge(needs(
+            Action::UsageRead,
+            OpenApiRouter::new()
+                .routes(routes!(usage::summary))
+                .routes(routes!(usage::export))
+                .routes(routes!(usage::templates))
+                .routes(routes!(usage::quota))
+                .routes(routes!(usage::tenant_quota))
+                .routes(routes!(render_log::list))
+                .routes(routes!(render_log::get)),
+        ))
         .merge(needs(Action::AuditPurge, OpenApiRouter::new().routes(routes!(audit::purge))))
         .merge(needs(
             Action::ApiKeyManage,
@@ -113,7 +130,8 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
                 .routes(routes!(tenants::list, tenants::create))
                 .routes(routes!(tenants::get, tenants::update))
                 .routes(routes!(tenants::archive))
-                .routes(routes!(tenants::unarchive)),
+                .routes(routes!(tenants::unarchive))
+                .routes(routes!(usage::summary_of_all)),
         ))
         .merge(needs(
             Action::DocumentRender,

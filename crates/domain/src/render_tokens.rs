@@ -170,6 +170,11 @@ impl RenderToken {
         Ok(text)
     }
 
+    /// Whether the text means to be a render token, by how it begins.
+    pub fn is_one(text: &str) -> bool {
+        text.strip_prefix(KIND).is_some_and(|rest| rest.starts_with('.'))
+    }
+
     /// What a token says, if one of the secrets signed it and it is valid at `now`. The signature is checked before
     /// anything that it covers is read. Tokens issued before `issued_after` are refused. Whether it was withdrawn
     /// or is used up is not known here.

@@ -87,7 +87,8 @@ impl Scope {
         match self {
             Self::SuperAdmin => true,
             Self::Admin => action != A::TenantManage,
-            Self::Render => matches!(action, A::ServerRead | A::DocumentRender),
+            // A render token is a part of what the key itself may do.
+            Self::Render => matches!(action, A::ServerRead | A::DocumentRender | A::RenderTokenManage),
             Self::Preview => matches!(action, A::ServerRead | A::DocumentPreview),
             Self::Viewer | Self::Scheduler => matches!(action, A::ServerRead | A::TemplateRead),
             Self::Editor | Self::Author => matches!(action, A::ServerRead | A::TemplateRead | A::TemplateWrite | A::DocumentPreview),

@@ -58,6 +58,12 @@ impl TryFrom<String> for TemplateSelector {
     }
 }
 
+impl From<&TemplateKey> for TemplateSelector {
+    fn from(key: &TemplateKey) -> Self {
+        Self(key.as_str().into())
+    }
+}
+
 impl From<TemplateSelector> for String {
     fn from(selector: TemplateSelector) -> Self {
         selector.0.into()

@@ -21,6 +21,8 @@ mod hardening;
 mod keys;
 #[path = "suite/manners.rs"]
 mod manners;
+#[path = "suite/render_tokens.rs"]
+mod render_tokens;
 #[path = "suite/running.rs"]
 mod running;
 #[path = "suite/trust.rs"]

@@ -59,6 +59,8 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("post", "/render/html", "sar", "closed"),
     ("post", "/render", "sar", "closed"),
     ("post", "/render/convert/pdf", "sar", "closed"),
+    ("post", "/render-tokens", "sar", "closed"),
+    ("delete", "/render-tokens/{id}", "sar", "closed"),
     ("get", "/audit-events", "sa", "open"),
     ("get", "/audit-events/export", "sa", "open"),
     ("delete", "/audit-events", "sa", "closed"),

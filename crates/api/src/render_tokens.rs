@@ -1,0 +1,229 @@
+//! Tokens that a web page may hold: so many renders of a few templates, for a while.
+
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::formats::Format;
+use domain::ids::RenderTokenId;
+use domain::origins::Origin;
+use domain::render_tokens::{Constraint, FormMetadata, RenderAsk, RenderToken};
+use domain::templates::{TemplateKey, TemplateVersion};
+use domain::{ErrorCode, Issue};
+use jiff::{SignedDuration, Timestamp};
+use render::{RenderRequest, Source, Which};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use store::{TakeOutcome, TenantStore};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::Setup;
+use crate::auth::Caller;
+use crate::body::{JsonBody, Path};
+use crate::cors;
+use crate::error::ApiError;
+
+/// Renders of a token when nothing is said.
+const RENDERS: u32 = 100;
+
+/// A render token to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewRenderToken {
+    /// The keys of the templates, 1 to 50.
+    #[schema(value_type = Vec<String>)]
+    templates: Vec<TemplateKey>,
+    /// Not available in this version.
+    #[serde(default)]
+    label: Option<String>,
+    /// The version that is rendered, whatever the page says.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    version: Option<TemplateVersion>,
+    /// `pdf` when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    formats: Option<Vec<Format>>,
+    /// Renders in all; 100 when absent.
+    #[serde(default)]
+    max_renders: Option<u32>,
+    /// How long the token is valid: 30 to 2,592,000 seconds; an hour when absent.
+    #[serde(default)]
+    ttl_seconds: Option<u32>,
+    /// The pages it works on, such as `https://shop.example`; absent: everywhere, also outside a browser.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    allowed_origins: Vec<Origin>,
+    /// Data that the page cannot change. Whoever has the token can read it.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    fixed_data: Option<Map<String, Value>>,
+    /// Whether the form of a template may be asked for.
+    #[serde(default)]
+    allow_form_metadata: bool,
+    /// Whom the token is for, in your own words.
+    #[serde(default)]
+    subject: Option<String>,
+}
+
+/// Makes a render token; the answer is the only place where it is shown. A page sends it as `Authorization: Bearer`.
+#[utoipa::path(post, path = "/render-tokens", tag = "render tokens", request_body = NewRenderToken, responses((status = 201, description = "token, tokenId, expiresAt and its limits")))]
+pub async fn create(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(body): JsonBody<NewRenderToken>,
+) -> Result<Response, ApiError> {
+    if body.label.is_some() {
+        return Err(ApiError::new(ErrorCode::NotImplemented, "labels are not available in this version; use version"));
+    }
+    body.templates.iter().try_for_each(|key| caller.reaches(key))?;
+    let issued_at = setup.clock.now();
+    let ttl_seconds = within("/ttlSeconds", body.ttl_seconds.unwrap_or(RenderToken::DEFAULT_TTL_SECONDS), RenderToken::TTL_SECONDS)?;
+    let max_renders = within("/maxRenders", body.max_renders.unwrap_or(RENDERS), 1..=RenderToken::MAX_RENDERS)?;
+    let token = RenderToken {
+        id: RenderTokenId::generate(),
+        tenant: caller.tenant.clone(),
+        templates: body.templates,
+        formats: body.formats.unwrap_or_else(|| vec![Format::Pdf]),
+        label: None,
+        version: body.version,
+        max_renders: NonZeroU32::new(max_renders).unwrap_or(NonZeroU32::MIN),
+        issued_at: in_milliseconds(issued_at),
+        expires_at: in_milliseconds(issued_at) + SignedDuration::from_secs(i64::from(ttl_seconds)),
+        allowed_origins: body.allowed_origins,
+        fixed_data: body.fixed_data,
+        form_metadata: if body.allow_form_metadata { FormMetadata::Allowed } else { FormMetadata::Refused },
+        subject: body.subject,
+        issued_by: caller.actor.name.to_string(),
+    };
+    let text = token.mint(&setup.identity.editor_tokens().secrets.current).map_err(|refusal| invalid("", refusal.to_string()))?;
+    setup.store.tenant(caller.tenant).render_tokens().insert(&token, &caller.actor).await?;
+    let body = json!({
+        "token": text, "tokenId": token.id, "expiresAt": token.expires_at.to_string(), "maxRenders": token.max_renders,
+        "templates": token.templates, "formats": token.formats, "label": token.label, "version": token.version,
+    });
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// Withdraws a render token.
+#[utoipa::path(delete, path = "/render-tokens/{id}", tag = "render tokens", params(("id" = String, Path)), responses((status = 204, description = "It works no more")))]
+pub async fn revoke(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let unknown = || ApiError::not_found("there is no such render token");
+    let id = Uuid::parse_str(&id).map(RenderTokenId::from).map_err(|_| unknown())?;
+    let known = setup.store.tenant(caller.tenant).render_tokens().revoke(id, &caller.actor).await?;
+    if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
+}
+
+/// What a browser is told before a page sends a token: which page it is for stands in the token, which comes later.
+pub async fn preflight() -> Response {
+    cors::preflight_for_tokens("Authorization, Content-Type, X-Correlation-Id, X-Request-Id")
+}
+
+/// A render token and the page that sent it.
+#[derive(Clone, Debug)]
+pub struct RenderTokenUse {
+    token: Arc<RenderToken>,
+    origin: Option<String>,
+}
+
+impl RenderTokenUse {
+    pub(crate) fn new(token: RenderToken, origin: Option<String>) -> Self {
+        Self { token: Arc::new(token), origin }
+    }
+
+    /// Whether the token names the page it came from.
+    pub(crate) fn is_from_its_page(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| self.token.allowed_origins.iter().any(|allowed| allowed.is(origin)))
+    }
+}
+
+/// One use of a token, taken before its render.
+pub(crate) struct Taken {
+    tenant: TenantStore,
+    id: RenderTokenId,
+}
+
+impl Taken {
+    /// The use was none.
+    pub(crate) async fn give_back(self) {
+        if let Err(error) = self.tenant.render_tokens().give_back(self.id).await {
+            tracing::warn!(%error, token = %self.id, "a use of a render token was not given back");
+        }
+    }
+}
+
+/// Narrows a render to what the caller's render token allows, and takes one of its uses. Without a token nothing happens.
+pub(crate) async fn take(setup: &Setup, caller: &Caller, request: &mut RenderRequest) -> Result<Option<Taken>, ApiError> {
+    let Some(RenderTokenUse { token, origin }) = &caller.render_token else { return Ok(None) };
+    narrow(token, origin.as_deref(), request).map_err(|why| {
+        tracing::info!(token = %token.id, %why, "a render token does not allow this");
+        ApiError::new(ErrorCode::RenderTokenConstraint, why.to_string())
+    })?;
+    let tenant = setup.store.tenant(caller.tenant.clone());
+    let outcome = tenant.render_tokens().take_one(token.id).await?;
+    match outcome {
+        TakeOutcome::Taken { left } => {
+            tracing::debug!(token = %token.id, left, "one use of a render token");
+            Ok(Some(Taken { tenant, id: token.id }))
+        }
+        TakeOutcome::Exhausted => Err(ApiError::new(
+            ErrorCode::RenderTokenExhausted,
+            format!("this token was for {} renders, and all were made", token.max_renders),
+        )),
+        TakeOutcome::Revoked | TakeOutcome::Expired | TakeOutcome::Unknown => {
+            tracing::info!(token = %token.id, ?outcome, "refused a render token");
+            Err(ApiError::new(ErrorCode::Unauthorized, "this token is not valid here").invalid_token())
+        }
+    }
+}
+
+fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest) -> Result<(), Refused> {
+    let Source::Stored { key, which } = &mut request.source else { return Err(Refused::Inline) };
+    let asked = match which {
+        Which::Current => None,
+        Which::Version(version) => Some(*version),
+    };
+    let format = match request.format {
+        render::Format::Pdf => Format::Pdf,
+        render::Format::Html => Format::Html,
+    };
+    token.permits(RenderAsk { template: key, format: Some(format), origin, label: None, version: asked })?;
+    if let Some(version) = token.version {
+        *which = Which::Version(version);
+    }
+    request.data = token.with_fixed_data(std::mem::take(&mut request.data))?;
+    Ok(())
+}
+
+/// Why a token does not allow a render.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the token is for stored templates; name one in template")]
+    Inline,
+    #[error(transparent)]
+    Constraint(#[from] Constraint),
+}
+
+fn within(path: &str, given: u32, accepted: RangeInclusive<u32>) -> Result<u32, ApiError> {
+    if accepted.contains(&given) {
+        return Ok(given);
+    }
+    Err(invalid(path, format!("is {given}; accepted: a whole number from {} to {}", accepted.start(), accepted.end())))
+}
+
+fn in_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+fn invalid(path: &str, message: String) -> ApiError {
+    ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
+}

@@ -1,0 +1,103 @@
+//! Tokens that a web page may hold.
+
+use serde_json::{Value, json};
+use testkit::pdf;
+
+use crate::running::{EDITOR_KEY, KEY, RENDER_KEY, Server};
+
+const PAGE: &str = "https://shop.example";
+
+async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+async fn make(server: &Server, key: &str, body: &Value) -> (u16, Value) {
+    answer(reqwest::Client::new().post(server.url("/render-tokens")).header("X-Api-Key", key).json(body)).await
+}
+
+/// What a page at `origin` does with a token.
+fn from_page(server: &Server, path: &str, token: &Value, origin: &str, body: &Value) -> reqwest::RequestBuilder {
+    let token = format!("Bearer {}", token.as_str().unwrap());
+    reqwest::Client::new().post(server.url(path)).header("Authorization", token).header("Origin", origin).json(body)
+}
+
+async fn with_template(server: &Server) {
+    let definition = json!({"key": "receipt", "name": "Receipt", "html": "<p>For {{customer}}: {{amount}}</p>"});
+    assert_eq!(server.post("/templates", &definition).await.status(), 201);
+}
+
+#[tokio::test]
+async fn a_page_renders_what_its_token_says_and_nothing_else() {
+    let server = Server::start();
+    with_template(&server).await;
+    let asked = json!({"templates": ["receipt"], "maxRenders": 2, "allowedOrigins": [PAGE], "fixedData": {"customer": "Ann"}});
+    let (status, made) = make(&server, RENDER_KEY, &asked).await;
+    assert_eq!((status, &made["maxRenders"], &made["formats"]), (201, &json!(2), &json!(["pdf"])), "{made}");
+    let token = &made["token"];
+
+    let data = json!({"template": "receipt", "data": {"customer": "Eve", "amount": 12}});
+    let rendered = from_page(&server, "/render/pdf", token, PAGE, &data).send().await.unwrap();
+    assert_eq!(rendered.status(), 200);
+    assert_eq!(rendered.headers()["access-control-allow-origin"], PAGE);
+    assert_eq!(pdf::words(&rendered.bytes().await.unwrap()).trim(), "For Ann: 12", "the page cannot change the fixed data");
+
+    for (path, origin, body, status, code) in [
+        ("/render/pdf", "https://evil.example", &data, 403, "render_token_constraint"),
+        ("/render/html", PAGE, &data, 403, "render_token_constraint"),
+        ("/render/pdf", PAGE, &json!({"template": "letter"}), 403, "render_token_constraint"),
+        ("/render/pdf", PAGE, &json!({"definition": {"html": "x"}}), 403, "render_token_constraint"),
+        ("/render/convert/pdf", PAGE, &json!({"html": "x"}), 403, "api_key_template_not_allowed"),
+        ("/render-tokens", PAGE, &asked, 403, "forbidden"),
+        ("/templates", PAGE, &data, 403, "forbidden"),
+    ] {
+        let (found, refused) = answer(from_page(&server, path, token, origin, body)).await;
+        assert_eq!((found, &refused["code"]), (status, &json!(code)), "{path} {origin} {body}");
+    }
+    assert_eq!(from_page(&server, "/render/pdf", token, PAGE, &data).send().await.unwrap().status(), 200);
+    let (status, refused) = answer(from_page(&server, "/render/pdf", token, PAGE, &data)).await;
+    assert_eq!((status, &refused["code"]), (429, &json!("render_token_exhausted")));
+}
+
+#[tokio::test]
+async fn a_browser_may_ask_first_and_reads_only_what_is_for_its_page() {
+    let server = Server::start();
+    with_template(&server).await;
+    let preflight = reqwest::Client::new()
+        .request(reqwest::Method::OPTIONS, server.url("/render/pdf"))
+        .header("Origin", PAGE)
+        .header("Access-Control-Request-Method", "POST")
+        .header("Access-Control-Request-Headers", "authorization,content-type");
+    let allowed = preflight.send().await.unwrap();
+    assert_eq!(allowed.status(), 204);
+    assert!(!allowed.headers()["access-control-allow-headers"].to_str().unwrap().to_lowercase().contains("x-api-key"));
+    let (_, made) = make(&server, KEY, &json!({"templates": ["receipt"], "allowedOrigins": [PAGE]})).await;
+    let elsewhere = from_page(&server, "/render/pdf", &made["token"], "https://evil.example", &json!({"template": "receipt"}));
+    assert!(!elsewhere.send().await.unwrap().headers().contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn a_withdrawn_token_and_one_that_was_changed_open_nothing() {
+    let server = Server::start();
+    with_template(&server).await;
+    let (_, made) = make(&server, KEY, &json!({"templates": ["receipt"]})).await;
+    let body = json!({"template": "receipt", "data": {}});
+    assert_eq!(from_page(&server, "/render/pdf", &made["token"], PAGE, &body).send().await.unwrap().status(), 200);
+    let path = format!("/render-tokens/{}", made["tokenId"].as_str().unwrap());
+    let revoke = reqwest::Client::new().delete(server.url(&path)).header("X-Api-Key", KEY);
+    assert_eq!(revoke.send().await.unwrap().status(), 204);
+    let refused = from_page(&server, "/render/pdf", &made["token"], PAGE, &body).send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let text = made["token"].as_str().unwrap();
+    let changed = json!(text.replacen("rt1.e", "rt1.f", 1));
+    assert_eq!(from_page(&server, "/render/pdf", &changed, PAGE, &body).send().await.unwrap().status(), 401);
+    for (asked, status) in [
+        (json!({"templates": []}), 422),
+        (json!({"templates": ["receipt"], "ttlSeconds": 1}), 422),
+        (json!({"templates": ["receipt"], "allowedOrigins": ["https://*"]}), 400),
+        (json!({"templates": ["receipt"], "label": "prod"}), 501),
+    ] {
+        assert_eq!(make(&server, KEY, &asked).await.0, status, "{asked}");
+    }
+    assert_eq!(make(&server, EDITOR_KEY, &json!({"templates": ["receipt"]})).await.0, 403);
+}
