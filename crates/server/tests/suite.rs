@@ -27,3 +27,5 @@ mod render_tokens;
 mod running;
 #[path = "suite/trust.rs"]
 mod trust;
+#[path = "suite/usage.rs"]
+mod usage;
