@@ -66,7 +66,7 @@ fn shown(record: &UsageRecord) -> Value {
 }
 
 fn hex(hash: Option<&[u8]>) -> Option<String> {
-    Some(hash?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hash?.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect())
 }
 
 /// The columns of the export: the fields of a render.

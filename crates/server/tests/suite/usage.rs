@@ -69,7 +69,8 @@ async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    let number = |byte: &u8| [byte >> 4, byte & 15];
+    Sha256::digest(bytes).iter().flat_map(number).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 fn inline(html: &str) -> Value {
