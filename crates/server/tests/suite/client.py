@@ -1,6 +1,7 @@
 """Uses a server through the public client the way its users do: client.py ADDRESS KEY."""
 
 import sys
+import time
 import uuid
 
 from pulp_engine import PulpEngineClient, PulpEngineError
@@ -89,6 +90,19 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     assert (location.node_id, location.line) == ("bad", 1), dry.expressions.errors
     assert client.render.dry_run("greeting", {"name": "Ada"}).valid
 
+    client.render.html("greeting", {"name": "Ada"}, metadata={"order": "4711"})
+    deadline = time.monotonic() + 10
+    while not (found := list(client.renders.iterate({"meta": ["order:4711"], "limit": 1}))):
+        assert time.monotonic() < deadline, "the render is not in the log"
+    assert (len(found), found[0]["template"], found[0]["outcome"]) == (1, "greeting", "succeeded"), found
+    assert client.renders.get(found[0]["id"])["metadata"] == {"order": "4711"}
+    rollup = client.usage.rollup({"groupBy": "template", "stats": "percentiles"})
+    assert rollup["totals"]["renders"] >= 5 and rollup["items"][0]["template"] == "greeting", rollup
+    assert client.usage.export_csv({"groupBy": "actor"}).startswith("actor,renders,"), "no CSV"
+    assert "greeting" in [item["template"] for item in client.usage.templates({"sort": "p95"})["items"]]
+    assert client.usage.get_quota() == client.tenant.get_quota()
+    refusal(lambda: client.usage.rollup({"from": "2020-01-01"}), 400, "usage_window_too_wide")
+    refusal(lambda: client.usage.admin_rollup({}), 403, "super_admin_only")
     refusal(lambda: client.schedules.list(), 501, "not_implemented")
     client.templates.delete("greeting", "1.0.2")
     refusal(lambda: client.templates.get("greeting"), 404, "not_found")
