@@ -275,3 +275,46 @@ impl IntoResponse for ApiError {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The most bytes that an answer of this kind may have: every issue with the longest path and message, escaped.
+    const LARGEST: usize = (MOST_ISSUES + 2) * 2 * (MOST_CHARACTERS + 1) * 6;
+
+    fn any_issue() -> impl Strategy<Value = Issue> {
+        let code = prop_oneof![Just(None), Just(Some("INVALID_TEMPLATE"))];
+        (any::<String>(), any::<String>(), code).prop_map(|(path, message, code)| Issue { code, ..Issue::new(path, message) })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, max_shrink_time: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_a_refusal_says_it_is_one_bounded_envelope(
+            code in prop::sample::select(ErrorCode::ALL),
+            message in any::<String>(),
+            repeat in 1_usize..2_000,
+            issues in prop::collection::vec(any_issue(), 0..150),
+            retry_after in prop::option::of(any::<u64>()),
+        ) {
+            let mut error = ApiError::new(code, message.repeat(repeat)).with_issues(issues);
+            if let Some(seconds) = retry_after {
+                error = error.retry_after(seconds);
+            }
+            let response = error.into_response();
+            prop_assert!(response.status().is_client_error() || response.status().is_server_error());
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let body = runtime.block_on(to_bytes(response.into_body(), LARGEST)).unwrap();
+            let envelope: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            prop_assert_eq!(envelope["code"].as_str(), Some(code.as_str()));
+            prop_assert!(envelope["message"].as_str().unwrap().chars().count() <= MOST_CHARACTERS + 1);
+            prop_assert!(uuid::Uuid::parse_str(envelope["requestId"].as_str().unwrap()).is_ok());
+            prop_assert!(envelope["issues"].as_array().is_none_or(|issues| issues.len() <= MOST_ISSUES + 1));
+        }
+    }
+}

@@ -44,6 +44,8 @@ mod samples;
 mod security_headers;
 mod template_versions;
 mod templates;
+mod tenant_export;
+mod tenant_purge;
 mod tenants;
 mod usage;
 mod usage_filter;

@@ -23,6 +23,13 @@ pub(crate) struct PageQuery {
     pub(crate) offset: u64,
 }
 
+/// What a switch means where the query does not say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
 impl Pairs {
     /// Reads a raw query string.
     pub(crate) fn read(query: Option<&str>) -> Result<Self, ApiError> {
@@ -47,10 +54,11 @@ impl Pairs {
         self.text(name).map(|text| text.replace('\0', "\u{FFFD}"))
     }
 
-    /// Whether a switch is on.
-    pub(crate) fn switch(&self, name: &str) -> Result<bool, ApiError> {
+    /// Whether a switch is on; `otherwise` where the query does not say.
+    pub(crate) fn switch(&self, name: &str, otherwise: Switch) -> Result<bool, ApiError> {
         match self.text(name) {
-            None | Some("false") => Ok(false),
+            None => Ok(otherwise == Switch::On),
+            Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(other) => Err(refused(name, other, "true, false")),
         }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const ADDRESSES: u64 = 100_000;
 
 /// So many tries in a fixed window, per address and per replica. Clones share the count.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Rate {
     tries: Cache<IpAddr, Arc<(AtomicU32, Instant)>>,
     most: u32,

@@ -19,8 +19,8 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::{
-    Docs, Setup, api_keys, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, render_log,
-    render_tokens, renders, requests, samples, security_headers, template_versions, templates, tenants, usage, users,
+    Docs, Setup, api_keys, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, oidc, render_log,
+    render_tokens, renders, requests, samples, security_headers, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users,
 };
 
 #[derive(OpenApi)]
@@ -61,6 +61,9 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
                 .routes(routes!(editor_tokens::mint))
                 .route("/editor-token", post(editor_tokens::mint))
                 .routes(routes!(editor_tokens::console_session))
+                .routes(routes!(oidc::login))
+                .routes(routes!(oidc::callback))
+                .routes(routes!(oidc::complete))
                 .routes(routes!(metrics::metrics)),
         )
         .merge(needs(
@@ -129,6 +132,9 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
             OpenApiRouter::new()
                 .routes(routes!(tenants::list, tenants::create))
                 .routes(routes!(tenants::get, tenants::update))
+                .routes(routes!(tenant_purge::delete))
+                .routes(routes!(tenant_purge::preview))
+                .routes(routes!(tenant_export::export))
                 .routes(routes!(tenants::archive))
                 .routes(routes!(tenants::unarchive))
                 .routes(routes!(usage::summary_of_all)),

@@ -117,7 +117,7 @@ pub async fn unarchive(
     set_status(&setup, &caller, &id, TenantStatus::Active).await
 }
 
-async fn set_status(setup: &Setup, caller: &Caller, id: &str, to: TenantStatus) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn set_status(setup: &Setup, caller: &Caller, id: &str, to: TenantStatus) -> Result<Json<Value>, ApiError> {
     served(setup)?;
     let id = tenant_id(id)?;
     if to == TenantStatus::Archived && id == TenantId::default_tenant() {

@@ -211,32 +211,49 @@ impl Tenants<'_> {
             Ok(plan) => plan,
             Err(status) => return Ok(PurgeOutcome::NotFrom(status)),
         };
-        let mut removed_rows = 0;
-        for part in &PARTS {
-            let Some(delete) = part.delete else { continue };
-            removed_rows += until_done(async || handle.purge_some(delete).await).await?;
-        }
+        let mut batches: Vec<Batch> = PARTS.iter().filter_map(|part| part.delete.map(Batch::Part)).collect();
         if plan.usage == Retention::Removed {
-            removed_rows += until_done(async || handle.usage().delete_all(BATCH_ROWS).await).await?;
+            batches.push(Batch::Usage);
         }
-        removed_rows += until_done(async || handle.purge_audit(plan.audit_through).await).await?;
+        batches.push(Batch::Audit { through: plan.audit_through });
+        let mut removed_rows = 0;
+        for batch in batches {
+            loop {
+                let rows = handle.take_away(batch).await?;
+                removed_rows += rows;
+                if rows < u64::from(BATCH_ROWS) {
+                    break;
+                }
+            }
+        }
         Ok(PurgeOutcome::Purged { removed_rows })
     }
 }
 
-/// Repeats an act on one batch until there is less than a batch.
-async fn until_done(mut act: impl AsyncFnMut() -> Result<u64, StoreError>) -> Result<u64, StoreError> {
-    let mut total = 0;
-    loop {
-        let rows = act().await?;
-        total += rows;
-        if rows < u64::from(BATCH_ROWS) {
-            return Ok(total);
-        }
-    }
+/// What goes in one batch after the other.
+#[derive(Clone, Copy)]
+enum Batch {
+    /// Rows of a table, by its statement.
+    Part(&'static str),
+    /// What was rendered.
+    Usage,
+    /// The audit log, through this place.
+    Audit {
+        /// The newest row to go.
+        through: i64,
+    },
 }
 
 impl TenantStore {
+    /// Takes one batch away and says how many rows that were.
+    async fn take_away(&self, batch: Batch) -> Result<u64, StoreError> {
+        match batch {
+            Batch::Part(delete) => self.purge_some(delete).await,
+            Batch::Usage => self.usage().delete_all(BATCH_ROWS).await,
+            Batch::Audit { through } => self.purge_audit(through).await,
+        }
+    }
+
     /// Makes the tenant purged and records what is to go, unless that was recorded before. Where its status does not lead
     /// there, that status.
     async fn begin_purge(

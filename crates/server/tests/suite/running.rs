@@ -245,6 +245,18 @@ pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// Waits until asking gives something.
+pub async fn wait_until_async<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + END;
+    loop {
+        if let Some(found) = ask().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "after {END:?} still not: {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition")]
 fn pause() {
     std::thread::sleep(POLL);
