@@ -56,6 +56,10 @@ id! {
     AuditEventId
 }
 id! {
+    /// Names one holding of a lease: whoever has it may go on.
+    LeaseToken
+}
+id! {
     /// Names one API key of the database, whatever its secret becomes.
     ApiKeyId
 }

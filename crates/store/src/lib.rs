@@ -9,18 +9,22 @@
 //! transaction, so that the caches of all replicas let go of what they hold.
 //!
 //! Some things are written past `write`, because nobody's change is behind them: what was rendered (`usage`), the months that
-//! big tables are cut into (`partitions`), uses of keys, tokens and codes, and the rows of a tenant whose end is recorded
-//! (`tenant_purge`). A new table with rows of tenants is entered in the lists of `tenant_purge` and `tenant_export`.
+//! big tables are cut into (`partitions`), who is at which duty (`duties`, under a `lease`), uses of keys, tokens and codes, and
+//! the rows of a tenant whose end is recorded (`tenant_purge`). A new table with rows of tenants is entered in the lists of
+//! `tenant_purge` and `tenant_export`.
 
 mod api_key_credentials;
 mod api_keys;
 mod audit;
 mod audit_chain;
+mod audit_retention;
 mod changes;
 mod connect;
 mod connection;
+mod duties;
 mod error;
 mod installation_secrets;
+mod lease;
 mod migrations;
 mod page;
 mod partitions;
@@ -50,6 +54,7 @@ pub use audit::{Audit, AuditFilter, AuditRecord, Purge};
 pub use audit_chain::ChainReport;
 pub use changes::{Change, ChangeEvent, ChangeListener};
 pub use connect::{ConnectOptions, Store};
+pub use duties::{Duties, DutyLease, DutyOutcome, DutyRecord};
 pub use error::{Outage, StoreError};
 pub use installation_secrets::{KeptSecret, PepperStanding};
 pub use migrations::{MigrationReport, migrate};

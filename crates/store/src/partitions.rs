@@ -135,7 +135,8 @@ impl Partitions<'_> {
     }
 
     /// Drops the partitions whose every row is older than `cut_off`; gives their months. Rows of that age in the month of
-    /// the cut-off and in the default partition stay, for [`Partitions::delete_before`].
+    /// the cut-off and in the default partition stay, for [`Partitions::delete_before`]. A month of audit events is dropped only
+    /// when it is empty: its rows go through [`crate::Audit::purge`], or their chains would have a hole.
     pub async fn drop_before(&self, cut_off: Timestamp) -> Result<Vec<Month>, StoreError> {
         let mut dropped = Vec::new();
         for month in self.list().await?.into_iter().filter(|month| month.end() <= cut_off) {
@@ -154,9 +155,12 @@ impl Partitions<'_> {
                 return Ok(false);
             }
             let partition = self.table.partition(month);
-            for statement in [LOCK_TIMEOUT.to_owned(), format!("DROP TABLE {partition}")] {
-                sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+            sqlx::query(LOCK_TIMEOUT).execute(&mut *transaction).await?;
+            if self.table == PartitionedTable::AuditEvents && !is_empty(&mut transaction, self.table, &partition).await? {
+                tracing::info!(partition, "not dropped: it still has rows");
+                return Ok(false);
             }
+            sqlx::query(AssertSqlSafe(format!("DROP TABLE {partition}"))).execute(&mut *transaction).await?;
             transaction.commit().await?;
             tracing::info!(partition, "dropped a partition");
             Ok(true)
@@ -194,6 +198,21 @@ impl Partitions<'_> {
 async fn take_turn(transaction: &mut PgTransaction<'_>) -> Result<bool, StoreError> {
     let taken = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "taken!""#, LOCK).fetch_one(&mut **transaction).await?;
     Ok(taken)
+}
+
+/// Whether a partition has no row, and gets none before this transaction ends.
+async fn is_empty(transaction: &mut PgTransaction<'_>, table: PartitionedTable, partition: &str) -> Result<bool, StoreError> {
+    let look = format!("SELECT NOT EXISTS (SELECT 1 FROM {partition})");
+    let mut empty = sqlx::query_scalar::<_, bool>(AssertSqlSafe(look.as_str())).fetch_one(&mut **transaction).await?;
+    if empty {
+        // The table before the partition, as everybody else. Others wait for the second look, so it may not take long; the
+        // first one left it little to do.
+        for statement in ["SET LOCAL statement_timeout = '3s'", &format!("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE", table.as_str())] {
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut **transaction).await?;
+        }
+        empty = sqlx::query_scalar(AssertSqlSafe(look)).fetch_one(&mut **transaction).await?;
+    }
+    Ok(empty)
 }
 
 async fn months(connection: &mut PgConnection, table: PartitionedTable) -> Result<Vec<Month>, StoreError> {

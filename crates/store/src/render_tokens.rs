@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
 use uuid::Uuid;
 
-use crate::connect::speak;
+use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::tenants::TenantStore;
 use crate::write::{Needs, Write};
@@ -74,6 +74,31 @@ impl TenantStore {
     }
 }
 
+impl Store {
+    /// Forgets up to `max_rows` tokens of all tenants that expired a while ago; says how many. For those of tenants that make no
+    /// new ones: call it until it forgets fewer. Nothing they could do is lost, so no audit event goes with it.
+    pub async fn forget_expired_render_tokens(&self, max_rows: u32) -> Result<u64, StoreError> {
+        speak!(self, "render_tokens.forget", {
+            let mut connection = self.acquire().await?;
+            let forgotten = sqlx::query!(
+                "DELETE FROM render_tokens WHERE token_id IN (
+                     SELECT token_id FROM render_tokens WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                swept_before(self) as _,
+                i64::from(max_rows)
+            )
+            .execute(&mut *connection)
+            .await?;
+            Ok(forgotten.rows_affected())
+        })
+        .await
+    }
+}
+
+/// Tokens that expired before may be forgotten.
+fn swept_before(store: &Store) -> jiff_sqlx::Timestamp {
+    store.now().to_jiff().checked_sub(KEPT_AFTER_EXPIRY).unwrap_or(Timestamp::MIN).to_sqlx()
+}
+
 impl RenderTokens<'_> {
     /// The token of that id.
     pub async fn get(&self, id: RenderTokenId) -> Result<Option<RenderTokenRecord>, StoreError> {
@@ -104,7 +129,6 @@ impl RenderTokens<'_> {
             let templates: Vec<String> = token.templates.iter().map(ToString::to_string).collect();
             let formats: Vec<String> = token.formats.iter().map(ToString::to_string).collect();
             let origins: Vec<String> = token.allowed_origins.iter().map(ToString::to_string).collect();
-            let swept_before = self.0.store.now().to_jiff().checked_sub(KEPT_AFTER_EXPIRY).unwrap_or(Timestamp::MIN);
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
             sqlx::query!(
@@ -125,7 +149,7 @@ impl RenderTokens<'_> {
                 token.subject,
                 &origins,
                 self.0.store.now() as _,
-                swept_before.to_sqlx() as _,
+                swept_before(&self.0.store) as _,
                 SWEPT_ROWS
             )
             .execute(&mut *write)

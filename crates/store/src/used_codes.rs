@@ -13,6 +13,24 @@ const SWEPT_ROWS: i64 = 50;
 const KEPT_AFTER_EXPIRY: SignedDuration = SignedDuration::from_mins(10);
 
 impl Store {
+    /// Forgets up to `max_rows` codes that expired a while ago; says how many. For the last ones, which no further use sweeps
+    /// away: call it until it forgets fewer.
+    pub async fn forget_expired_codes(&self, max_rows: u32) -> Result<u64, StoreError> {
+        speak!(self, "used_codes.forget", {
+            let mut connection = self.acquire().await?;
+            let forgotten = sqlx::query!(
+                "DELETE FROM used_codes WHERE code_id IN (
+                     SELECT code_id FROM used_codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                swept_before(self) as _,
+                i64::from(max_rows)
+            )
+            .execute(&mut *connection)
+            .await?;
+            Ok(forgotten.rows_affected())
+        })
+        .await
+    }
+
     /// Uses a code; says whether this is its first use and it is not expired. `code_id` has 1–128 characters and names the
     /// code without being enough to use it. No tenant's data changes, so no audit event goes with it.
     pub async fn use_code(&self, code_id: &str, expires_at: Timestamp) -> Result<bool, StoreError> {
@@ -21,7 +39,6 @@ impl Store {
             if expires_at <= now {
                 return Ok(false);
             }
-            let swept_before = now.checked_sub(KEPT_AFTER_EXPIRY).unwrap_or(Timestamp::MIN);
             let mut connection = self.acquire().await?;
             let used = sqlx::query!(
                 "WITH swept AS (
@@ -30,7 +47,7 @@ impl Store {
                  INSERT INTO used_codes (code_id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
                 code_id,
                 expires_at.to_sqlx() as _,
-                swept_before.to_sqlx() as _,
+                swept_before(self) as _,
                 SWEPT_ROWS
             )
             .execute(&mut *connection)
@@ -39,4 +56,9 @@ impl Store {
         })
         .await
     }
+}
+
+/// Codes that expired before may be forgotten.
+fn swept_before(store: &Store) -> jiff_sqlx::Timestamp {
+    store.now().to_jiff().checked_sub(KEPT_AFTER_EXPIRY).unwrap_or(Timestamp::MIN).to_sqlx()
 }

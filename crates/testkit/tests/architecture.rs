@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 /// Which of our crates each of our crates may depend on. All arrows point down.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("expressions", &[]),
     ("embedded_postgres", &[]),
@@ -17,7 +17,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("document", &["domain", "expressions"]),
     ("render", &["domain", "store", "chromium", "document", "pdf"]),
     ("api", &["domain", "render", "store", "document", "openid"]),
-    ("server", &["domain", "expressions", "embedded_postgres", "store", "chromium", "pdf", "document", "openid", "render", "api"]),
+    ("worker", &["domain", "store"]),
+    ("server", &["domain", "expressions", "embedded_postgres", "store", "chromium", "pdf", "document", "openid", "render", "api", "worker"]),
     ("testkit", &["embedded_postgres"]),
     // A measuring tool beside the product: it sees the server from outside.
     ("bench", &["domain"]),

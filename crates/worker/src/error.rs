@@ -1,0 +1,12 @@
+//! Why a duty was not done.
+
+/// What ended a run before it was done. It is run again after a pause.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The database was away or refused something.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// A defect of the duty.
+    #[error("the duty panicked: {0}")]
+    Panicked(String),
+}

@@ -1,0 +1,61 @@
+//! The duties of the product, and which of them this replica takes part in.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::duty::{Duty, Rhythm};
+use crate::{audit, expired, partitions, usage};
+
+/// Six hours between two looks at what became too old, ten minutes for each.
+const RETENTION: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(10) };
+/// Months are made a quarter of a year ahead: a day of failures does no harm.
+const MONTHS: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(2) };
+/// What has expired is small.
+const EXPIRED: Rhythm = Rhythm { every: Duration::from_hours(1), at_most: Duration::from_mins(2) };
+
+/// Whether this replica takes part in a duty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Participation {
+    /// It does, when nobody else is at it.
+    TakesPart,
+    /// It leaves it to others, or undone.
+    LeavesAlone,
+}
+
+/// What this replica takes part in.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Making the months of audit events and renders ahead.
+    pub partitions: Participation,
+    /// Days that audit events are kept; none for not taking part in their removal.
+    pub audit_days: Option<NonZeroU32>,
+    /// Days that records of renders are kept; none for not taking part in their removal.
+    pub usage_days: Option<NonZeroU32>,
+    /// Forgetting codes and render tokens that have expired.
+    pub expired: Participation,
+}
+
+/// The duties that this replica takes part in.
+pub fn duties(options: Options) -> Vec<Duty> {
+    let mut duties = Vec::new();
+    if options.partitions == Participation::TakesPart {
+        duties.push(Duty::new("partitions", MONTHS, partitions::run));
+    }
+    if let Some(days) = options.audit_days {
+        duties.push(Duty::new("audit_retention", RETENTION, move |run| audit::run(run, days)));
+    }
+    if let Some(days) = options.usage_days {
+        duties.push(Duty::new("usage_retention", RETENTION, move |run| usage::run(run, days)));
+    }
+    if options.expired == Participation::TakesPart {
+        duties.push(Duty::new("expired", EXPIRED, expired::run));
+    }
+    duties
+}
+
+/// What happened before is too old.
+pub fn cut_off(now: Timestamp, keep_days: NonZeroU32) -> Timestamp {
+    now.checked_sub(SignedDuration::from_hours(24 * i64::from(keep_days.get()))).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,25 @@
+//! What happens without a request: duties that one replica at a time carries out for the whole installation.
+//!
+//! This room must not answer requests, must not decide who may do what, and must not hold a database connection while
+//! something else is waited for. It keeps no state of its own: what is due, who is at it and how it went is in the
+//! database, so any replica may die at any moment.
+//!
+//! To add a duty: a file with its act, which does its work in bounded pieces that are each whole, so that it may be cut off
+//! after any of them and be run again; an entry in `installation.rs` with its switch; a row in the table of
+//! `docs/ARCHITECTURE.md`.
+
+mod audit;
+mod duties;
+mod duty;
+mod error;
+mod expired;
+mod installation;
+mod jitter;
+mod partitions;
+mod usage;
+
+pub use duties::{Duties, Setup, Timing};
+pub use duty::{Duty, Rhythm, Run};
+pub use error::WorkerError;
+pub use installation::{Options, Participation, duties};
+pub use partitions::make_months;

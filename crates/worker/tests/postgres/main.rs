@@ -1,0 +1,6 @@
+//! The worker against a real Postgres. One program, so that all of it shares one server.
+#![cfg(test)]
+
+mod duties;
+mod fixture;
+mod retention;

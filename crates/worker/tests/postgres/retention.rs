@@ -1,0 +1,230 @@
+//! What the duties of the product do: exactly what is too old goes, accounted for, and nothing where they are switched off.
+
+use std::num::NonZeroU32;
+
+use domain::audit::AuditKind;
+use domain::ids::UsageId;
+use domain::usage::{RenderMode, RenderOutcome, UsageMetadata};
+use domain::{Actor, AuditEvent, Clock, Month, TenantId};
+use jiff::Timestamp;
+use store::{AuditFilter, NewUsage, PartitionedTable, Store};
+use testkit::postgres::TestDatabase;
+use tokio::time::Instant;
+use worker::{Options, Participation, duties, make_months};
+
+use crate::fixture::{PATIENCE, QUICK, at, database, days_ago, default_tenant, replica, start, until};
+
+const DAYS: Option<NonZeroU32> = NonZeroU32::new(90);
+const NOTHING: Options =
+    Options { partitions: Participation::LeavesAlone, audit_days: None, usage_days: None, expired: Participation::LeavesAlone };
+
+/// Lets the duties of these options run once, on a replica with the right time.
+async fn run_once(database: &TestDatabase, options: Options) {
+    let store = replica(database, "worker").await;
+    let duties = duties(options);
+    assert!(!duties.is_empty());
+    let names: Vec<&str> = duties.iter().map(worker::Duty::name).collect();
+    for name in &names {
+        store.duties().insert(name).await.unwrap();
+    }
+    database.query("UPDATE duties SET next_run_at = now(), last_run_at = NULL, last_outcome = NULL").await;
+    let loops = start(&store, QUICK, duties);
+    for name in names {
+        until(database, &format!("SELECT last_outcome FROM duties WHERE duty = '{name}'"), "succeeded").await;
+    }
+    loops.stop(Instant::now() + PATIENCE).await;
+}
+
+/// Writes an event of a tenant as it would have been written so many days ago.
+async fn event(database: &TestDatabase, days: i64, tenant: &TenantId, what: &str) {
+    let store = at(database, "past", days_ago(days)).await;
+    let event = AuditEvent::new(AuditKind::EditorTokenMinted, what);
+    store.tenant(tenant.clone()).audit().insert(event, &Actor::system("test")).await.unwrap();
+    store.close().await;
+}
+
+/// Makes the months in which events and renders of so many days ago lie.
+async fn month_of(store: &Store, table: PartitionedTable, days: i64) -> Month {
+    let month = Month::of(days_ago(days).now());
+    store.partitions(table).ensure_from(month, 0).await.unwrap();
+    month
+}
+
+async fn resources(store: &Store, tenant: &TenantId) -> Vec<String> {
+    let rows = store.tenant(tenant.clone()).audit().after(&AuditFilter::default(), 0, 1_000).await.unwrap();
+    rows.iter().map(|row| format!("{} {}", row.event, row.resource_id)).collect()
+}
+
+async fn breaks(store: &Store, tenant: &TenantId) -> Vec<String> {
+    store.verify_audit_chain(tenant).await.unwrap().breaks
+}
+
+fn render(moment: Timestamp) -> NewUsage {
+    NewUsage {
+        tenant: default_tenant(),
+        usage_id: UsageId::generate_at(moment),
+        rendered_at: moment,
+        actor: None,
+        template: None,
+        version: None,
+        label: None,
+        format: "pdf",
+        mode: RenderMode::Single,
+        outcome: RenderOutcome::Succeeded,
+        duration_ms: 10,
+        pages: 1,
+        size_bytes: 1_000,
+        data_sha256: None,
+        output_sha256: None,
+        metadata: UsageMetadata::default(),
+        correlation_id: None,
+    }
+}
+
+#[tokio::test]
+async fn audit_events_that_are_older_go_with_their_months_and_the_chain_of_every_tenant_stays_whole() {
+    let database = database().await;
+    let store = replica(&database, "reader").await;
+    let (default, acme) = (default_tenant(), "acme".parse::<TenantId>().unwrap());
+    let old = at(&database, "past", days_ago(400)).await;
+    old.tenants().insert(&acme, "Acme", &Actor::system("test")).await.unwrap();
+    let months = [month_of(&store, PartitionedTable::AuditEvents, 200).await, month_of(&store, PartitionedTable::AuditEvents, 130).await];
+    // The first ones lie in no month that was made: they are in the default partition.
+    for (days, what) in [(300, "a"), (200, "b"), (130, "c"), (91, "d"), (89, "e"), (0, "f")] {
+        event(&database, days, &default, what).await;
+    }
+    event(&database, 130, &acme, "x").await;
+    make_months(&store).await.unwrap();
+
+    run_once(&database, Options { audit_days: DAYS, ..NOTHING }).await;
+    let kept = ["editor_token_minted e", "editor_token_minted f", "audit.expired default"];
+    assert_eq!(resources(&store, &default).await, kept);
+    assert_eq!(resources(&store, &acme).await, ["audit.expired acme"]);
+    for tenant in [&default, &acme] {
+        assert_eq!(breaks(&store, tenant).await, [""; 0], "{tenant}");
+    }
+    let left = store.partitions(PartitionedTable::AuditEvents).list().await.unwrap();
+    assert!(months.iter().all(|month| !left.contains(month)), "{left:?}");
+    assert!(left.contains(&Month::of(Clock::system().now())), "{left:?}");
+    let told = store.tenant(default.clone()).audit().after(&AuditFilter::default(), 0, 10).await.unwrap().pop().unwrap();
+    assert_eq!((told.actor.as_str(), &told.details["count"]), ("system:audit-retention", &4.into()));
+
+    // A second run finds nothing, and says nothing.
+    run_once(&database, Options { audit_days: DAYS, ..NOTHING }).await;
+    assert_eq!(resources(&store, &default).await, kept);
+    // What goes without the server's knowledge is still missed, at the new beginning too.
+    database.query("DELETE FROM audit_events WHERE tenant_id = 'default' AND resource_id = 'e'").await;
+    assert_eq!(breaks(&store, &default).await, ["rows 5 to 5 are missing"]);
+}
+
+#[tokio::test]
+async fn the_log_of_a_tenant_at_rest_gets_no_row_a_day_from_its_own_retention() {
+    let database = database().await;
+    let store = replica(&database, "reader").await;
+    // As a retention left it that ran 95 days ago, and 150 days ago.
+    let old = at(&database, "past", days_ago(300)).await;
+    old.tenant(default_tenant()).audit().insert(AuditEvent::new(AuditKind::EditorTokenMinted, "a"), &Actor::system("t")).await.unwrap();
+    let expire = async |days: i64| {
+        let then = at(&database, "past", days_ago(days)).await;
+        let purge = store::Purge::Before(then_minus(days));
+        then.tenant(default_tenant()).audit().purge(&purge, AuditKind::AuditExpired, &Actor::system("t")).await.unwrap()
+    };
+    assert_eq!(expire(95).await, 1);
+    let newest_kept = Month::of(days_ago(90).now());
+    let same_month = Month::of(days_ago(95).now()) == newest_kept;
+    run_once(&database, Options { audit_days: DAYS, ..NOTHING }).await;
+    let through = database.query("SELECT removed_seq, last_seq FROM audit_chains WHERE tenant_id = 'default'").await;
+    // It goes when its month is over, and not before.
+    assert_eq!(through, if same_month { "1|2" } else { "2|3" });
+    assert_eq!(breaks(&store, &default_tenant()).await, [""; 0]);
+}
+
+fn then_minus(days: i64) -> Timestamp {
+    days_ago(days + 90).now()
+}
+
+#[tokio::test]
+async fn a_month_of_audit_events_that_is_not_empty_is_never_dropped() {
+    let database = database().await;
+    let store = replica(&database, "reader").await;
+    let partitions = store.partitions(PartitionedTable::AuditEvents);
+    let month = month_of(&store, PartitionedTable::AuditEvents, 200).await;
+    event(&database, 200, &default_tenant(), "a").await;
+    assert_eq!(partitions.drop_before(days_ago(90).now()).await.unwrap(), []);
+    assert_eq!(partitions.list().await.unwrap(), [month]);
+    assert_eq!(breaks(&store, &default_tenant()).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn records_of_renders_that_are_older_go_with_their_months_and_their_sums_stay() {
+    let database = database().await;
+    let store = replica(&database, "reader").await;
+    let old_month = month_of(&store, PartitionedTable::RenderUsage, 200).await;
+    make_months(&store).await.unwrap();
+    let rows: Vec<NewUsage> = [300, 200, 91, 89, 0].into_iter().map(|days| render(days_ago(days).now())).collect();
+    store.usage().insert(&rows).await.unwrap();
+    run_once(&database, Options { usage_days: DAYS, ..NOTHING }).await;
+    let count = "SELECT count(*), min(rendered_at) > now() - interval '90 days' FROM render_usage";
+    assert_eq!(database.query(count).await, "2|t");
+    assert!(!store.partitions(PartitionedTable::RenderUsage).list().await.unwrap().contains(&old_month));
+    assert_eq!(database.query("SELECT sum(renders) FROM usage_periods").await, "5");
+}
+
+#[tokio::test]
+async fn a_switch_that_is_off_means_that_nothing_is_touched() {
+    let database = database().await;
+    let store = replica(&database, "reader").await;
+    event(&database, 400, &default_tenant(), "a").await;
+    store.usage().insert(&[render(days_ago(400).now())]).await.unwrap();
+    store.use_code("old", Clock::system().now().checked_add(jiff::SignedDuration::from_secs(1)).unwrap()).await.unwrap();
+    database.query("UPDATE used_codes SET expires_at = now() - interval '1 day'").await;
+    assert!(duties(NOTHING).is_empty());
+    // Each of the others alone, which shows that they run.
+    run_once(&database, Options { partitions: Participation::TakesPart, ..NOTHING }).await;
+    let untouched = "SELECT (SELECT count(*) FROM audit_events), (SELECT count(*) FROM render_usage), (SELECT count(*) FROM used_codes)";
+    assert_eq!(database.query(untouched).await, "1|1|1");
+    run_once(&database, Options { usage_days: DAYS, ..NOTHING }).await;
+    assert_eq!(database.query(untouched).await, "1|0|1");
+    run_once(&database, Options { expired: Participation::TakesPart, ..NOTHING }).await;
+    assert_eq!(database.query(untouched).await, "1|0|0");
+    assert_eq!(resources(&store, &default_tenant()).await, ["editor_token_minted a"]);
+}
+
+#[tokio::test]
+async fn months_are_there_three_ahead_after_the_duty_ran() {
+    let database = database().await;
+    let store = replica(&database, "reader").await;
+    run_once(&database, Options { partitions: Participation::TakesPart, ..NOTHING }).await;
+    let present = Month::of(Clock::system().now());
+    for table in PartitionedTable::ALL {
+        let months = store.partitions(table).list().await.unwrap();
+        assert_eq!(months, [0, 1, 2, 3].map(|ahead| present.plus(ahead)), "{table:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_a_year_ahead_makes_nothing_look_old() {
+    let database = database().await;
+    let store = replica(&database, "reader").await;
+    event(&database, 10, &default_tenant(), "a").await;
+    let setup = worker::Setup { store: store.clone(), clock: days_ago(-365), timing: QUICK };
+    let loops = worker::Duties::start(setup, duties(Options { audit_days: DAYS, ..NOTHING }));
+    until(&database, "SELECT last_outcome FROM duties", "succeeded").await;
+    loops.stop(Instant::now() + PATIENCE).await;
+    assert_eq!(resources(&store, &default_tenant()).await, ["editor_token_minted a"]);
+}
+
+#[tokio::test]
+async fn codes_and_tokens_that_expired_are_forgotten_and_others_are_not() {
+    let database = database().await;
+    database
+        .query(
+            "INSERT INTO used_codes (code_id, expires_at) VALUES ('old', now() - interval '1 day'), ('new', now() + interval '1 day');
+             INSERT INTO render_tokens (token_id, tenant_id, templates, formats, max_renders, expires_at, issued_by, created_at)
+             SELECT md5(n::text)::uuid, 'default', '{a}', '{pdf}', 1, now() + n * interval '1 day', 'me', now() FROM unnest('{-1,1}'::int[]) n",
+        )
+        .await;
+    run_once(&database, Options { expired: Participation::TakesPart, ..NOTHING }).await;
+    assert_eq!(database.query("SELECT string_agg(code_id, ' ') FROM used_codes").await, "new");
+    assert_eq!(database.query("SELECT count(*), min(expires_at) > now() FROM render_tokens").await, "1|t");
+}
