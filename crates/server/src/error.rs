@@ -38,6 +38,9 @@ pub enum ServerError {
     /// Chromium is not there or does not start.
     #[error("{0}")]
     Chromium(#[from] chromium::ChromiumError),
+    /// The settings of the identity provider cannot work.
+    #[error("{0}")]
+    OpenId(#[from] openid::OpenIdError),
     /// An example that is part of the binary could not be loaded.
     #[error("the example template {key} could not be loaded: {reason}")]
     Example {

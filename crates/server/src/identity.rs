@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::{ConfiguredKey, ConfiguredKeys, EditorTokens, IdentitySetup};
+use api::{ConfiguredKey, ConfiguredKeys, EditorTokens, IdentitySetup, Oidc, Rate, RolesBy};
 use domain::secrets::{RolledKeys, Secret, Secrets};
 use domain::{Clock, Scope, TenantId};
 use store::Store;
@@ -24,8 +24,34 @@ pub async fn setup(config: &Config, store: Store, clock: Clock) -> Result<Identi
         tenant_ttl: Duration::from_millis(config.tenancy.status_cache_ttl_ms),
         pepper: store.pepper(random()?).await?,
         user_ttl: Duration::from_millis(config.identity.users_cache_ttl_ms),
+        oidc: config.identity.oidc.as_ref().map(|oidc| provider(oidc, clock.clone())).transpose()?,
         store,
         clock,
+    })
+}
+
+/// Asks the provider nothing yet: one that is away stops no start.
+fn provider(oidc: &config::Oidc, clock: Clock) -> Result<Oidc, ServerError> {
+    let cookie_secret = oidc.cookie_secret.reveal().into();
+    let mut settings = openid::Settings::new(&oidc.discovery_url, &oidc.client_id, &oidc.redirect_uri, cookie_secret, clock);
+    settings.client_secret = Some(oidc.client_secret.reveal().into());
+    settings.scopes = oidc.scopes.join(" ");
+    settings.audience = Some(oidc.audience.clone());
+    settings.claim_names = openid::ClaimNames {
+        subject: oidc.claims.sub.clone(),
+        email: oidc.claims.email.clone(),
+        display_name: oidc.claims.display_name.clone(),
+        groups: oidc.claims.groups.clone(),
+        tenant: oidc.claims.tenant.clone(),
+        role: oidc.claims.role.clone(),
+    };
+    Ok(Oidc {
+        provider: openid::Provider::new(settings)?,
+        newcomers: oidc.newcomers,
+        default_tenant: oidc.default_tenant.clone(),
+        default_role: oidc.default_role,
+        roles: if oidc.claims.role.is_some() { RolesBy::Provider } else { RolesBy::Admins },
+        callbacks: Rate::of_callbacks(),
     })
 }
 

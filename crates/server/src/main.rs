@@ -16,6 +16,7 @@ mod identity;
 mod logs;
 mod metrics;
 mod migrate;
+mod people;
 mod serve;
 mod shutdown;
 

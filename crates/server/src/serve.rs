@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
 use crate::shutdown::Signals;
-use crate::{examples, identity, logs, metrics};
+use crate::{examples, identity, logs, metrics, people};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
@@ -130,6 +130,9 @@ impl Running {
             queue_of_usage.record_usage_metrics();
             metrics_text()
         };
+        let credentials = identity::setup(config, store.clone(), clock.clone()).await?;
+        people::seed(config, &credentials).await?;
+        people::check_default_tenant(config, &store).await?;
         let readiness = api::Readiness::default();
         let shutdown = CancellationToken::new();
         let address = listener.local_addr().map_err(ServerError::Serve)?;
@@ -137,7 +140,7 @@ impl Running {
             renderer: renderer.clone(),
             store: store.clone(),
             clock: clock.clone(),
-            identity: api::Identity::new(identity::setup(config, store.clone(), clock.clone()).await?),
+            identity: api::Identity::new(credentials),
             mints: api::Rate::of_mints(),
             version: config.version.clone(),
             body_limit_bytes: config.body_limit_bytes,

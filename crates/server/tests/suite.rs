@@ -17,10 +17,14 @@ mod excess;
 mod first_minutes;
 #[path = "suite/hardening.rs"]
 mod hardening;
+#[path = "suite/isolation.rs"]
+mod isolation;
 #[path = "suite/keys.rs"]
 mod keys;
 #[path = "suite/manners.rs"]
 mod manners;
+#[path = "suite/oidc.rs"]
+mod oidc;
 #[path = "suite/render_tokens.rs"]
 mod render_tokens;
 #[path = "suite/running.rs"]
@@ -29,3 +33,5 @@ mod running;
 mod trust;
 #[path = "suite/usage.rs"]
 mod usage;
+
+testkit::openid_provider_process!();

@@ -70,15 +70,21 @@ pub enum ProvisionOutcome {
     HasKey,
 }
 
+const ANYBODY: &str = r#"SELECT EXISTS (SELECT 1 FROM users) AS "anybody!""#;
+
 impl Store {
+    /// Whether anybody is in the registry, whatever tenant they belong to.
+    pub async fn has_users(&self) -> Result<bool, StoreError> {
+        speak!(self, "users.any", { Ok(sqlx::query_scalar::<_, bool>(ANYBODY).fetch_one(&mut *self.acquire().await?).await?) }).await
+    }
+
     /// Enters the configured people, all or none, if nobody is in the registry yet. Of several replicas that start at the same
     /// time, one does it. The same id or key twice is a [`StoreError::Conflict`].
     pub async fn seed_users_if_empty(&self, users: &[(TenantId, NewUser<'_>)]) -> Result<SeedOutcome, StoreError> {
         speak!(self, "users.seed", {
             let mut connection = self.acquire().await?;
             // Most starts find somebody, and then nothing need be locked.
-            let anybody = r#"SELECT EXISTS (SELECT 1 FROM users) AS "anybody!""#;
-            if sqlx::query_scalar::<_, bool>(anybody).fetch_one(&mut *connection).await? {
+            if sqlx::query_scalar::<_, bool>(ANYBODY).fetch_one(&mut *connection).await? {
                 return Ok(SeedOutcome::NotEmpty);
             }
             let ids: Vec<String> = users.iter().map(|(tenant, _)| tenant.to_string()).collect();
@@ -99,7 +105,7 @@ impl Store {
             let mut write = Write::begin(&mut connection, &handle, &actor).await?;
             // Readers go on; whoever else would write waits until the registry is whole.
             sqlx::query("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE").execute(&mut *write).await?;
-            if sqlx::query_scalar::<_, bool>(anybody).fetch_one(&mut *write).await? {
+            if sqlx::query_scalar::<_, bool>(ANYBODY).fetch_one(&mut *write).await? {
                 return Ok(SeedOutcome::NotEmpty);
             }
             for (tenant, user) in others {

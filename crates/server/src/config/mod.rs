@@ -31,9 +31,11 @@ use std::path::PathBuf;
 
 use domain::forwarding::TrustProxy;
 
+pub use editor_users::{Activity, ListedUser};
 pub use hardening::Surroundings;
 pub use identity::Identity;
 pub use manual::{markdown, plain};
+pub use oidc::Oidc;
 pub use problems::Problems;
 use reader::Values;
 pub use retention::{Duty, Retention};

@@ -1,5 +1,6 @@
 //! The identity provider whose people may log in.
 
+pub use api::Newcomers;
 use domain::{Scope, TenantId};
 
 use super::declaration::Setting;
@@ -29,7 +30,8 @@ pub struct Oidc {
     pub claims: Claims,
     /// The tenant of people whose claims name none.
     pub default_tenant: TenantId,
-    /// The role of people who are let in for the first time and whose claims name none.
+    /// The role of people whose claims name none: when they are let in for the first time, and at every login where
+    /// [`Claims::role`] is set.
     pub default_role: Scope,
     /// What happens with people who are no users yet.
     pub newcomers: Newcomers,
@@ -52,15 +54,6 @@ pub struct Claims {
     pub tenant: Option<String>,
     /// Of the role.
     pub role: Option<String>,
-}
-
-/// What happens with people who are no users yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Newcomers {
-    /// They are refused.
-    Refused,
-    /// They become users.
-    BecomeUsers,
 }
 
 const TOGETHER: [&Setting; 5] =

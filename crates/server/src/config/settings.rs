@@ -142,13 +142,13 @@ settings! {
         OIDC_CLAIM_GROUPS: CLAIM, NOT_SET, Open;
         /// The claim that names the tenant.
         OIDC_CLAIM_TENANT: CLAIM, NOT_SET, Open;
-        /// The claim that names the role.
+        /// The claim that names the role. Where it is set, each login gives people the role that it names then.
         OIDC_CLAIM_ROLE: CLAIM, NOT_SET, Open;
         /// The tenant of people whose claims name none.
         OIDC_DEFAULT_TENANT: Form::Grammar("a tenant id"), Value("default"), Open;
-        /// The role of people who are let in for the first time and whose claims name none.
+        /// The role of people whose claims name none that there is: at their first login, and at every one where OIDC_CLAIM_ROLE is set.
         OIDC_DEFAULT_ROLE: Form::Choice(&["viewer", "author", "editor", "publisher", "scheduler", "auditor", "none"]), Value("none"), Open;
-        /// Whether people who are no users yet become users when they log in.
+        /// Whether people who are no users yet become users when they log in. Otherwise only those come in who became users while it was on.
         OIDC_AUTO_PROVISION: Form::Switch, Value("false"), Open;
         /// The audience that bearer tokens of the provider must name.
         OIDC_AUDIENCE: Form::Word { min_chars: 1 }, Derived("OIDC_CLIENT_ID"), Open;
