@@ -16,7 +16,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::csv;
 use crate::error::ApiError;
-use crate::query::{Pairs, refused};
+use crate::query::{Pairs, Switch, refused};
 use crate::{render_log, usage_filter};
 
 /// What a tenant's renders cost, in groups: those with the most renders first, days in their order.
@@ -68,7 +68,7 @@ pub async fn export(
 }
 
 /// What each template cost, and on request which are not used at all.
-#[utoipa::path(get, path = "/usage/templates", tag = "usage", params(("from" = Option<String>, Query), ("to" = Option<String>, Query), ("includeUnused" = Option<bool>, Query), ("sort" = Option<String>, Query, description = "renders (the default), failed, pages, sizeBytes, durationMs, p50, p95, p99, lastRenderedAt or key"), ("limit" = Option<u32>, Query)), responses((status = 200, description = "items and total")))]
+#[utoipa::path(get, path = "/usage/templates", tag = "usage", params(("from" = Option<String>, Query), ("to" = Option<String>, Query), ("includeUnused" = Option<bool>, Query), ("sort" = Option<String>, Query, description = "renders (the default), failed, pages, sizeBytes, durationMs, p50, p95, p99, lastRenderedAt or key"), ("limit" = Option<u32>, Query), ("offset" = Option<u64>, Query)), responses((status = 200, description = "items, total, limit and offset")))]
 pub async fn templates(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -77,7 +77,7 @@ pub async fn templates(
     caller.is_for_all_templates()?;
     let pairs = Pairs::read(query.as_deref())?;
     let window = usage_filter::window(&pairs, setup.clock.now())?;
-    let unused = if pairs.switch("includeUnused")? { Unused::Included } else { Unused::Omitted };
+    let unused = if pairs.switch("includeUnused", Switch::Off)? { Unused::Included } else { Unused::Omitted };
     let sort = match pairs.text("sort") {
         None => UsageTemplateSort::default(),
         Some(word) => {
@@ -85,11 +85,15 @@ pub async fn templates(
             UsageTemplateSort::from_word(word).ok_or_else(|| refused("sort", word, &known()))?
         }
     };
-    let limit = pairs.page()?.limit;
-    let found: Page<TemplateUsage> = setup.store.tenant(caller.tenant).usage().templates(window, unused, sort, limit).await?;
+    let page = pairs.page()?;
+    let tenant = setup.store.tenant(caller.tenant);
+    let found: Page<TemplateUsage> = tenant.usage().templates(window, unused, sort, page.limit, page.offset).await?;
+    let past_the_end = found.items.is_empty() && page.offset > 0;
+    let total = if past_the_end { tenant.usage().templates(window, unused, sort, 1, 0).await?.total } else { found.total };
     let items: Vec<Value> = found.items.iter().map(of_template).collect();
     Ok(Json(json!({
-        "from": window.from().to_string(), "to": window.to().to_string(), "items": items, "total": found.total, "limit": limit, "offset": 0,
+        "from": window.from().to_string(), "to": window.to().to_string(), "items": items, "total": total, "limit": page.limit,
+        "offset": page.offset,
     })))
 }
 

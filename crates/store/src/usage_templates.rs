@@ -106,15 +106,18 @@ pub struct TemplateUsage {
 }
 
 impl Usage<'_> {
-    /// The first templates in an order, up to [`crate::MAX_PAGE_ROWS`], and how many there are in all.
+    /// One page of the templates in an order. `limit` counts up to [`crate::MAX_PAGE_ROWS`]. A page past the last template
+    /// has no items, and its total is 0.
     pub async fn templates(
         &self,
         window: UsageWindow,
         unused: Unused,
         sort: UsageTemplateSort,
         limit: u32,
+        offset: u64,
     ) -> Result<Page<TemplateUsage>, StoreError> {
         speak!(self.0.store, "usage.templates", {
+            let (limit, offset) = bounds(limit, offset);
             let mut connection = self.0.store.acquire().await?;
             let rows = sqlx::query_as!(
                 TemplateUsageRow,
@@ -144,13 +147,14 @@ impl Usage<'_> {
                                 WHEN 'p99' THEN percentiles[3]
                                 WHEN 'lastRenderedAt' THEN extract(epoch FROM last_rendered_at) * 1000000
                             END DESC NULLS LAST, template_key
-                   LIMIT $6"#,
+                   LIMIT $6 OFFSET $7"#,
                 self.0.tenant.as_str(),
                 window.from().to_sqlx() as _,
                 window.to().to_sqlx() as _,
                 unused == Unused::Included,
                 sort.as_str(),
-                bounds(limit, 0).0
+                limit,
+                offset
             )
             .fetch_all(&mut *connection)
             .await?;

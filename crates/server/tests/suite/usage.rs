@@ -171,6 +171,8 @@ async fn usage_is_summed_up_and_exported_so_that_a_spreadsheet_runs_nothing() {
         (&[json!("two"), json!("one")][..], &json!(0), &Value::Null),
         "{all:#}"
     );
+    let past = admin.get("/usage/templates?includeUnused=true&limit=3&offset=1000").await.1;
+    assert_eq!((&past["items"], &past["total"]), (&json!([]), &all["total"]), "{past:#}");
     let quota = admin.get("/usage/quota").await.1;
     assert_eq!((&quota["used"]["renders"], &quota["quotas"], &quota["limits"]), (&json!(3), &json!([]), &json!({})), "{quota:#}");
     assert_eq!(admin.get("/tenant/quota").await.1, quota);

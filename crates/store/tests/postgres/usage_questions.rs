@@ -155,7 +155,7 @@ async fn templates_are_listed_by_what_they_cost_with_those_nobody_uses() {
         any_template(&fixture.tenant, key).await;
     }
     let keys = async |unused, sort| {
-        let page = fixture.tenant.usage().templates(november(), unused, sort, 50).await.unwrap();
+        let page = fixture.tenant.usage().templates(november(), unused, sort, 50, 0).await.unwrap();
         assert_eq!(page.total, page.items.len() as u64);
         page.items.into_iter().map(|template| template.template).collect::<Vec<_>>()
     };
@@ -167,11 +167,13 @@ async fn templates_are_listed_by_what_they_cost_with_those_nobody_uses() {
         assert_eq!(UsageTemplateSort::from_word(sort.as_str()), Some(sort));
         assert_eq!(keys(Unused::Included, sort).await.len(), 3, "{sort:?}");
     }
-    let page = fixture.tenant.usage().templates(november(), Unused::Included, UsageTemplateSort::Renders, 2).await.unwrap();
+    let page = fixture.tenant.usage().templates(november(), Unused::Included, UsageTemplateSort::Renders, 2, 0).await.unwrap();
     assert_eq!((page.items.len(), page.total), (2, 3));
     let [letter, invoice] = page.items.as_slice() else { panic!() };
     assert_eq!((letter.name.as_deref(), letter.renders, letter.pages, letter.duration_ms), (Some("letter"), 10, 20, 550));
     assert_eq!((invoice.name.as_deref(), invoice.renders, invoice.failed), (None, 2, 1), "it is deleted or never was");
+    let second = fixture.tenant.usage().templates(november(), Unused::Included, UsageTemplateSort::Renders, 2, 2).await.unwrap();
+    assert_eq!((second.items[0].template.as_str(), second.items.len(), second.total), ("unused", 1, 3));
     assert_eq!(invoice.percentiles, Some(DurationPercentiles { p50_ms: 20, p95_ms: 5_000, p99_ms: 5_000 }));
 }
 
