@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod database;
 mod doctor;
+mod duties;
 mod error;
 mod examples;
 mod healthcheck;

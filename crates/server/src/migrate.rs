@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use store::{ConnectOptions, MigrationReport, Store};
+
 use crate::config::Config;
 use crate::database::Database;
 use crate::error::ServerError;
-use crate::logs;
 use crate::serve::TIDY_UP;
+use crate::{duties, logs};
 
 /// Applies every migration that is missing.
 pub fn migrate(config: &Config) -> Result<ExitCode, ServerError> {
@@ -15,11 +17,19 @@ pub fn migrate(config: &Config) -> Result<ExitCode, ServerError> {
     runtime.block_on(async {
         let database = Database::start(config).await?;
         let description = database.description.clone();
-        let migrated = database.migrate().await;
+        let migrated = migrate_and_prepare(config, &database).await;
         let stopped = database.stop(TIDY_UP).await;
         let report = migrated?;
         stopped?;
         tracing::info!(applied = ?report.applied, schema = report.schema, storage = description, "the database is at this version");
         Ok(ExitCode::SUCCESS)
     })
+}
+
+async fn migrate_and_prepare(config: &Config, database: &Database) -> Result<MigrationReport, ServerError> {
+    let report = database.migrate().await?;
+    let store = Store::connect(ConnectOptions { max_connections: 1, ..ConnectOptions::new(database.url()) }).await?;
+    duties::prepare(&config.duties, &store).await;
+    store.close().await;
+    Ok(report)
 }

@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
 use crate::shutdown::Signals;
-use crate::{examples, identity, logs, metrics, people};
+use crate::{duties, examples, identity, logs, metrics, people};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
@@ -89,6 +89,7 @@ struct Running {
     serving: JoinHandle<std::io::Result<()>>,
     readiness: api::Readiness,
     shutdown: CancellationToken,
+    duties: worker::Duties,
     renderer: render::Renderer,
     browser: Browser,
     store: store::Store,
@@ -161,6 +162,7 @@ impl Running {
             cors: config.cors.clone(),
         };
         let serving = tokio::spawn(api::serve(listener, setup, shutdown.clone()));
+        let duties = duties::start(config.duties, store.clone(), clock);
         tracing::info!(
             version = config.version,
             address = %format_args!("http://{address}"),
@@ -177,19 +179,21 @@ impl Running {
         if config.identity.without_credential == api::WithoutCredential::ThisMachinePasses {
             tracing::warn!("no API key is set: every request from this machine passes as admin");
         }
-        Ok(Self { serving, readiness, shutdown, renderer, browser, store, database })
+        Ok(Self { serving, readiness, shutdown, duties, renderer, browser, store, database })
     }
 
-    /// Readiness off, no new connections; requests under way go on.
+    /// Readiness off, no new connections, no new duties; requests under way go on.
     fn close_the_door(&self) {
         self.readiness.off();
         self.shutdown.cancel();
+        self.duties.stop_claiming();
     }
 
-    /// Ends what requests needed, in the order that leaves nothing hanging: Chromium, usage, connections, PostgreSQL.
+    /// Ends what requests needed, in the order that leaves nothing hanging: duties, Chromium, usage, connections, PostgreSQL.
     async fn stop(self, tidy_up: Duration) -> Result<(), ServerError> {
         self.close_the_door();
         self.serving.abort();
+        self.duties.stop(Instant::now() + tidy_up).await;
         self.browser.pool.close(Instant::now() + tidy_up).await;
         self.renderer.drain_usage(Instant::now() + tidy_up).await;
         if timeout(tidy_up, self.store.close()).await.is_err() {
@@ -202,6 +206,7 @@ impl Running {
 async fn connected_database(config: &Config) -> Result<(Database, store::Store), ServerError> {
     let database = Database::start(config).await?;
     let store = database.connect(config).await?;
+    duties::prepare(&config.duties, &store).await;
     Ok((database, store))
 }
 

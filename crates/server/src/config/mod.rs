@@ -4,6 +4,7 @@
 
 mod cross_origin;
 mod declaration;
+mod duties;
 mod editor_tokens;
 mod editor_users;
 mod forms;
@@ -17,7 +18,6 @@ mod oidc;
 mod problems;
 mod proxies;
 mod reader;
-mod retention;
 mod rules;
 mod secrets;
 mod settings;
@@ -38,7 +38,6 @@ pub use manual::{markdown, plain};
 pub use oidc::Oidc;
 pub use problems::Problems;
 use reader::Values;
-pub use retention::{Duty, Retention};
 pub use secrets::Secret;
 use settings as known;
 pub use tenancy::Tenancy;
@@ -123,8 +122,8 @@ pub struct Config {
     pub identity: Identity,
     /// Whether there are tenants beside `default`.
     pub tenancy: Tenancy,
-    /// How long what is recorded is kept.
-    pub retention: Retention,
+    /// What this server does without a request.
+    pub duties: worker::Options,
     /// Whether this server does real work.
     pub surroundings: Surroundings,
     /// The proxies whose word about a request is believed.
@@ -196,7 +195,7 @@ impl Config {
             version: values.required(&known::APP_VERSION),
             identity,
             tenancy: tenancy::read(&values),
-            retention: retention::read(&values),
+            duties: duties::read(&values),
             surroundings,
             trusted_proxies,
             https: if values.is_on(&known::REQUIRE_HTTPS) { api::Https::Required } else { api::Https::Optional },

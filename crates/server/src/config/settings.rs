@@ -153,8 +153,8 @@ settings! {
         /// The audience that bearer tokens of the provider must name.
         OIDC_AUDIENCE: Form::Word { min_chars: 1 }, Derived("OIDC_CLIENT_ID"), Open;
     }
-    "Retention" {
-        /// The days that audit events are kept; 0 keeps them for ever.
+    "Retention and upkeep" {
+        /// The days that audit events are kept; 0 keeps them for ever. Older ones go within some hours.
         AUDIT_RETENTION_DAYS: DAYS, Value("90"), Open;
         /// Whether this server takes part in removing old audit events.
         AUDIT_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
@@ -162,6 +162,11 @@ settings! {
         RENDER_USAGE_RETENTION_DAYS: DAYS, Value("400"), Open;
         /// Whether this server takes part in removing old records of renders.
         RENDER_USAGE_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
+        /// Whether this server takes part in preparing the months ahead in which audit events and the record of renders
+        /// are kept. Where no server does, nothing is lost, but removing old ones takes longer.
+        PARTITIONS_AHEAD_ENABLED: Form::Switch, Value("true"), Open;
+        /// Whether this server takes part in forgetting sign-in codes and render tokens that have expired.
+        EXPIRED_CLEANUP_ENABLED: Form::Switch, Value("true"), Open;
     }
     "Storage" {
         /// Where templates live: `postgres` is the database of DATABASE_URL, `embedded` (or `file`) a private

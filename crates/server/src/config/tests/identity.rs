@@ -1,12 +1,14 @@
 //! Keys, people, tokens, tenants and the identity provider.
 
+use std::num::NonZeroU32;
+
 use api::WithoutCredential;
 use domain::{Scope, TenantId};
 
 use super::{KEY, OTHER_KEY, accepted, refused};
 use crate::config::editor_users::Activity;
 use crate::config::oidc::Newcomers;
-use crate::config::{Duty, Secret, settings};
+use crate::config::{Secret, settings};
 
 const LONG_SECRET: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_LONG_SECRET: &str = "0123456789abcdef0123456789abcdeX";
@@ -185,10 +187,19 @@ fn the_identity_provider_is_set_up_as_a_whole_and_over_https() {
 
 #[test]
 fn records_are_kept_as_long_as_is_said() {
-    let usual = accepted(&[]).retention;
-    assert_eq!((usual.audit, usual.usage), (Duty::RemoveAfterDays(90), Duty::RemoveAfterDays(400)));
-    let changed = accepted(&[("AUDIT_RETENTION_DAYS", "0"), ("RENDER_USAGE_RETENTION_ENABLED", "off")]).retention;
-    assert_eq!((changed.audit, changed.usage), (Duty::LeaveAlone, Duty::LeaveAlone));
+    let usual = accepted(&[]).duties;
+    assert_eq!((usual.audit_days, usual.usage_days), (NonZeroU32::new(90), NonZeroU32::new(400)));
+    let changed = accepted(&[("AUDIT_RETENTION_DAYS", "0"), ("RENDER_USAGE_RETENTION_ENABLED", "off")]).duties;
+    assert_eq!((changed.audit_days, changed.usage_days), (None, None));
+}
+
+#[test]
+fn each_duty_has_a_switch() {
+    use worker::Participation::{LeavesAlone, TakesPart};
+    let usual = accepted(&[]).duties;
+    assert_eq!((usual.partitions, usual.expired), (TakesPart, TakesPart));
+    let off = accepted(&[("PARTITIONS_AHEAD_ENABLED", "false"), ("EXPIRED_CLEANUP_ENABLED", "false")]).duties;
+    assert_eq!((off.partitions, off.expired), (LeavesAlone, LeavesAlone));
 }
 
 #[test]

@@ -1,0 +1,21 @@
+//! What this server does without a request.
+
+use std::num::NonZeroU32;
+
+use worker::{Options, Participation};
+
+use super::declaration::Setting;
+use super::reader::Values;
+use super::settings as known;
+
+/// Reads what this server takes part in. Zero days are for ever, as is a switch that is off on every server.
+pub fn read(values: &Values) -> Options {
+    let days = |days: &Setting, switch: &Setting| NonZeroU32::new(values.required(days)).filter(|_| values.is_on(switch));
+    let part = |switch| if values.is_on(switch) { Participation::TakesPart } else { Participation::LeavesAlone };
+    Options {
+        partitions: part(&known::PARTITIONS_AHEAD_ENABLED),
+        audit_days: days(&known::AUDIT_RETENTION_DAYS, &known::AUDIT_RETENTION_ENABLED),
+        usage_days: days(&known::RENDER_USAGE_RETENTION_DAYS, &known::RENDER_USAGE_RETENTION_ENABLED),
+        expired: part(&known::EXPIRED_CLEANUP_ENABLED),
+    }
+}
