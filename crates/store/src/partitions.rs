@@ -128,7 +128,7 @@ impl Partitions<'_> {
                 sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
-            tracing::info!(partition, "made a partition");
+            tracing::debug!(partition, "made a partition");
             Ok(true)
         })
         .await
