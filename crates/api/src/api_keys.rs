@@ -46,6 +46,7 @@ pub struct NewKeyBody {
 }
 
 /// A change of an API key; what is absent stays, `expiresAt: null` takes the end away.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things to say")]
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeyPatchBody {

@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_asked_for_once_until_something_changes_and_serves_on_while_nobody_answers() {
-        let cached = Cached::new(Duration::from_secs(60));
+        let cached = Cached::new(Duration::from_mins(1));
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
         assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(1));
         cached.changed();
@@ -92,7 +92,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_read_before_a_change_is_not_taken_for_fresh() {
-        let cached = Cached::new(Duration::from_secs(60));
+        let cached = Cached::new(Duration::from_mins(1));
         let slow = cached.clone();
         let reading = async {
             slow.changed();

@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use crate::Setup;
+use crate::identity::Tenancy;
 
 /// What this server can do; what is not listed answers 501.
 #[utoipa::path(get, path = "/capabilities", tag = "health", responses((status = 200, description = "Formats, kinds of definition and limits")))]

@@ -42,6 +42,7 @@ mod requests;
 mod router;
 mod samples;
 mod security_headers;
+mod system;
 mod template_versions;
 mod templates;
 mod tenant_export;

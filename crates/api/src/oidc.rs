@@ -41,7 +41,11 @@ pub struct CompleteBody {
 
 /// Sends the browser to the identity provider.
 #[utoipa::path(get, path = "/auth/oidc/login", tag = "auth", params(("return_to" = Option<String>, Query, description = "The path to end at; /editor/ without it")), responses((status = 302, description = "To the identity provider"), (status = 400, description = "No path of this server"), (status = 404, description = "No identity provider is configured"), (status = 503, description = "The identity provider does not answer")))]
-pub async fn login(State(setup): State<Setup>, Extension(client): Extension<Client>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub async fn login(
+    State(setup): State<Setup>,
+    Extension(client): Extension<Client>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     let oidc = configured(&setup)?;
     let pairs = Pairs::read(query.as_deref())?;
     let return_to = pairs.text("return_to").unwrap_or(EDITOR);
@@ -98,7 +102,8 @@ pub async fn complete(
         return Err(refuse(Refusal::CodeUsed { subject: said.subject }));
     }
     let caller = setup.identity.let_in(oidc, &Person::from(&said)).await.map_err(refuse)?;
-    let signed_in = AuditEvent::new(AuditKind::UserSignedIn, &caller.actor.name).with("method", "oidc").with("issuer", said.issuer.as_str());
+    let signed_in =
+        AuditEvent::new(AuditKind::UserSignedIn, &caller.actor.name).with("method", "oidc").with("issuer", said.issuer.as_str());
     setup.store.tenant(caller.tenant.clone()).audit().insert(signed_in, &caller.actor).await?;
     let limits = Limits { minutes: setup.identity.editor_tokens().ttl_minutes, templates: None, actions: None };
     let token: Json<Value> = editor_tokens::issue(&setup, caller, None, limits).await?;
@@ -121,7 +126,12 @@ fn sealed(oidc: &Oidc, mut identity: openid::Identity, cookie: &str) -> Result<S
             Err(error) => return Err(error),
             Ok(sealed) => {
                 if identity.groups.len() < said {
-                    tracing::warn!(subject = identity.subject, said, kept = identity.groups.len(), "a person has more groups than a login can carry");
+                    tracing::warn!(
+                        subject = identity.subject,
+                        said,
+                        kept = identity.groups.len(),
+                        "a person has more groups than a login can carry"
+                    );
                 }
                 return Ok(sealed);
             }

@@ -96,7 +96,9 @@ impl Person<'_> {
     pub(crate) fn id(&self) -> Result<UserId, Refusal> {
         let own = self.subject.parse::<UserId>().ok().filter(|_| !self.subject.starts_with(MADE));
         let made = || {
-            format!("{MADE}{}", hex::encode(Sha256::digest(self.subject))).parse().map_err(|_| Refusal::NoSuchUser { id: self.subject.to_owned() })
+            format!("{MADE}{}", hex::encode(Sha256::digest(self.subject)))
+                .parse()
+                .map_err(|_| Refusal::NoSuchUser { id: self.subject.to_owned() })
         };
         own.map_or_else(made, Ok)
     }
@@ -236,7 +238,8 @@ mod tests {
         for subject in ["00u1", "auth0|5f7", "ann@example.com", &"x".repeat(128)] {
             assert_eq!(id_of(subject), subject);
         }
-        let made: Vec<String> = ["x".repeat(129), "y".repeat(255), "env:admin".to_owned(), "oidc:00".to_owned()].iter().map(|one| id_of(one)).collect();
+        let made: Vec<String> =
+            ["x".repeat(129), "y".repeat(255), "env:admin".to_owned(), "oidc:00".to_owned()].iter().map(|one| id_of(one)).collect();
         assert!(made.iter().all(|id| id.len() == "oidc:".len() + 64 && id.starts_with("oidc:")), "{made:?}");
         assert_ne!(made[0], made[1]);
         assert_ne!(id_of(&made[0]), made[0], "nobody gets another one's id by a subject that reads like it");

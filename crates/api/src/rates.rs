@@ -36,7 +36,7 @@ impl Rate {
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
-        v4 => v4,
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn the_eleventh_try_of_an_address_is_refused_and_others_are_not() {
-        let rate = Rate::new(10, Duration::from_secs(60));
+        let rate = Rate::new(10, Duration::from_mins(1));
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         for _ in 0..10 {
             assert_eq!(rate.take(address("2001:db8::1")), Ok(()));

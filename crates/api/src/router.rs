@@ -19,8 +19,9 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::{
-    Docs, Setup, api_keys, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, oidc, render_log,
-    render_tokens, renders, requests, samples, security_headers, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users,
+    Docs, Setup, api_keys, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, oidc,
+    render_log, render_tokens, renders, requests, samples, security_headers, system, template_versions, templates, tenant_export,
+    tenant_purge, tenants, usage, users,
 };
 
 #[derive(OpenApi)]
@@ -42,6 +43,7 @@ impl utoipa::Modify for ApiKeyHeader {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of contents is read as one")]
 fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
     // Without an identity the routes are only described.
     let needs = |action: Action, routes: OpenApiRouter<Setup>| match identity {
@@ -111,6 +113,7 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
                 .routes(routes!(render_log::list))
                 .routes(routes!(render_log::get)),
         ))
+        .merge(needs(Action::SystemRead, OpenApiRouter::new().routes(routes!(system::system))))
         .merge(needs(Action::AuditPurge, OpenApiRouter::new().routes(routes!(audit::purge))))
         .merge(needs(
             Action::ApiKeyManage,

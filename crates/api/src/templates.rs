@@ -212,13 +212,13 @@ fn filter(query: &str) -> Result<TemplateFilter, ApiError> {
             "offset" => filter.offset = value.parse().map_err(|_| refused("a whole number from 0"))?,
             "q" => filter.q = Some(value.replace('\0', "")).filter(|text| !text.is_empty()),
             "kind" => {
-                filter.kind = Some(TemplateKind::from_word(&value).ok_or_else(|| refused("document, theme, component, layout, office"))?);
+                filter.kind = Some(TemplateKind::from_word(value).ok_or_else(|| refused("document, theme, component, layout, office"))?);
             }
             // A key that cannot exist matches nothing, which an unlikely but possible key does as well.
             "key" => filter.keys.push(value.parse().map_err(|_| refused("a template key"))?),
             "tag" => filter.tags.push(value.replace('\0', "")),
             "owner" => filter.owner = Some(value.replace('\0', "")),
-            "sort" => filter.sort = sort(&value).ok_or_else(|| refused("key, name, createdAt, updatedAt"))?,
+            "sort" => filter.sort = sort(value).ok_or_else(|| refused("key, name, createdAt, updatedAt"))?,
             "order" => {
                 filter.order = match value.as_str() {
                     "asc" => SortOrder::Ascending,

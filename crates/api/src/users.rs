@@ -51,6 +51,7 @@ pub struct NewUserBody {
 }
 
 /// A change of a user; what is absent stays, `null` takes a value away.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things to say")]
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserPatchBody {

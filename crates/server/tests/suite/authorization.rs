@@ -75,6 +75,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("get", "/renders", "sa", "open"),
     ("get", "/renders/{id}", "sa", "open"),
     ("get", "/admin/usage", "s", "open"),
+    ("get", "/admin/system", "sa", "open"),
     ("get", "/admin/api-keys", "sa", "closed"),
     ("post", "/admin/api-keys", "sa", "closed"),
     ("get", "/admin/api-keys/{id}", "sa", "closed"),

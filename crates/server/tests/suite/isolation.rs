@@ -46,7 +46,12 @@ async fn fill(server: &Server) -> Things {
     let (status, text) = ask(server, "PUT", "/templates/alphasecret/sample", A_KEY, &json!({"name": "alphasecret"})).await;
     assert_eq!(status, 200, "{text}");
     let key = made(server, "/admin/api-keys", &json!({"name": "alphasecret", "scope": "editor"})).await;
-    made(server, "/admin/users", &json!({"id": "alphasecret", "displayName": "Alphasecret", "key": "alphasecrets-own-key-1", "role": "author"})).await;
+    made(
+        server,
+        "/admin/users",
+        &json!({"id": "alphasecret", "displayName": "Alphasecret", "key": "alphasecrets-own-key-1", "role": "author"}),
+    )
+    .await;
     let token = made(server, "/render-tokens", &json!({"templates": ["alphasecret"], "subject": "alphasecret"})).await;
     let rendered = ask(server, "POST", "/render/html", A_KEY, &json!({"template": "alphasecret", "metadata": {"of": "alphasecret"}})).await;
     assert_eq!(rendered.0, 200);
@@ -104,9 +109,20 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         assert_eq!(told(&text), told(&other), "{method} {path}: the answer tells what exists");
     }
     let lists = [
-        "/templates", "/templates?q=alpha", "/audit-events", "/audit-events/export", "/audit-events?actor=apikey:json:a", "/admin/api-keys",
-        "/admin/users", "/renders", "/renders?meta=of:alphasecret", "/usage", "/usage?groupBy=template", "/usage.csv",
-        "/usage/templates?includeUnused=true", "/usage/quota",
+        "/templates",
+        "/templates?q=alpha",
+        "/audit-events",
+        "/audit-events/export",
+        "/audit-events?actor=apikey:json:a",
+        "/admin/api-keys",
+        "/admin/users",
+        "/renders",
+        "/renders?meta=of:alphasecret",
+        "/usage",
+        "/usage?groupBy=template",
+        "/usage.csv",
+        "/usage/templates?includeUnused=true",
+        "/usage/quota",
     ];
     for path in lists {
         let (status, text) = ask(&server, "GET", path, B_KEY, &none).await;

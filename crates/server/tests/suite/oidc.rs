@@ -135,8 +135,19 @@ async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F)
 #[tokio::test]
 async fn a_person_logs_in_over_two_replicas_and_edits_under_their_own_name_and_the_code_works_once() {
     let (idp, database) = (provider(), TestDatabase::empty().await);
-    idp.add_user("alice", &json!({"name": "Alice Example", "email": "alice@example.com", "groups": ["staff"], "role": "author"}), &json!({}));
-    let settings = settings(&idp, &[("DATABASE_URL", database.url()), ("OIDC_AUTO_PROVISION", "true"), ("EDITOR_TOKEN_SECRET", "a-secret-of-the-tests-for-editor-tokens")]);
+    idp.add_user(
+        "alice",
+        &json!({"name": "Alice Example", "email": "alice@example.com", "groups": ["staff"], "role": "author"}),
+        &json!({}),
+    );
+    let settings = settings(
+        &idp,
+        &[
+            ("DATABASE_URL", database.url()),
+            ("OIDC_AUTO_PROVISION", "true"),
+            ("EDITOR_TOKEN_SECRET", "a-secret-of-the-tests-for-editor-tokens"),
+        ],
+    );
     let (one, other) = (Server::start_with(settings), Server::start_with(settings));
     let status: Value = reqwest::get(one.url("/auth/status")).await.unwrap().json().await.unwrap();
     assert_eq!((&status["identityMode"], &status["oidcLoginUrl"]), (&json!("named-users"), &json!("/auth/oidc/login")));
@@ -162,7 +173,12 @@ async fn a_person_logs_in_over_two_replicas_and_edits_under_their_own_name_and_t
     let create = reqwest::Client::new().post(other.url("/templates")).header("X-Editor-Token", token);
     assert_eq!(answer(create.json(&json!({"key": "hers", "name": "Hers", "html": "x"}))).await.0, 201);
     let events: Value = one.get("/audit-events").await.json().await.unwrap();
-    let told: Vec<_> = events["items"].as_array().unwrap().iter().map(|event| [&event["event"], &event["actor"]].map(|text| text.as_str().unwrap())).collect();
+    let told: Vec<_> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| [&event["event"], &event["actor"]].map(|text| text.as_str().unwrap()))
+        .collect();
     let hers = "subject-of-alice";
     let expected = [["template.created", hers], ["editor_token_minted", hers], ["user.signed-in", hers], ["user.created", "system:oidc"]];
     assert_eq!(told, expected);
@@ -218,7 +234,7 @@ async fn a_login_with_anything_wrong_in_it_is_refused_alike_and_the_log_says_why
         idp.change_id_tokens(&lie);
         let mut browser = Browser::new();
         let back = browser.leave(&server, &idp, "alice", "/").await;
-        refused(browser.get(server.url(&back)).await, why.trim_start_matches('\\')).await;
+        refused(browser.get(server.url(&back)).await, why).await;
     }
     idp.behave();
     for forgery in [Forgery::Unsigned, Forgery::PublicKeyAsSecret, Forgery::Broken] {
@@ -242,7 +258,14 @@ async fn a_login_with_anything_wrong_in_it_is_refused_alike_and_the_log_says_why
 #[tokio::test]
 async fn an_access_token_of_the_provider_lets_its_person_in_until_the_registry_says_otherwise() {
     let (idp, database) = (provider(), TestDatabase::empty().await);
-    let settings = settings(&idp, &[("DATABASE_URL", database.url()), ("OIDC_AUTO_PROVISION", "true"), ("EDITOR_TOKEN_SECRET", "a-secret-of-the-tests-for-editor-tokens")]);
+    let settings = settings(
+        &idp,
+        &[
+            ("DATABASE_URL", database.url()),
+            ("OIDC_AUTO_PROVISION", "true"),
+            ("EDITOR_TOKEN_SECRET", "a-secret-of-the-tests-for-editor-tokens"),
+        ],
+    );
     let (one, other) = (Server::start_with(settings), Server::start_with(settings));
     let honest = || idp.access_token("alice", CLIENT, &json!({}), &json!({}));
     let hers = honest();
@@ -330,6 +353,9 @@ async fn tenant_and_role_are_those_of_the_claims_and_nobody_comes_into_a_tenant_
     carol(json!({"org": "acme"}));
     let (_, minted) = log_in(&server, &idp, "carol").await;
     assert_eq!(minted["scope"], "viewer", "who loses the claim loses the role");
+    let groups: Vec<String> = (0..300).map(|number| format!("group-number-{number}")).collect();
+    carol(json!({"org": "acme", "groups": groups}));
+    assert_eq!(log_in(&server, &idp, "carol").await.0, 200, "more groups than fit into an address lock nobody out");
     carol(json!({"org": "default", "role": "admin"}));
     let (status, _) = log_in(&server, &idp, "carol").await;
     assert_eq!(status, 403, "a person stays in one tenant");
@@ -359,6 +385,11 @@ async fn who_is_no_user_stays_outside_unless_people_may_become_users() {
     assert!(server.log().contains("subject-of-alice is no user, and OIDC_AUTO_PROVISION is off"), "{}", server.log());
     let users: Value = server.get("/admin/users").await.json().await.unwrap();
     assert_eq!(users, json!({"users": []}));
+    let mut last = 302;
+    for _ in 0..=30 {
+        last = Browser::new().get(server.url("/auth/oidc/callback?state=x")).await.status().as_u16();
+    }
+    assert_eq!(last, 429, "one address does not come back without end");
     drop(idp);
     let away = Browser::new().get(server.url("/auth/oidc/login")).await;
     assert_eq!(away.status(), 302, "what is known of the provider is used while it is away");

@@ -164,3 +164,45 @@ async fn the_operator_can_prove_that_the_log_is_whole() {
     assert!(verified.status.success(), "{said}{}", stderr(&verified));
     assert!(said.starts_with("default: whole, 3 rows to 3, end "), "{said}");
 }
+
+#[tokio::test]
+async fn a_tenant_is_exported_whole_and_purged_only_after_it_was_archived() {
+    let server = Server::start_with(&[("MULTI_TENANT_ENABLED", "true"), ("API_KEY_SUPER_ADMIN", SUPER_KEY)]);
+    let client = reqwest::Client::new();
+    let request = |method: reqwest::Method, path: &str| client.request(method, server.url(path)).header("X-Api-Key", SUPER_KEY);
+    let (get, post, delete) = (reqwest::Method::GET, reqwest::Method::POST, reqwest::Method::DELETE);
+    assert_eq!(answer(request(post.clone(), "/admin/tenants").json(&json!({"id": "acme", "name": "Acme"}))).await.0, 201);
+    let template = request(post.clone(), "/templates").header("X-PulpEngine-Tenant-Id", "acme");
+    assert_eq!(answer(template.json(&json!({"key": "sheet", "name": "Sheet", "html": "<p>x</p>"}))).await.0, 201);
+
+    let exported = request(get.clone(), "/admin/tenants/acme/export").send().await.unwrap();
+    assert_eq!(exported.headers()["content-type"], "application/zip");
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(exported.bytes().await.unwrap())).unwrap();
+    let names: Vec<String> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
+    assert!(names.contains(&"manifest.json".to_owned()) && names.contains(&"template-versions.ndjson".to_owned()), "{names:?}");
+    let mut versions = String::new();
+    std::io::Read::read_to_string(&mut archive.by_name("template-versions.ndjson").unwrap(), &mut versions).unwrap();
+    assert!(versions.contains("<p>x</p>"), "{versions}");
+
+    let purge = "/admin/tenants/acme?purge=true&confirm=acme";
+    let (status, refused) = answer(request(delete.clone(), purge)).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("tenant_not_archived")));
+    assert_eq!(answer(request(post.clone(), "/admin/tenants/acme/archive")).await.0, 200);
+    assert_eq!(answer(request(delete.clone(), "/admin/tenants/acme?purge=true&confirm=other")).await.0, 400);
+    let (_, preview) = answer(request(get.clone(), "/admin/tenants/acme/purge-preview")).await;
+    let templates = preview["tables"].as_array().unwrap().iter().find(|table| table["table"] == "templates").unwrap();
+    assert_eq!((&templates["rows"], &templates["fate"]), (&json!(1), &json!("removed")));
+    assert_eq!(answer(request(delete.clone(), purge)).await.0, 204);
+    let gone = request(get.clone(), "/templates/sheet").header("X-PulpEngine-Tenant-Id", "acme");
+    assert_eq!(answer(gone).await.0, 404);
+    assert_eq!(
+        answer(request(post, "/admin/tenants").json(&json!({"id": "acme", "name": "Again"}))).await.0,
+        409,
+        "an id is never given again"
+    );
+    let (status, refused) = answer(request(delete, "/admin/tenants/default?purge=true&confirm=default")).await;
+    assert_eq!((status, &refused["code"]), (403, &json!("tenant_purge_forbidden")));
+    let (_, system) = answer(request(get, "/admin/system")).await;
+    assert_eq!(system["session"]["superAdmin"], json!(true));
+    assert!(!system.to_string().contains(SUPER_KEY));
+}
