@@ -5,7 +5,7 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use domain::quotas::UsageTotals;
-use domain::{Month, TenantId};
+use domain::{ErrorCode, Month, TenantId};
 use serde_json::{Map, Value, json};
 use store::{
     DurationPercentiles, MAX_USAGE_GROUPS, Page, Percentiles, TemplateUsage, Unused, UsageFilter, UsageGroup, UsageSummary,
@@ -59,6 +59,10 @@ pub async fn export(
     let tenant = setup.store.tenant(caller.tenant);
     let body = if pairs.text("groupBy").is_some() {
         let groups = tenant.usage().summary(&question.filter, question.by, question.percentiles).await?;
+        if groups.len() >= MAX_USAGE_GROUPS as usize {
+            let said = format!("there are {MAX_USAGE_GROUPS} groups or more; narrow the window or leave groupBy out");
+            return Err(ApiError::new(ErrorCode::UsageExportTooLarge, said));
+        }
         question.lines(&groups).into()
     } else {
         render_log::export(tenant, question.filter).await?
