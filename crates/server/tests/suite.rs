@@ -11,6 +11,8 @@ mod client;
 mod commands;
 #[path = "suite/deaths.rs"]
 mod deaths;
+#[path = "suite/duties.rs"]
+mod duties;
 #[path = "suite/excess.rs"]
 mod excess;
 #[path = "suite/first_minutes.rs"]
@@ -27,6 +29,8 @@ mod manners;
 mod oidc;
 #[path = "suite/render_tokens.rs"]
 mod render_tokens;
+#[path = "suite/replicas.rs"]
+mod replicas;
 #[path = "suite/running.rs"]
 mod running;
 #[path = "suite/trust.rs"]
