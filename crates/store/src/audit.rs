@@ -158,7 +158,9 @@ impl Audit<'_> {
                    newest AS (SELECT seq, chain_hash FROM removed ORDER BY seq DESC LIMIT 1),
                    kept AS (UPDATE audit_chains SET removed_seq = newest.seq, removed_hash = newest.chain_hash
                             FROM newest WHERE tenant_id = $1)
-                   SELECT seq AS "seq!", chain_hash AS "chain_hash!", (SELECT count(*) FROM removed) AS "count!" FROM newest"#,
+                   SELECT seq AS "seq!", chain_hash AS "chain_hash!", (SELECT count(*) FROM removed) AS "count!",
+                          (SELECT removed_seq FROM audit_chains WHERE tenant_id = $1) AS "removed_before!"
+                   FROM newest"#,
                 self.0.tenant.as_str(),
                 jiff_sqlx::ToSqlx::to_sqlx(before) as _,
                 PURGE_ROWS
@@ -166,11 +168,17 @@ impl Audit<'_> {
             .fetch_optional(&mut *write)
             .await?;
             let Some(removed) = removed else { return Ok(0) };
-            let event = AuditEvent::new(kind, self.0.tenant.as_str())
+            let mut event = AuditEvent::new(kind, self.0.tenant.as_str())
                 .with("before", before.to_string())
                 .with("count", removed.count)
                 .with("throughSeq", removed.seq)
                 .with("throughHash", hex::encode(&removed.chain_hash));
+            let missing = removed.seq - removed.removed_before - removed.count;
+            if missing != 0 {
+                // The hole goes with the rows around it; that there was one does not.
+                tracing::error!(tenant = %self.0.tenant, missing, through = removed.seq, "audit events were missing among those removed");
+                event = event.with("missing", missing);
+            }
             write.commit_at(end, event).await?;
             Ok(u64::try_from(removed.count).unwrap_or(0))
         })

@@ -223,6 +223,9 @@ impl<'a> Walk<'a> {
         }
         if let (Some(seq), Some(hash)) = (details["throughSeq"].as_i64(), details["throughHash"].as_str()) {
             self.removals.push((seq, hash.to_owned()));
+            if let Some(missing) = details["missing"].as_i64() {
+                self.broken(format!("of the rows that were removed up to {seq}, {missing} were missing before"));
+            }
             if row.event == AuditKind::TenantPurged.event() {
                 self.purged_through = self.purged_through.max(seq);
             }

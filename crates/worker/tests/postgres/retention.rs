@@ -144,6 +144,19 @@ fn then_minus(days: i64) -> Timestamp {
 }
 
 #[tokio::test]
+async fn a_theft_is_still_found_after_the_rows_around_it_became_too_old() {
+    let database = database().await;
+    let store = replica(&database, "reader").await;
+    for (days, what) in [(300, "a"), (200, "b"), (100, "c"), (1, "d")] {
+        event(&database, days, &default_tenant(), what).await;
+    }
+    database.query("DELETE FROM audit_events WHERE resource_id = 'b'").await;
+    run_once(&database, Options { audit_days: DAYS, ..NOTHING }).await;
+    assert_eq!(resources(&store, &default_tenant()).await, ["editor_token_minted d", "audit.expired default"]);
+    assert_eq!(breaks(&store, &default_tenant()).await, ["of the rows that were removed up to 3, 1 were missing before"]);
+}
+
+#[tokio::test]
 async fn a_month_of_audit_events_that_is_not_empty_is_never_dropped() {
     let database = database().await;
     let store = replica(&database, "reader").await;
