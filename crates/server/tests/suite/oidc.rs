@@ -2,7 +2,6 @@
 
 use std::future::Future;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::openid::{Forgery, OpenIdProvider};
 use testkit::postgres::TestDatabase;
@@ -313,7 +312,7 @@ async fn an_access_token_of_the_provider_lets_its_person_in_until_the_registry_s
     let (status, body) = log_in(&one, &idp, "alice").await;
     assert_eq!((status, &body["code"]), (401, &json!("account_deactivated")), "nor does she come in anew");
 
-    let cut_over = Timestamp::now();
+    let cut_over = domain::Clock::system().now();
     put_user(&one, "subject-of-alice", json!({"active": true, "tokenIssuedAfter": cut_over.to_string()})).await;
     for token in [hers.as_str(), session] {
         assert_eq!(me(&one, token).await.0, 401, "what was issued before the cut-over is over");
