@@ -18,7 +18,10 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("render", &["domain", "store", "chromium", "document", "pdf"]),
     ("api", &["domain", "render", "store", "document", "openid"]),
     ("worker", &["domain", "store"]),
-    ("server", &["domain", "expressions", "embedded_postgres", "store", "chromium", "pdf", "document", "openid", "render", "api", "worker"]),
+    (
+        "server",
+        &["domain", "expressions", "embedded_postgres", "store", "chromium", "pdf", "document", "openid", "render", "api", "worker"],
+    ),
     ("testkit", &["embedded_postgres"]),
     // A measuring tool beside the product: it sees the server from outside.
     ("bench", &["domain"]),
