@@ -15,7 +15,10 @@ pub async fn capabilities(State(setup): State<Setup>) -> Json<Value> {
         "version": setup.version,
         "formats": ["pdf", "html"],
         "definitions": ["document", "html"],
-        "features": ["templates", "versions", "samples", "dryRun", "convert", "usage"],
+        "features": [
+            "templates", "versions", "samples", "dryRun", "convert", "editorTokens", "renderTokens", "apiKeys", "users", "audit", "usage",
+        ],
+        "multiTenant": setup.identity.tenancy() == Tenancy::Multi,
         "limits": { "requestBodyBytes": setup.body_limit_bytes, "concurrentPages": pool.tabs },
         "engine": pool.version,
     }))

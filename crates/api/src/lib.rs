@@ -15,6 +15,7 @@ mod clients;
 mod configured_keys;
 mod connections;
 mod cors;
+mod credentials;
 mod csv;
 mod docs;
 mod editor_tokens;

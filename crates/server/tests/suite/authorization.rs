@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::editor_tokens::{EditorToken, Holder};
 use domain::secrets::Secret;
-use domain::{Scope, TenantId};
+use domain::{Clock, Scope, TenantId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -116,7 +116,7 @@ async fn without_keys_only_programs_of_this_machine_pass_and_no_web_page() {
 
 /// A token of an admin that was valid until an hour ago.
 fn expired_token() -> String {
-    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let now = Timestamp::from_second(Clock::system().now().as_second()).unwrap();
     let token = EditorToken {
         issued_at: now - SignedDuration::from_hours(2),
         expires_at: now - SignedDuration::from_hours(1),

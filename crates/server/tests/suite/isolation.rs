@@ -72,7 +72,7 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     let none = json!({});
     let definition = json!({"name": "x", "html": "x"});
     let no_id = "0192a000-0000-7000-8000-000000000000";
-    let (note, data) = (json!({"changeNote": "x"}), json!({"data": {}}));
+    let (noted, data) = (json!({"changeNote": "x"}), json!({"data": {}}));
     let (name, role) = (json!({"name": "x"}), json!({"role": "none"}));
     let walked: Vec<(&str, String, String, &Value)> = [
         ("GET", "/templates/{}", "alphasecret", "zetasecret", &none),
@@ -80,7 +80,7 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         ("DELETE", "/templates/{}", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/versions", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/versions/1.0.0", "alphasecret", "zetasecret", &none),
-        ("PATCH", "/templates/{}/versions/1.0.0", "alphasecret", "zetasecret", &note),
+        ("PATCH", "/templates/{}/versions/1.0.0", "alphasecret", "zetasecret", &noted),
         ("POST", "/templates/{}/versions/1.0.0/restore", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/schema", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/sample", "alphasecret", "zetasecret", &none),

@@ -1,0 +1,172 @@
+//! Whose key or token it is: configured keys, keys and users of the database, signed tokens.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use domain::api_keys::{ApiKeyGeneration, ApiKeyText};
+use domain::editor_tokens::{EditorToken, Holder};
+use domain::render_tokens::RenderToken;
+use domain::users::{UserId, UserKey};
+use domain::{Action, Actor, Scope, TemplateSelector, TenantId};
+use store::UserCredential;
+
+use crate::auth::{Caller, Credential};
+use crate::configured_keys::ConfiguredKey;
+use crate::identity::{Identity, Tenancy};
+use crate::refusal::Refusal;
+use crate::render_tokens::RenderTokenUse;
+use crate::requests::current_request_id;
+
+impl Identity {
+    /// Whether the operator configured that key.
+    pub(crate) fn is_configured_key(&self, text: &str) -> bool {
+        self.0.setup.keys.find(text.as_bytes()).is_some()
+    }
+
+    /// The caller that a key belongs to.
+    pub(crate) async fn of_key(&self, text: &[u8], address: Option<IpAddr>) -> Result<Caller, Refusal> {
+        if let Some(key) = self.0.setup.keys.find(text) {
+            return self.of_configured(key, address);
+        }
+        let text = std::str::from_utf8(text).map_err(|_| Refusal::UnknownKey)?;
+        if let Ok(key) = text.parse::<ApiKeyText>() {
+            return self.of_database_key(&key, address).await;
+        }
+        let key: UserKey = text.parse().map_err(|_| Refusal::UnknownKey)?;
+        self.of_user_key(&key).await
+    }
+
+    async fn of_database_key(&self, key: &ApiKeyText, address: Option<IpAddr>) -> Result<Caller, Refusal> {
+        let setup = &self.0.setup;
+        let lookup = key.lookup();
+        let ask = async { Ok(setup.store.api_key_by_lookup(&lookup).await?.map(Arc::new)) };
+        let found = self.0.keys.get(lookup.clone(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)?;
+        let judged = found.rules.judge(&setup.pepper.mac(key.reveal()), self.now(), address);
+        let generation = judged.map_err(|why| Refusal::DatabaseKey { name: found.name.clone(), id: found.id, why })?;
+        if let ApiKeyGeneration::Previous { until } = generation {
+            tracing::debug!(key = %found.id, name = found.name, %until, "a key from before its rotation is still in use");
+        }
+        self.0.key_uses.note(found.id);
+        Ok(Caller {
+            actor: Actor::new(&format!("apikey:{}", found.id), found.scope, current_request_id()),
+            scope: found.scope,
+            tenant: self.own_tenant(&found.tenant)?,
+            templates: (!found.allowed_templates.is_empty()).then(|| found.allowed_templates.clone()),
+            actions: None,
+            credential: Credential::ApiKey,
+            display_name: Some(found.name.clone()),
+            render_token: None,
+        })
+    }
+
+    async fn of_user_key(&self, key: &UserKey) -> Result<Caller, Refusal> {
+        let store = &self.0.setup.store;
+        let mac = self.0.setup.pepper.mac(key.reveal());
+        let ask = async { Ok(store.user_by_key_mac(&mac).await?.map(Arc::new)) };
+        let found = self.0.user_keys.get(*mac.as_bytes(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)?;
+        self.of_user(&found)
+    }
+
+    /// The registered user of that id, as a token of theirs finds it.
+    pub(crate) async fn known(&self, id: &UserId) -> Result<Option<Arc<UserCredential>>, Refusal> {
+        let ask = async { Ok(self.store().user_by_id(id).await?.map(Arc::new)) };
+        self.0.users.get(id.clone(), ask).await.map_err(Refusal::Away)
+    }
+
+    /// A user in person, with the role that the registry has now.
+    pub(crate) fn of_user(&self, found: &UserCredential) -> Result<Caller, Refusal> {
+        let user = &found.user;
+        if user.deactivated_at.is_some() {
+            return Err(Refusal::Deactivated { id: user.id.to_string() });
+        }
+        Ok(Caller {
+            actor: Actor::new(user.id.as_str(), user.role, current_request_id()),
+            scope: user.role,
+            tenant: self.own_tenant(&user.tenant)?,
+            templates: None,
+            actions: None,
+            credential: Credential::User,
+            display_name: Some(user.display_name.clone()),
+            render_token: None,
+        })
+    }
+
+    /// The tenant of a stored credential. Where there is one tenant only, what belongs to others is not known.
+    fn own_tenant(&self, tenant: &TenantId) -> Result<TenantId, Refusal> {
+        if self.0.setup.tenancy == Tenancy::Single && *tenant != TenantId::default_tenant() {
+            return Err(Refusal::UnknownKey);
+        }
+        Ok(tenant.clone())
+    }
+
+    fn of_configured(&self, key: &ConfiguredKey, address: Option<IpAddr>) -> Result<Caller, Refusal> {
+        if key.expires_at.is_some_and(|end| end <= self.now()) {
+            return Err(Refusal::KeyExpired { actor: key.actor.clone() });
+        }
+        let from_there = |address: IpAddr| key.allowed_ips.iter().any(|network| network.contains(address));
+        if !key.allowed_ips.is_empty() && !address.is_some_and(from_there) {
+            return Err(Refusal::AddressNotAllowed { actor: key.actor.clone() });
+        }
+        Ok(Caller {
+            actor: Actor::new(&key.actor, key.scope, current_request_id()),
+            scope: key.scope,
+            tenant: key.tenant.clone(),
+            templates: (!key.allowed_templates.is_empty()).then(|| key.allowed_templates.clone()),
+            actions: None,
+            credential: Credential::ApiKey,
+            display_name: None,
+            render_token: None,
+        })
+    }
+
+    pub(crate) async fn of_token(&self, text: &str, credential: Credential) -> Result<Caller, Refusal> {
+        let tokens = &self.0.setup.editor_tokens;
+        let verified = EditorToken::verify(text, &tokens.secrets, self.now(), tokens.issued_after).map_err(Refusal::Token)?;
+        let token = verified.token;
+        if token.holder == Holder::RegisteredUser {
+            return self.of_users_token(token, credential).await;
+        }
+        Ok(Caller {
+            actor: Actor::new(&token.name, token.scope, current_request_id()),
+            scope: token.scope,
+            tenant: self.own_tenant(&token.tenant)?,
+            templates: token.templates,
+            actions: token.actions,
+            credential,
+            display_name: None,
+            render_token: None,
+        })
+    }
+
+    /// A render token renders, and nothing else; what exactly is judged where the render is known.
+    pub(crate) fn of_render_token(&self, text: &str, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let tokens = &self.0.setup.editor_tokens;
+        let verified = RenderToken::verify(text, &tokens.secrets, self.now(), tokens.issued_after).map_err(Refusal::Token)?;
+        let token = verified.token;
+        let origin = headers.get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
+        Ok(Caller {
+            actor: Actor::new(&format!("render-token:{}", token.id), Scope::Render, current_request_id()),
+            scope: Scope::Render,
+            tenant: self.own_tenant(&token.tenant)?,
+            templates: Some(token.templates.iter().map(TemplateSelector::from).collect()),
+            actions: Some(vec![Action::DocumentRender]),
+            credential: Credential::RenderToken,
+            display_name: token.subject.clone(),
+            render_token: Some(RenderTokenUse::new(token, origin)),
+        })
+    }
+
+    /// A token of a registered user has the role and the tenant that the registry gives them now, and the token's limits.
+    async fn of_users_token(&self, token: EditorToken, credential: Credential) -> Result<Caller, Refusal> {
+        let id: UserId = token.name.parse().map_err(|_| Refusal::NoSuchUser { id: token.name.clone() })?;
+        let found = self.known(&id).await?.ok_or_else(|| Refusal::NoSuchUser { id: id.to_string() })?;
+        if found.user.token_issued_after.is_some_and(|cut_over| token.issued_at < cut_over) {
+            return Err(Refusal::BeforeCutOver { id: token.name });
+        }
+        if found.user.tenant != token.tenant {
+            return Err(Refusal::TenantMismatch { actor: token.name, named: token.tenant });
+        }
+        Ok(Caller { templates: token.templates, actions: token.actions, credential, ..self.of_user(&found)? })
+    }
+}
