@@ -1,6 +1,7 @@
 //! Credentials and what they leave behind: tokens, tenants, the audit log.
 
 use serde_json::{Value, json};
+use testkit::postgres::TestDatabase;
 
 use crate::running::{EDITOR_KEY, KEY, RENDER_KEY, Server, outcome, stderr};
 
@@ -205,4 +206,28 @@ async fn a_tenant_is_exported_whole_and_purged_only_after_it_was_archived() {
     let (_, system) = answer(request(get, "/admin/system")).await;
     assert_eq!(system["session"]["superAdmin"], json!(true));
     assert!(!system.to_string().contains(SUPER_KEY));
+}
+
+#[tokio::test]
+async fn a_row_altered_or_removed_behind_the_servers_back_is_named_by_the_command() {
+    let database = TestDatabase::empty().await;
+    let url: &'static str = Box::leak(database.url().to_owned().into_boxed_str());
+    let server = Server::start_with(Box::leak(Box::new([("DATABASE_URL", url)])));
+    for key in ["one", "two", "three", "four"] {
+        assert_eq!(server.post("/templates", &json!({"key": key, "name": key, "html": "x"})).await.status(), 201);
+    }
+    let verify = || {
+        let verified = outcome(&["audit", "verify"], &[("DATABASE_URL", url)]);
+        (verified.status.code(), String::from_utf8_lossy(&verified.stdout).into_owned())
+    };
+    let (code, said) = verify();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("default: whole, 4 rows to 4, end "), "{said}");
+    database.query("ALTER TABLE audit_events DISABLE TRIGGER USER").await;
+    database.query("UPDATE audit_events SET actor = 'somebody else' WHERE seq = 2 RETURNING seq::text").await;
+    database.query("DELETE FROM audit_events WHERE seq = 3 RETURNING seq::text").await;
+    let (code, said) = verify();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with("default: BROKEN, "), "{said}");
+    assert!(said.contains("row 2 (template.created of two) was altered") && said.contains("rows 3 to 3 are missing"), "{said}");
 }
