@@ -10,7 +10,7 @@ use crate::error::{EmbeddedPostgresError, folder};
 /// Held as long as this process uses the data folder. Children do not inherit it.
 #[derive(Debug)]
 pub(crate) struct DataDirLock {
-    _file: File,
+    file: File,
 }
 
 impl DataDirLock {
@@ -39,6 +39,14 @@ impl DataDirLock {
         // The id is only a courtesy to whoever finds the lock taken.
         let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         noted.map_err(folder("write", &path))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for DataDirLock {
+    fn drop(&mut self) {
+        // Closing would do, but for a child that another thread is starting in this moment: until it becomes another
+        // program it has the file open too, and the lock with it.
+        let _ = self.file.unlock();
     }
 }
