@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use domain::api_keys::ApiKeyText;
 use domain::ids::ApiKeyId;
 use domain::networks::IpNetwork;
-use domain::{ErrorCode, Issue, Scope, TemplateSelector};
+use domain::{ErrorCode, Scope, TemplateSelector};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -102,10 +102,10 @@ pub async fn create(
     caller.is_for_all_templates()?;
     check(Some(&body.name), Some(&body.allowed_templates), Some(&body.allowed_ips))?;
     if !Scope::OF_KEYS.contains(&body.scope) {
-        return Err(invalid("/scope", format!("is \"{}\"; accepted: admin, editor, render, preview", body.scope)));
+        return Err(ApiError::field("/scope", format!("is \"{}\"; accepted: admin, editor, render, preview", body.scope)));
     }
     if body.expires_at.is_some_and(|end| end <= setup.clock.now()) {
-        return Err(invalid("/expiresAt", "is in the past".to_owned()));
+        return Err(ApiError::field("/expiresAt", "is in the past".to_owned()));
     }
     let text = ApiKeyText::generate(random::bytes()?);
     let secret = KeptSecret::of_api_key(&text, setup.identity.pepper());
@@ -167,7 +167,7 @@ pub async fn rotate(
     caller.is_for_all_templates()?;
     let overlap = body.and_then(|body| body.overlap_seconds).unwrap_or(OVERLAP_SECONDS);
     if overlap > ApiKeyText::MAX_OVERLAP_SECONDS {
-        return Err(invalid(
+        return Err(ApiError::field(
             "/overlapSeconds",
             format!("is {overlap}; accepted: a whole number from 0 to {}", ApiKeyText::MAX_OVERLAP_SECONDS),
         ));
@@ -201,13 +201,13 @@ fn check(name: Option<&str>, templates: Option<&[TemplateSelector]>, ips: Option
     if let Some(name) = name
         && (name.trim().is_empty() || name.chars().count() > API_KEY_NAME_LIMIT_CHARS || name.chars().any(char::is_control))
     {
-        return Err(invalid("/name", format!("accepted: 1 to {API_KEY_NAME_LIMIT_CHARS} printable characters")));
+        return Err(ApiError::field("/name", format!("accepted: 1 to {API_KEY_NAME_LIMIT_CHARS} printable characters")));
     }
     if templates.is_some_and(|templates| templates.len() > API_KEY_TEMPLATES_LIMIT) {
-        return Err(invalid("/allowedTemplates", format!("has more than {API_KEY_TEMPLATES_LIMIT} entries")));
+        return Err(ApiError::field("/allowedTemplates", format!("has more than {API_KEY_TEMPLATES_LIMIT} entries")));
     }
     if ips.is_some_and(|ips| ips.len() > IpNetwork::MAX_LIST) {
-        return Err(invalid("/allowedIps", format!("has more than {} entries", IpNetwork::MAX_LIST)));
+        return Err(ApiError::field("/allowedIps", format!("has more than {} entries", IpNetwork::MAX_LIST)));
     }
     Ok(())
 }
@@ -226,10 +226,6 @@ fn key_id(text: &str) -> Result<ApiKeyId, ApiError> {
 
 fn unknown() -> ApiError {
     ApiError::not_found("there is no such API key")
-}
-
-fn invalid(path: &str, message: String) -> ApiError {
-    ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
 }
 
 fn with_text(key: &ApiKeyRecord, text: &ApiKeyText) -> Value {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use domain::editor_tokens::{EditorToken, Holder};
 use domain::users::UserId;
-use domain::{Action, AuditEvent, AuditKind, ErrorCode, Issue, Scope, TemplateSelector};
+use domain::{Action, AuditEvent, AuditKind, ErrorCode, Scope, TemplateSelector};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ fn minutes(asked: Option<u16>, longest: u16) -> Result<u16, ApiError> {
         Some(asked) if (fewest..=longest).contains(&asked) => Ok(asked),
         Some(asked) => {
             let message = format!("is {asked}; accepted: a whole number from {fewest} to {longest}");
-            Err(invalid("/ttlMinutes", message))
+            Err(ApiError::field("/ttlMinutes", message))
         }
     }
 }
@@ -148,7 +148,7 @@ pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, 
         templates,
         actions: limits.actions,
     };
-    let text = token.mint(&setup.identity.editor_tokens().secrets.current).map_err(|refusal| invalid("", refusal.to_string()))?;
+    let text = token.mint(&setup.identity.editor_tokens().secrets.current).map_err(|refusal| ApiError::field("", refusal.to_string()))?;
     let event = AuditEvent::new(AuditKind::EditorTokenMinted, &actor.name)
         .with("keyScope", caller.scope.as_str())
         .with("issuedAt", issued_at.to_string())
@@ -162,10 +162,10 @@ pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, 
 
 /// A name that nobody of the tenant has: who holds a shared key does not sign as one of them.
 async fn free_label(setup: &Setup, caller: &Caller, label: &str) -> Result<UserId, ApiError> {
-    let id: UserId = label.parse().map_err(|error: domain::users::InvalidUserId| invalid("/actor", error.to_string()))?;
+    let id: UserId = label.parse().map_err(|error: domain::users::InvalidUserId| ApiError::field("/actor", error.to_string()))?;
     let known = setup.identity.known(&id).await.map_err(|refusal| refusal.answer(&axum::http::HeaderMap::new(), None))?;
     if known.is_some_and(|known| known.user.tenant == caller.tenant) {
-        return Err(invalid("/actor", "is the name of a registered user, who comes in by themselves".to_owned()));
+        return Err(ApiError::field("/actor", "is the name of a registered user, who comes in by themselves".to_owned()));
     }
     Ok(id)
 }
@@ -179,11 +179,7 @@ fn narrowed(own: Option<&[TemplateSelector]>, asked: Option<Vec<TemplateSelector
         Some(beyond) => format!("names \"{beyond}\", which the key itself does not reach"),
         None => return Ok(Some(asked)),
     };
-    Err(invalid("/templates", message))
-}
-
-fn invalid(path: &str, message: String) -> ApiError {
-    ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
+    Err(ApiError::field("/templates", message))
 }
 
 fn in_milliseconds(time: Timestamp) -> Timestamp {

@@ -92,6 +92,11 @@ impl ApiError {
         Self { issues, ..Self::new(code, message) }
     }
 
+    /// The value of one field is not accepted; `path` is a JSON Pointer to it.
+    pub fn field(path: &str, message: impl Into<String>) -> Self {
+        Self::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message.into())])
+    }
+
     /// Attaches the list of what is wrong.
     #[must_use]
     pub fn with_issues(mut self, issues: Vec<Issue>) -> Self {

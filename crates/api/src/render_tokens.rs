@@ -8,12 +8,12 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use domain::ErrorCode;
 use domain::formats::Format;
 use domain::ids::RenderTokenId;
 use domain::origins::Origin;
 use domain::render_tokens::{Constraint, FormMetadata, RenderAsk, RenderToken};
 use domain::templates::{TemplateKey, TemplateVersion};
-use domain::{ErrorCode, Issue};
 use jiff::{SignedDuration, Timestamp};
 use render::{RenderRequest, Source, Which};
 use serde::Deserialize;
@@ -101,7 +101,7 @@ pub async fn create(
         subject: body.subject,
         issued_by: caller.actor.name.to_string(),
     };
-    let text = token.mint(&setup.identity.editor_tokens().secrets.current).map_err(|refusal| invalid("", refusal.to_string()))?;
+    let text = token.mint(&setup.identity.editor_tokens().secrets.current).map_err(|refusal| ApiError::field("", refusal.to_string()))?;
     setup.store.tenant(caller.tenant).render_tokens().insert(&token, &caller.actor).await?;
     let body = json!({
         "token": text, "tokenId": token.id, "expiresAt": token.expires_at.to_string(), "maxRenders": token.max_renders,
@@ -217,13 +217,9 @@ fn within(path: &str, given: u32, accepted: RangeInclusive<u32>) -> Result<u32, 
     if accepted.contains(&given) {
         return Ok(given);
     }
-    Err(invalid(path, format!("is {given}; accepted: a whole number from {} to {}", accepted.start(), accepted.end())))
+    Err(ApiError::field(path, format!("is {given}; accepted: a whole number from {} to {}", accepted.start(), accepted.end())))
 }
 
 fn in_milliseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
-}
-
-fn invalid(path: &str, message: String) -> ApiError {
-    ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
 }

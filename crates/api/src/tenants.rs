@@ -62,7 +62,7 @@ pub async fn create(
     JsonBody(body): JsonBody<NewTenant>,
 ) -> Result<Response, ApiError> {
     served(&setup)?;
-    let id: TenantId = body.id.parse().map_err(|error: domain::tenants::InvalidTenantId| invalid("/id", error.to_string()))?;
+    let id: TenantId = body.id.parse().map_err(|error: domain::tenants::InvalidTenantId| ApiError::field("/id", error.to_string()))?;
     let name = name(&body.name)?;
     if !setup.store.tenants().insert(&id, name, &caller.actor).await? {
         return Err(ApiError::new(ErrorCode::Conflict, format!("there is, or was, a tenant \"{id}\"; choose another id")));
@@ -156,7 +156,7 @@ pub(crate) fn unknown(id: &TenantId) -> ApiError {
 fn name(given: &str) -> Result<&str, ApiError> {
     let chars = given.chars().count();
     if given.trim().is_empty() || chars > NAME_CHARS || given.chars().any(char::is_control) {
-        return Err(invalid("/name", format!("has {chars} characters; accepted: 1 to {NAME_CHARS} printable characters")));
+        return Err(ApiError::field("/name", format!("has {chars} characters; accepted: 1 to {NAME_CHARS} printable characters")));
     }
     Ok(given)
 }
@@ -166,7 +166,7 @@ const LIMITS: [&str; 4] = ["rendersPerMonth", "renderSecondsPerMonth", "concurre
 
 /// Limits read one by one, so that each wrong one is named.
 fn quotas(given: &Value) -> Result<Quotas, ApiError> {
-    let Value::Object(given) = given else { return Err(invalid("/quotas", format!("must be an object of {}", LIMITS.join(", ")))) };
+    let Value::Object(given) = given else { return Err(ApiError::field("/quotas", format!("must be an object of {}", LIMITS.join(", ")))) };
     let mut issues = Vec::new();
     for (name, limit) in given {
         let most = if name == "concurrentRenders" { u32::MAX.into() } else { u64::MAX };
@@ -177,13 +177,9 @@ fn quotas(given: &Value) -> Result<Quotas, ApiError> {
         }
     }
     if issues.is_empty() {
-        return serde_json::from_value(Value::Object(given.clone())).map_err(|error| invalid("/quotas", error.to_string()));
+        return serde_json::from_value(Value::Object(given.clone())).map_err(|error| ApiError::field("/quotas", error.to_string()));
     }
     Err(ApiError::invalid(ErrorCode::ValidationFailed, issues))
-}
-
-fn invalid(path: &str, message: String) -> ApiError {
-    ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
 }
 
 fn shown(tenant: &TenantRecord) -> Value {

@@ -5,7 +5,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::users::{AuthMethod, UserActivity, UserId, UserKey};
-use domain::{ErrorCode, Issue, Scope, TenantId};
+use domain::{ErrorCode, Scope, TenantId};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -101,7 +101,7 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     caller.is_for_all_templates()?;
     own_tenant(body.tenant_id.as_deref(), &caller.tenant)?;
-    let id: UserId = body.id.parse().map_err(|error: domain::users::InvalidUserId| invalid("/id", error.to_string()))?;
+    let id: UserId = body.id.parse().map_err(|error: domain::users::InvalidUserId| ApiError::field("/id", error.to_string()))?;
     let secret = secret(&setup, &body.key)?;
     check_groups(&body.groups)?;
     let new = NewUser {
@@ -190,15 +190,15 @@ fn written(setup: &Setup, client: Client, outcome: UserOutcome) -> Result<Box<Us
             // Whoever tries keys here guesses like at the login, and is slowed down like there.
             let _ = setup.mints.take(client.address);
             tracing::warn!(address = %client.address, "a key was chosen that another user has");
-            Err(invalid("/key", "cannot be used; choose another one".to_owned()))
+            Err(ApiError::field("/key", "cannot be used; choose another one".to_owned()))
         }
     }
 }
 
 fn secret(setup: &Setup, key: &str) -> Result<KeptSecret, ApiError> {
-    let key: UserKey = key.parse().map_err(|error: domain::users::InvalidUserKey| invalid("/key", error.to_string()))?;
+    let key: UserKey = key.parse().map_err(|error: domain::users::InvalidUserKey| ApiError::field("/key", error.to_string()))?;
     if setup.identity.is_configured_key(key.reveal()) {
-        return Err(invalid("/key", "cannot be used; choose another one".to_owned()));
+        return Err(ApiError::field("/key", "cannot be used; choose another one".to_owned()));
     }
     Ok(KeptSecret::of_user_key(&key, setup.identity.pepper()))
 }
@@ -216,7 +216,7 @@ fn own_tenant(named: Option<&str>, own: &TenantId) -> Result<(), ApiError> {
 fn role(text: &str) -> Result<Scope, ApiError> {
     let accepted = || Scope::OF_USERS.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
     let role = text.parse().ok().filter(|role| Scope::OF_USERS.contains(role));
-    role.ok_or_else(|| invalid("/role", format!("is \"{text}\"; accepted: {}", accepted())))
+    role.ok_or_else(|| ApiError::field("/role", format!("is \"{text}\"; accepted: {}", accepted())))
 }
 
 fn activity(active: bool) -> UserActivity {
@@ -225,7 +225,7 @@ fn activity(active: bool) -> UserActivity {
 
 fn text<'a>(path: &str, text: &'a str, most: usize) -> Result<&'a str, ApiError> {
     if text.trim().is_empty() || text.chars().count() > most || text.chars().any(char::is_control) {
-        return Err(invalid(path, format!("accepted: 1 to {most} printable characters")));
+        return Err(ApiError::field(path, format!("accepted: 1 to {most} printable characters")));
     }
     Ok(text)
 }
@@ -236,7 +236,7 @@ fn optional<'a>(path: &str, given: Option<&'a str>, most: usize) -> Result<Optio
 
 fn check_groups(groups: &[String]) -> Result<(), ApiError> {
     if groups.len() > USER_GROUPS_LIMIT {
-        return Err(invalid("/groups", format!("has more than {USER_GROUPS_LIMIT} entries")));
+        return Err(ApiError::field("/groups", format!("has more than {USER_GROUPS_LIMIT} entries")));
     }
     groups.iter().try_for_each(|group| text("/groups", group, FOREIGN_CHARS).map(|_| ()))
 }
@@ -247,10 +247,6 @@ fn user_id(text: &str) -> Result<UserId, ApiError> {
 
 fn unknown() -> ApiError {
     ApiError::not_found("there is no such user")
-}
-
-fn invalid(path: &str, message: String) -> ApiError {
-    ApiError::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
 }
 
 fn shown(user: &UserRecord) -> Value {
