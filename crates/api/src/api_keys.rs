@@ -99,7 +99,7 @@ pub async fn create(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<NewKeyBody>,
 ) -> Result<Response, ApiError> {
-    caller.is_for_all_templates()?;
+    caller.may_make_credentials()?;
     check(Some(&body.name), Some(&body.allowed_templates), Some(&body.allowed_ips))?;
     if !Scope::OF_KEYS.contains(&body.scope) {
         return Err(ApiError::field("/scope", format!("is \"{}\"; accepted: admin, editor, render, preview", body.scope)));
@@ -142,7 +142,7 @@ pub async fn update(
     Path(id): Path<String>,
     JsonBody(body): JsonBody<KeyPatchBody>,
 ) -> Result<Json<Value>, ApiError> {
-    caller.is_for_all_templates()?;
+    caller.may_make_credentials()?;
     check(body.name.as_deref(), body.allowed_templates.as_deref(), body.allowed_ips.as_deref())?;
     let patch = ApiKeyPatch {
         name: body.name.as_deref(),
@@ -164,7 +164,7 @@ pub async fn rotate(
     Path(id): Path<String>,
     MaybeJsonBody(body): MaybeJsonBody<RotateBody>,
 ) -> Result<Json<Value>, ApiError> {
-    caller.is_for_all_templates()?;
+    caller.may_make_credentials()?;
     let overlap = body.and_then(|body| body.overlap_seconds).unwrap_or(OVERLAP_SECONDS);
     if overlap > ApiKeyText::MAX_OVERLAP_SECONDS {
         return Err(ApiError::field(

@@ -73,8 +73,15 @@ pub async fn purge(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, ApiError> {
     let pairs = Pairs::read(query.as_deref())?;
+    if let Some((name, value)) = pairs.all().iter().find(|(name, _)| !matches!(name.as_str(), "before" | "actor")) {
+        return Err(refused(name, value, "nothing: a purge takes before or actor, and removes all that it names"));
+    }
     let purge = match (pairs.time("before")?, pairs.filter("actor")) {
-        (Some(before), None) => Purge::Before(before),
+        (Some(before), None) if before <= setup.clock.now() => Purge::Before(before),
+        (Some(before), None) => return Err(refused("before", &before.to_string(), "a time that has passed")),
+        (None, Some(actor)) if *actor == *caller.actor.name || actor.starts_with("system:") || actor == "env:super-admin" => {
+            return Err(ApiError::new(ErrorCode::Forbidden, "nobody removes their own traces, nor the operator's"));
+        }
         (None, Some(actor)) => Purge::Of(actor),
         _ => {
             let issue = Issue::new("", "name what to remove: either before=<time> or actor=<name>");

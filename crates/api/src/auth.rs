@@ -6,6 +6,7 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use domain::api_keys::ApiKeyLookup;
 use domain::templates::TemplateKey;
 use domain::{Action, Actor, ErrorCode, Scope, TemplateSelector, TenantId};
 
@@ -30,6 +31,8 @@ pub struct Caller {
     pub actions: Option<Vec<Action>>,
     /// How it proved who it is.
     pub credential: Credential,
+    /// The stored key it is, or was exchanged for.
+    pub api_key: Option<ApiKeyLookup>,
     /// What people call a registered user.
     pub display_name: Option<String>,
     /// The render token it came with, which says more about what may be rendered.
@@ -76,6 +79,17 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Refuses to make credentials to one that is limited itself: what it makes would not be.
+    pub fn may_make_credentials(&self) -> Result<(), ApiError> {
+        self.is_for_all_templates()?;
+        if self.actions.is_some() {
+            return Err(ApiError::new(ErrorCode::Forbidden, "a limited token makes no keys and no users; use the key itself"));
+        }
+        Ok(())
+    }
+}
+
 /// Lets the request through if its credential includes the action, and tells the handler who calls.
 pub async fn require(
     State((identity, action)): State<(Identity, Action)>,
@@ -86,6 +100,9 @@ pub async fn require(
     let address = request.extensions().get::<Client>().map(|client| client.address);
     let caller = identity.identify(request.headers(), address).await?;
     permit(&caller, action, address)?;
+    if !action.asks_for_the_template() {
+        caller.is_for_all_templates()?;
+    }
     if !action.spares_archived_tenants() {
         identity.refuse_archived(&caller.tenant).await?;
     }

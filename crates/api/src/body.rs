@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use crate::Setup;
+use crate::bodies;
 use crate::error::ApiError;
 
 /// A JSON body. Malformed JSON is answered with line and column, a body over the limit with 413.
@@ -36,8 +37,11 @@ impl<T: DeserializeOwned> FromRequest<Setup> for MaybeJsonBody<T> {
     async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
         check_content_type(request.headers())?;
         check_content_encoding(request.headers())?;
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, read(request, setup.body_limit_bytes)).await;
-        let bytes = bytes.map_err(|_| ApiError::bad_request("the body did not arrive within 60 s"))??;
+        let strangers = bodies::open_to_strangers(request.uri().path());
+        let (limit_bytes, patience) =
+            if strangers { (bodies::STRANGERS_BYTES, STRANGERS_TIMEOUT) } else { (setup.body_limit_bytes, BODY_TIMEOUT) };
+        let bytes = tokio::time::timeout(patience, read(request, limit_bytes)).await;
+        let bytes = bytes.map_err(|_| ApiError::bad_request(format!("the body did not arrive within {} s", patience.as_secs())))??;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -73,6 +77,8 @@ fn check_content_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// How long a body may take to arrive: 20 MiB at 3 Mbit/s.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+/// The same for the little that somebody without a credential sends.
+const STRANGERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a body that is refused anyway may go on arriving.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of it is read, as a multiple of the limit.

@@ -44,7 +44,7 @@ where
         Self { entries: Cache::builder().max_capacity(ENTRIES).time_to_live(STALE).build(), changes: Arc::default(), ttl }
     }
 
-    /// Something changed: every answer is asked for again, and an old one serves only while nobody answers.
+    /// Something changed: every answer is asked for again, and none from before serves any more.
     pub(crate) fn changed(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }
@@ -64,7 +64,8 @@ where
                 self.entries.insert(key, Entry { value: value.clone(), as_of, read_at: Instant::now() }).await;
                 Ok(value)
             }
-            (Err(StoreError::Unavailable { .. }), Some(entry)) => Ok(entry.value),
+            // Something may have been withdrawn: what was known before a change serves nobody.
+            (Err(StoreError::Unavailable { .. }), Some(entry)) if entry.as_of == as_of => Ok(entry.value),
             (Err(error), _) => Err(error),
         }
     }
@@ -79,15 +80,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_asked_for_once_until_something_changes_and_serves_on_while_nobody_answers() {
+    async fn an_answer_is_asked_for_once_until_something_changes() {
         let cached = Cached::new(Duration::from_mins(1));
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
         assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(1));
         cached.changed();
-        assert_eq!(cached.get("a", async { Err(away()) }).await.unwrap(), Some(1));
+        assert!(cached.get("a", async { Err(away()) }).await.is_err(), "it may have been withdrawn");
         assert_eq!(cached.get("a", async { Ok(None) }).await.unwrap(), None);
         assert_eq!(cached.get("a", async { Ok(Some(3)) }).await.unwrap(), None, "absence is remembered too");
         assert!(cached.get("b", async { Err(away()) }).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_grew_old_serves_on_while_nobody_answers() {
+        let cached = Cached::new(Duration::ZERO);
+        assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
+        assert_eq!(cached.get("a", async { Err(away()) }).await.unwrap(), Some(1));
     }
 
     #[tokio::test]

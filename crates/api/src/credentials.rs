@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use domain::api_keys::{ApiKeyGeneration, ApiKeyText};
+use domain::api_keys::{ApiKeyGeneration, ApiKeyLookup, ApiKeyText};
 use domain::editor_tokens::{EditorToken, Holder};
 use domain::render_tokens::RenderToken;
 use domain::users::{UserId, UserKey};
@@ -55,6 +55,7 @@ impl Identity {
             templates: (!found.allowed_templates.is_empty()).then(|| found.allowed_templates.clone()),
             actions: None,
             credential: Credential::ApiKey,
+            api_key: Some(lookup),
             display_name: Some(found.name.clone()),
             render_token: None,
         })
@@ -87,6 +88,7 @@ impl Identity {
             templates: None,
             actions: None,
             credential: Credential::User,
+            api_key: None,
             display_name: Some(user.display_name.clone()),
             render_token: None,
         })
@@ -115,25 +117,35 @@ impl Identity {
             templates: (!key.allowed_templates.is_empty()).then(|| key.allowed_templates.clone()),
             actions: None,
             credential: Credential::ApiKey,
+            api_key: None,
             display_name: None,
             render_token: None,
         })
     }
 
-    pub(crate) async fn of_token(&self, text: &str, credential: Credential) -> Result<Caller, Refusal> {
+    pub(crate) async fn of_token(&self, text: &str, credential: Credential, address: Option<IpAddr>) -> Result<Caller, Refusal> {
         let tokens = &self.0.setup.editor_tokens;
         let verified = EditorToken::verify(text, &tokens.secrets, self.now(), tokens.issued_after).map_err(Refusal::Token)?;
         let token = verified.token;
         if token.holder == Holder::RegisteredUser {
             return self.of_users_token(token, credential).await;
         }
+        let templates = match &token.api_key {
+            Some(lookup) => self.still_of_key(lookup, &token, address).await?,
+            None => token.templates,
+        };
+        // Only these are ever minted for a key.
+        if !matches!(token.scope, Scope::Admin | Scope::Editor) {
+            return Err(Refusal::ForeignScope { name: token.name, scope: token.scope });
+        }
         Ok(Caller {
             actor: Actor::new(&token.name, token.scope, current_request_id()),
             scope: token.scope,
             tenant: self.own_tenant(&token.tenant)?,
-            templates: token.templates,
+            templates,
             actions: token.actions,
             credential,
+            api_key: token.api_key,
             display_name: None,
             render_token: None,
         })
@@ -152,8 +164,32 @@ impl Identity {
             templates: Some(token.templates.iter().map(TemplateSelector::from).collect()),
             actions: Some(vec![Action::DocumentRender]),
             credential: Credential::RenderToken,
+            api_key: None,
             display_name: token.subject.clone(),
             render_token: Some(RenderTokenUse::new(token, origin)),
+        })
+    }
+
+    /// The templates of a token that was exchanged for a stored key, if the key still lets its bearer in: those that both
+    /// reach.
+    async fn still_of_key(
+        &self,
+        lookup: &ApiKeyLookup,
+        token: &EditorToken,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Vec<TemplateSelector>>, Refusal> {
+        let store = &self.0.setup.store;
+        let ask = async { Ok(store.api_key_by_lookup(lookup).await?.map(Arc::new)) };
+        let found = self.0.keys.get(lookup.clone(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)?;
+        let judged = found.rules.judge_bearer(self.now(), address);
+        judged.map_err(|why| Refusal::DatabaseKey { name: found.name.clone(), id: found.id, why })?;
+        if found.tenant != token.tenant {
+            return Err(Refusal::TenantMismatch { actor: token.name.clone(), named: token.tenant.clone() });
+        }
+        Ok(match (&token.templates, found.allowed_templates.as_slice()) {
+            (own, []) => own.clone(),
+            (None, of_key) => Some(of_key.to_vec()),
+            (Some(own), of_key) => Some(TemplateSelector::reached_by_both(own, of_key)),
         })
     }
 
@@ -161,6 +197,10 @@ impl Identity {
     async fn of_users_token(&self, token: EditorToken, credential: Credential) -> Result<Caller, Refusal> {
         let id: UserId = token.name.parse().map_err(|_| Refusal::NoSuchUser { id: token.name.clone() })?;
         let found = self.known(&id).await?.ok_or_else(|| Refusal::NoSuchUser { id: id.to_string() })?;
+        // An id can be given again; what its first owner held is not the second one's.
+        if token.issued_at.as_millisecond() < found.user.created_at.as_millisecond() {
+            return Err(Refusal::BeforeCutOver { id: token.name });
+        }
         if found.user.token_issued_after.is_some_and(|cut_over| token.issued_at < cut_over) {
             return Err(Refusal::BeforeCutOver { id: token.name });
         }

@@ -22,7 +22,7 @@ use crate::rates::Rate;
 /// A console session lasts no longer.
 const CONSOLE_MINUTES: u16 = 60;
 /// What a console session leaves to the key itself: making more credentials.
-const NOT_IN_THE_CONSOLE: [Action; 2] = [Action::ApiKeyManage, Action::UserManage];
+const NOT_IN_THE_CONSOLE: [Action; 4] = [Action::ApiKeyManage, Action::UserManage, Action::RenderTokenManage, Action::AuditPurge];
 
 /// What a token is asked for with.
 #[derive(Deserialize, ToSchema)]
@@ -147,6 +147,7 @@ pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, 
         holder: if registered { Holder::RegisteredUser } else { Holder::Label },
         templates,
         actions: limits.actions,
+        api_key: caller.api_key.clone(),
     };
     let text = token.mint(&setup.identity.editor_tokens().secrets.current).map_err(|refusal| ApiError::field("", refusal.to_string()))?;
     let event = AuditEvent::new(AuditKind::EditorTokenMinted, &actor.name)

@@ -28,6 +28,14 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const EDITOR_TOKEN: HeaderName = HeaderName::from_static("x-editor-token");
 const TENANT: HeaderName = HeaderName::from_static("x-pulpengine-tenant-id");
 
+/// Headers of which a second one would say something else, to us or to a proxy in front.
+const ONLY_ONCE: [(HeaderName, &str); 4] = [
+    (API_KEY, "X-Api-Key"),
+    (EDITOR_TOKEN, "X-Editor-Token"),
+    (TENANT, "X-PulpEngine-Tenant-Id"),
+    (header::AUTHORIZATION, "Authorization"),
+];
+
 /// Who passes without a credential.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WithoutCredential {
@@ -188,6 +196,11 @@ impl Identity {
     }
 
     async fn find(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Caller, Refusal> {
+        for (header, name) in ONLY_ONCE {
+            if headers.get_all(header).iter().nth(1).is_some() {
+                return Err(Refusal::Doubled(name));
+            }
+        }
         if let Some(key) = headers.get(API_KEY) {
             return self.of_key(key.as_bytes(), address).await;
         }
@@ -198,12 +211,12 @@ impl Identity {
             }
             return match self.oidc() {
                 Some(oidc) if oidc.provider.may_have_issued(token) => self.of_bearer(oidc, token).await,
-                _ => self.of_token(token, Credential::Bearer).await,
+                _ => self.of_token(token, Credential::Bearer, address).await,
             };
         }
         if let Some(value) = headers.get(EDITOR_TOKEN) {
             let token = value.to_str().map_err(|_| Refusal::Unreadable("X-Editor-Token"))?;
-            return self.of_token(token, Credential::EditorToken).await;
+            return self.of_token(token, Credential::EditorToken, address).await;
         }
         match self.0.setup.without_credential {
             WithoutCredential::NobodyPasses => Err(Refusal::NoCredential),
@@ -263,6 +276,7 @@ fn anybody() -> Caller {
         templates: None,
         actions: None,
         credential: Credential::NotAsked,
+        api_key: None,
         display_name: None,
         render_token: None,
     }

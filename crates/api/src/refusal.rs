@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use domain::api_keys::ApiKeyRefusal;
 use domain::ids::ApiKeyId;
 use domain::signed_tokens::TokenRefusal;
-use domain::{ErrorCode, TenantId};
+use domain::{ErrorCode, Scope, TenantId};
 use openid::OpenIdError;
 use store::StoreError;
 
@@ -33,6 +33,10 @@ pub(crate) enum Refusal {
     Deactivated { id: String },
     #[error("the token of {id} was issued before the user's cut-over")]
     BeforeCutOver { id: String },
+    #[error("the token of {name} has the scope {scope}, which no key's token has")]
+    ForeignScope { name: String, scope: Scope },
+    #[error("the header {0} was sent more than once")]
+    Doubled(&'static str),
     #[error("the token is refused: {0}")]
     Token(TokenRefusal),
     #[error("{0}")]
@@ -67,6 +71,8 @@ impl Refusal {
             Self::NoSuchUser { .. } => "no_such_user",
             Self::Deactivated { .. } => "deactivated",
             Self::BeforeCutOver { .. } => "before_cut_over",
+            Self::ForeignScope { .. } => "foreign_scope",
+            Self::Doubled(_) => "doubled_header",
             Self::Token(_) => "token",
             Self::OpenId(_) => "openid",
             Self::CodeUsed { .. } => "code_used",
@@ -105,10 +111,14 @@ impl Refusal {
             Self::Newcomer { .. } | Self::HasKey { .. } | Self::NotInTenant { .. } => {
                 ApiError::new(ErrorCode::Forbidden, "this account may not come in here; the operator's log says why")
             }
-            Self::Token(_) | Self::OpenId(_) | Self::CodeUsed { .. } | Self::NoSuchUser { .. } | Self::BeforeCutOver { .. } => {
-                unauthorized("this token is not valid here; log in again").invalid_token()
-            }
+            Self::Token(_)
+            | Self::ForeignScope { .. }
+            | Self::OpenId(_)
+            | Self::CodeUsed { .. }
+            | Self::NoSuchUser { .. }
+            | Self::BeforeCutOver { .. } => unauthorized("this token is not valid here; log in again").invalid_token(),
             Self::Unreadable(_) if headers.contains_key(header::AUTHORIZATION) => unauthorized(SEND).invalid_token(),
+            Self::Doubled(name) => ApiError::bad_request(format!("the header {name} was sent more than once")),
             Self::NoCredential | Self::Unreadable(_) | Self::UnknownKey | Self::DatabaseKey { .. } => unauthorized(SEND),
         }
     }

@@ -172,7 +172,7 @@ fn request(
         Attribution { actor: Some(caller.actor.clone()), mode: RenderMode::Single, metadata, correlation_id: current_correlation_id() };
     let bindings = if boolean(object, "strictBindings")? { Bindings::Strict } else { Bindings::Lenient };
     let tenant = caller.tenant.clone();
-    Ok(RenderRequest { tenant, source, data, options, now, bindings, format, attribution })
+    Ok(RenderRequest { tenant, source, data, fixed_data: None, options, now, bindings, format, attribution })
 }
 
 fn stored(object: &Map<String, Value>, template: &Value) -> Result<Source, ApiError> {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::ErrorCode;
 use domain::formats::Format;
 use domain::ids::RenderTokenId;
 use domain::origins::Origin;
 use domain::render_tokens::{Constraint, FormMetadata, RenderAsk, RenderToken};
 use domain::templates::{TemplateKey, TemplateVersion};
+use domain::{Action, ErrorCode};
 use jiff::{SignedDuration, Timestamp};
 use render::{RenderRequest, Source, Which};
 use serde::Deserialize;
@@ -27,6 +27,7 @@ use crate::auth::Caller;
 use crate::body::{JsonBody, Path};
 use crate::cors;
 use crate::error::ApiError;
+use crate::router;
 
 /// Renders of a token when nothing is said.
 const RENDERS: u32 = 100;
@@ -81,6 +82,9 @@ pub async fn create(
     if body.label.is_some() {
         return Err(ApiError::new(ErrorCode::NotImplemented, "labels are not available in this version; use version"));
     }
+    if !caller.may(Action::DocumentRender) {
+        return Err(ApiError::new(ErrorCode::Forbidden, "a token renders, and this credential does not"));
+    }
     body.templates.iter().try_for_each(|key| caller.reaches(key))?;
     let issued_at = setup.clock.now();
     let ttl_seconds = within("/ttlSeconds", body.ttl_seconds.unwrap_or(RenderToken::DEFAULT_TTL_SECONDS), RenderToken::TTL_SECONDS)?;
@@ -119,14 +123,28 @@ pub async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     let unknown = || ApiError::not_found("there is no such render token");
     let id = Uuid::parse_str(&id).map(RenderTokenId::from).map_err(|_| unknown())?;
-    let known = setup.store.tenant(caller.tenant).render_tokens().revoke(id, &caller.actor).await?;
+    let tenant = setup.store.tenant(caller.tenant.clone());
+    let token = tenant.render_tokens().get(id).await?.ok_or_else(unknown)?;
+    token.templates.iter().filter_map(|key| key.parse().ok()).try_for_each(|key| caller.reaches(&key))?;
+    let known = tenant.render_tokens().revoke(id, &caller.actor).await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
 }
 
 /// What a browser is told before a page sends a token: which page it is for stands in the token, which comes later.
-pub async fn preflight() -> Response {
-    cors::preflight_for_tokens("Authorization, Content-Type, X-Correlation-Id, X-Request-Id")
+pub async fn preflight(headers: HeaderMap) -> Response {
+    let asked = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).and_then(|asked| asked.to_str().ok()).unwrap_or_default();
+    let known = |name: &str| name.is_empty() || OF_PAGES.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if asked.split(',').all(|name| known(name.trim())) {
+        cors::preflight_for_tokens(OF_PAGES_TEXT)
+    } else {
+        // A page with another credential is not one of a token.
+        router::method_not_allowed().await
+    }
 }
+
+/// What a page with a token sends.
+const OF_PAGES: [&str; 4] = ["authorization", "content-type", "x-correlation-id", "x-request-id"];
+const OF_PAGES_TEXT: &str = "Authorization, Content-Type, X-Correlation-Id, X-Request-Id";
 
 /// A render token and the page that sent it.
 #[derive(Clone, Debug)]
@@ -140,9 +158,10 @@ impl RenderTokenUse {
         Self { token: Arc::new(token), origin }
     }
 
-    /// Whether the token names the page it came from.
+    /// Whether the page it came from may read the answer: the token names it, or names none.
     pub(crate) fn is_from_its_page(&self) -> bool {
-        self.origin.as_ref().is_some_and(|origin| self.token.allowed_origins.iter().any(|allowed| allowed.is(origin)))
+        let allowed = &self.token.allowed_origins;
+        self.origin.as_ref().is_some_and(|origin| allowed.is_empty() || allowed.iter().any(|allowed| allowed.is(origin)))
     }
 }
 
@@ -197,10 +216,14 @@ fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest
         render::Format::Html => Format::Html,
     };
     token.permits(RenderAsk { template: key, format: Some(format), origin, label: None, version: asked })?;
-    if let Some(version) = token.version {
-        *which = Which::Version(version);
+    match token.version {
+        Some(version) => *which = Which::Version(version),
+        // A page that could choose would bring back what was withdrawn from the template since.
+        None if asked.is_some() => return Err(Refused::Version),
+        None => {}
     }
     request.data = token.with_fixed_data(std::mem::take(&mut request.data))?;
+    request.fixed_data.clone_from(&token.fixed_data);
     Ok(())
 }
 
@@ -209,6 +232,8 @@ fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest
 enum Refused {
     #[error("the token is for stored templates; name one in template")]
     Inline,
+    #[error("the token is for the current version of the template; leave version out of the request")]
+    Version,
     #[error(transparent)]
     Constraint(#[from] Constraint),
 }

@@ -104,12 +104,14 @@ pub async fn templates(
 /// The tenant's limits and how much of them is used.
 #[utoipa::path(get, path = "/usage/quota", tag = "usage", responses((status = 200, description = "limits, used, and for each limit on renders limit, used, remaining and resetAt")))]
 pub async fn quota(State(setup): State<Setup>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, ApiError> {
+    caller.is_for_all_templates()?;
     standing(&setup, &caller.tenant).await
 }
 
 /// The same as /usage/quota.
 #[utoipa::path(get, path = "/tenant/quota", tag = "tenants", responses((status = 200, description = "limits, used, and for each limit on renders limit, used, remaining and resetAt")))]
 pub async fn tenant_quota(State(setup): State<Setup>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, ApiError> {
+    caller.is_for_all_templates()?;
     standing(&setup, &caller.tenant).await
 }
 

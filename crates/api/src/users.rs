@@ -23,6 +23,9 @@ const EMAIL_CHARS: usize = 254;
 /// The longest name or id in another directory.
 const FOREIGN_CHARS: usize = 255;
 
+/// `/admin/users/reload` is an act.
+const RESERVED_ID: &str = "reload";
+
 /// A user to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -99,10 +102,13 @@ pub async fn create(
     Extension(client): Extension<Client>,
     JsonBody(body): JsonBody<NewUserBody>,
 ) -> Result<Response, ApiError> {
-    caller.is_for_all_templates()?;
+    caller.may_make_credentials()?;
     own_tenant(body.tenant_id.as_deref(), &caller.tenant)?;
+    if body.id == RESERVED_ID {
+        return Err(ApiError::field("/id", "cannot be used: the path of it means something else"));
+    }
     let id: UserId = body.id.parse().map_err(|error: domain::users::InvalidUserId| ApiError::field("/id", error.to_string()))?;
-    let secret = secret(&setup, &body.key)?;
+    let secret = secret(&setup, client, &body.key)?;
     check_groups(&body.groups)?;
     let new = NewUser {
         id: &id,
@@ -130,8 +136,8 @@ pub async fn update(
     Path(id): Path<String>,
     JsonBody(body): JsonBody<UserPatchBody>,
 ) -> Result<Json<Value>, ApiError> {
-    caller.is_for_all_templates()?;
-    let secret = body.key.as_deref().map(|key| secret(&setup, key)).transpose()?;
+    caller.may_make_credentials()?;
+    let secret = body.key.as_deref().map(|key| secret(&setup, client, key)).transpose()?;
     check_groups(body.groups.as_deref().unwrap_or_default())?;
     let nullable = |path: &str, value: &Option<Option<String>>, most: usize| -> Result<(), ApiError> {
         optional(path, value.as_ref().and_then(Option::as_deref), most).map(|_| ())
@@ -148,7 +154,8 @@ pub async fn update(
         activity: body.active.map(activity),
         user_name: body.user_name.as_ref().map(Option::as_deref),
         external_id: body.external_id.as_ref().map(Option::as_deref),
-        token_issued_after: body.token_issued_after,
+        // Whoever had the old key may have exchanged it for a token.
+        token_issued_after: body.token_issued_after.or_else(|| secret.is_some().then(|| Some(setup.clock.now()))),
     };
     let outcome = setup.store.tenant(caller.tenant).users().update(&user_id(&id)?, patch, &caller.actor).await?;
     setup.identity.changed();
@@ -163,7 +170,7 @@ pub async fn delete(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    caller.is_for_all_templates()?;
+    caller.may_make_credentials()?;
     let tenant = setup.store.tenant(caller.tenant);
     let deleted = tenant.users().delete(&user_id(&id)?, &caller.actor).await?;
     setup.identity.changed();
@@ -187,20 +194,29 @@ fn written(setup: &Setup, client: Client, outcome: UserOutcome) -> Result<Box<Us
         UserOutcome::NotFound => Err(unknown()),
         UserOutcome::IdTaken => Err(ApiError::new(ErrorCode::Conflict, "this id is taken; choose another one")),
         UserOutcome::KeyTaken => {
-            // Whoever tries keys here guesses like at the login, and is slowed down like there.
-            let _ = setup.mints.take(client.address);
+            slow_down(setup, client)?;
             tracing::warn!(address = %client.address, "a key was chosen that another user has");
             Err(ApiError::field("/key", "cannot be used; choose another one".to_owned()))
         }
     }
 }
 
-fn secret(setup: &Setup, key: &str) -> Result<KeptSecret, ApiError> {
+fn secret(setup: &Setup, client: Client, key: &str) -> Result<KeptSecret, ApiError> {
     let key: UserKey = key.parse().map_err(|error: domain::users::InvalidUserKey| ApiError::field("/key", error.to_string()))?;
     if setup.identity.is_configured_key(key.reveal()) {
+        slow_down(setup, client)?;
+        tracing::warn!(address = %client.address, "a configured key was chosen as a user's");
         return Err(ApiError::field("/key", "cannot be used; choose another one".to_owned()));
     }
     Ok(KeptSecret::of_user_key(&key, setup.identity.pepper()))
+}
+
+/// Whoever tries keys here guesses like at the login, and is slowed down like there.
+fn slow_down(setup: &Setup, client: Client) -> Result<(), ApiError> {
+    setup.mints.take(client.address).map_err(|wait| {
+        tracing::warn!(address = %client.address, "too many keys were tried for users");
+        ApiError::new(ErrorCode::RateLimited, "too many tries from this address").retry_after(wait.as_secs().max(1))
+    })
 }
 
 fn own_tenant(named: Option<&str>, own: &TenantId) -> Result<(), ApiError> {

@@ -64,6 +64,25 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Whether what is done with it asks for each template whether the credential is for it. What is about the tenant as a
+    /// whole is not there for a credential that is limited to some templates.
+    pub fn asks_for_the_template(self) -> bool {
+        matches!(
+            self,
+            Self::ServerRead
+                | Self::TemplateRead
+                | Self::TemplateWrite
+                | Self::TemplateDelete
+                | Self::TemplateRestore
+                | Self::DocumentRender
+                | Self::DocumentPreview
+                | Self::RenderTokenManage
+                | Self::UsageRead
+        )
+    }
+}
+
 /// The text names no action.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("no such action; accepted: {}", Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", "))]

@@ -195,13 +195,20 @@ impl ApiKeyRules {
             (false, Some((_, until))) => ApiKeyGeneration::Previous { until },
             (false, None) => return Err(ApiKeyRefusal::WrongSecret),
         };
-        if let Some(at) = self.revoked_at {
-            return Err(ApiKeyRefusal::Revoked { at });
-        }
         if let ApiKeyGeneration::Previous { until } = generation
+            && self.revoked_at.is_none()
             && now >= until
         {
             return Err(ApiKeyRefusal::Rotated { until });
+        }
+        self.judge_bearer(now, address)?;
+        Ok(generation)
+    }
+
+    /// Whether what was exchanged for the key, such as a token, still lets its bearer in: the same without the secret.
+    pub fn judge_bearer(&self, now: Timestamp, address: Option<IpAddr>) -> Result<(), ApiKeyRefusal> {
+        if let Some(at) = self.revoked_at {
+            return Err(ApiKeyRefusal::Revoked { at });
         }
         if let Some(at) = self.expires_at.filter(|at| now >= *at) {
             return Err(ApiKeyRefusal::Expired { at });
@@ -210,7 +217,7 @@ impl ApiKeyRules {
         if !self.allowed_ips.is_empty() && !address.is_some_and(reaches) {
             return Err(ApiKeyRefusal::Address { address });
         }
-        Ok(generation)
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Action;
+use crate::api_keys::ApiKeyLookup;
 use crate::scopes::Scope;
 use crate::secrets::{Secret, Secrets};
 use crate::signed_tokens::{Life, MintRefusal, TokenFlaw, TokenRefusal, Verified, decode, encode};
@@ -35,6 +36,8 @@ pub struct EditorToken {
     pub templates: Option<Vec<TemplateSelector>>,
     /// Only these of the scope's actions; all of them when absent.
     pub actions: Option<Vec<Action>>,
+    /// The stored key it was exchanged for: what becomes of the key becomes of the token.
+    pub api_key: Option<ApiKeyLookup>,
 }
 
 /// Where the name in a token comes from.
@@ -58,6 +61,8 @@ struct ActorPart {
     t: Option<Vec<TemplateSelector>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     x: Option<Vec<Action>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    k: Option<String>,
 }
 
 impl EditorToken {
@@ -148,6 +153,7 @@ impl EditorToken {
             holder: if actor.u == Some(true) { Holder::RegisteredUser } else { Holder::Label },
             templates: actor.t,
             actions: actor.x,
+            api_key: actor.k.map(|key| key.parse()).transpose().map_err(|error| content("actor", &error))?,
         })
     }
 
@@ -158,6 +164,7 @@ impl EditorToken {
             u: (self.holder == Holder::RegisteredUser).then_some(true),
             t: self.templates.clone(),
             x: self.actions.clone(),
+            k: self.api_key.as_ref().map(ToString::to_string),
         };
         // Names and words only: writing them cannot fail, and nothing verifies against an empty part.
         serde_json::to_string(&part).unwrap_or_default()

@@ -235,12 +235,13 @@ impl RenderToken {
     }
 
     /// The data that is rendered: the caller's, with every value that the token fixes in its place. Objects on both sides
-    /// are merged property by property; anything else of the caller's gives way.
+    /// are merged property by property; anything else of the caller's gives way. A template may move data afterwards: see
+    /// [`fix_data`].
     pub fn with_fixed_data(&self, data: Value) -> Result<Value, Constraint> {
         match (&self.fixed_data, data) {
             (None, data) => Ok(data),
             (Some(fixed), Value::Object(mut data)) => {
-                fix(&mut data, fixed);
+                fix_data(&mut data, fixed);
                 Ok(Value::Object(data))
             }
             (Some(fixed), Value::Null) => Ok(Value::Object(fixed.clone())),
@@ -298,11 +299,14 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
     levels == 0 || inner.any(|value| deeper_than(value, levels - 1))
 }
 
-/// As deep as the fixed data, which is bounded; the caller's depth does not matter.
-fn fix(data: &mut Map<String, Value>, fixed: &Map<String, Value>) {
+/// Puts every fixed value in its place. Objects on both sides are merged property by property; anything else of `data`
+/// gives way. To be done again after every step that moves values about: what is fixed already does not change.
+///
+/// Recurses as deep as `fixed`, which for a token is at most [`RenderToken::DATA_DEPTH`]; the depth of `data` does not matter.
+pub fn fix_data(data: &mut Map<String, Value>, fixed: &Map<String, Value>) {
     for (name, value) in fixed {
         match (data.get_mut(name), value) {
-            (Some(Value::Object(theirs)), Value::Object(ours)) => fix(theirs, ours),
+            (Some(Value::Object(theirs)), Value::Object(ours)) => fix_data(theirs, ours),
             (Some(theirs), ours) => *theirs = ours.clone(),
             (None, ours) => {
                 data.insert(name.clone(), ours.clone());

@@ -57,6 +57,12 @@ impl Secret {
         Some(Self::keyed(&mac.finalize().into_bytes()))
     }
 
+    /// This secret together with one that only this installation has: whoever knows the first alone can sign nothing.
+    #[must_use]
+    pub fn bound_to(&self, installation: &[u8; 32]) -> Self {
+        Self::keyed(&self.sign(&[b"pulp-engine: bound to the installation, 1", installation]))
+    }
+
     fn keyed(secret: &[u8]) -> Self {
         let mut block = [0; BLOCK_BYTES];
         if secret.len() > BLOCK_BYTES {
@@ -153,6 +159,13 @@ impl Secrets {
             }
         }
         Some(Self { current, previous })
+    }
+
+    /// See [`Secret::bound_to`].
+    #[must_use]
+    pub fn bound_to(&self, installation: &[u8; 32]) -> Self {
+        let previous = self.previous.iter().map(|secret| secret.bound_to(installation)).collect();
+        Self { current: self.current.bound_to(installation), previous }
     }
 
     /// Which of the secrets signed these bytes, one after the other.

@@ -34,6 +34,12 @@ impl TemplateSelector {
         }
     }
 
+    /// What both lists select.
+    pub fn reached_by_both(one: &[Self], other: &[Self]) -> Vec<Self> {
+        let narrower = |(a, b): (&Self, &Self)| if a.includes(b) { Some(b.clone()) } else { b.includes(a).then(|| a.clone()) };
+        one.iter().flat_map(|a| other.iter().map(move |b| (a, b))).filter_map(narrower).collect()
+    }
+
     /// As its author wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -92,6 +98,13 @@ mod tests {
         let includes = |wide: &str, narrow: &str| wide.parse::<TemplateSelector>().unwrap().includes(&narrow.parse().unwrap());
         assert!(includes("a-*", "a-b") && includes("a-*", "a-b*") && includes("a-*", "a-*") && includes("a", "a"));
         assert!(!includes("a-b*", "a-*") && !includes("a", "a*") && !includes("a", "b") && !includes("a-*", "a"));
+    }
+
+    #[test]
+    fn two_lists_reach_together_what_each_of_them_does() {
+        let list = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<TemplateSelector>>();
+        let both = TemplateSelector::reached_by_both(&list(&["a-*", "b", "c-d*"]), &list(&["a-b", "b", "c-*", "e"]));
+        assert_eq!(both, list(&["a-b", "b", "c-d*"]));
     }
 
     #[test]

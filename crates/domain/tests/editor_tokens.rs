@@ -31,6 +31,7 @@ fn token() -> EditorToken {
         holder: Holder::RegisteredUser,
         templates: Some(vec!["invoice-*".parse().unwrap()]),
         actions: Some(vec![Action::TemplateRead]),
+        api_key: None,
     }
 }
 

@@ -16,7 +16,7 @@ pub async fn setup(config: &Config, store: Store, clock: Clock) -> Result<Identi
         keys: keys(&config.identity),
         without_credential: config.identity.without_credential,
         editor_tokens: EditorTokens {
-            secrets: token_secrets(&config.identity)?,
+            secrets: token_secrets(&config.identity, &store.token_binding(random()?).await?)?,
             ttl_minutes: u16::try_from(config.identity.editor_tokens.ttl_minutes).unwrap_or(u16::MAX),
             issued_after: config.identity.editor_tokens.issued_after,
         },
@@ -84,8 +84,9 @@ fn keys(identity: &config::Identity) -> ConfiguredKeys {
 /// Whose keys count as an admin's.
 const ADMINS: &[Scope] = &[Scope::Admin, Scope::SuperAdmin];
 
-/// The operator's secret; else one made of the keys, so that replicas with the same keys agree; else one of this process.
-fn token_secrets(identity: &config::Identity) -> Result<Secrets, ServerError> {
+/// The operator's secret; else one made of the keys, so that a new key ends what the old one opened, and of what only this
+/// installation knows, so that nobody who holds the keys can sign.
+fn token_secrets(identity: &config::Identity, installation: &[u8; 32]) -> Result<Secrets, ServerError> {
     if let Some(secret) = &identity.editor_tokens.secret {
         let secret_of = |secret: &config::Secret| Secret::new(secret.reveal()).map_err(|_| ServerError::Random);
         let previous = identity.editor_tokens.previous_secret.iter().map(secret_of).collect::<Result<_, _>>()?;
@@ -106,10 +107,10 @@ fn token_secrets(identity: &config::Identity) -> Result<Secrets, ServerError> {
         RolledKeys { current: &admins, previous: &old_admins },
         RolledKeys { current: &editors, previous: &old_editors },
     );
-    match derived {
-        Some(secrets) => Ok(secrets),
-        None => Ok(Secrets { current: Secret::from_random(random()?), previous: Vec::new() }),
-    }
+    Ok(match derived {
+        Some(secrets) => secrets.bound_to(installation),
+        None => Secrets { current: Secret::from_random(*installation), previous: Vec::new() },
+    })
 }
 
 fn random() -> Result<[u8; 32], ServerError> {

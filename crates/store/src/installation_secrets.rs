@@ -54,6 +54,11 @@ impl Store {
         Ok(Pepper::from_random(self.first_secret(PEPPER, fresh).await?))
     }
 
+    /// What signing secrets that are made of keys are bound to. As with [`Store::pepper`], the first to ask makes it of `fresh`.
+    pub async fn token_binding(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.first_secret("token-binding", fresh).await
+    }
+
     /// Says whether stored keys were made with this pepper. The first configured pepper becomes the known one.
     pub async fn check_pepper(&self, pepper: &Pepper) -> Result<PepperStanding, StoreError> {
         let mine = pepper.fingerprint();

@@ -34,6 +34,7 @@ fn token(random: &mut Unstructured<'_>) -> arbitrary::Result<EditorToken> {
         } else {
             None
         },
+        api_key: if random.arbitrary()? { Some("0123456789abcdefABCDEF".parse().unwrap()) } else { None },
     })
 }
 

@@ -116,16 +116,22 @@ async fn without_keys_only_programs_of_this_machine_pass_and_no_web_page() {
 
 /// A token of an admin that was valid until an hour ago.
 fn expired_token() -> String {
+    forged(Scope::Admin, SignedDuration::from_hours(-1))
+}
+
+/// A token as only somebody with the secret can make it, valid until so long from now.
+fn forged(scope: Scope, ends_in: SignedDuration) -> String {
     let now = Timestamp::from_second(Clock::system().now().as_second()).unwrap();
     let token = EditorToken {
         issued_at: now - SignedDuration::from_hours(2),
-        expires_at: now - SignedDuration::from_hours(1),
+        expires_at: now + ends_in,
         tenant: TenantId::default_tenant(),
         name: "late".to_owned(),
-        scope: Scope::Admin,
+        scope,
         holder: Holder::Label,
         templates: None,
         actions: None,
+        api_key: None,
     };
     token.mint(&Secret::new(TOKEN_SECRET).unwrap()).unwrap()
 }
@@ -155,6 +161,7 @@ async fn every_operation_lets_in_whom_the_table_names_and_nobody_else() {
     assert_eq!(operations, covered, "each operation needs its case here");
 
     let expired = expired_token();
+    let too_strong = forged(Scope::SuperAdmin, SignedDuration::from_hours(1));
     let client = reqwest::Client::new();
     for (method, path, allowed, archived) in CASES {
         let ask = async |key: &str, header: &str, credential: &str| {
@@ -181,6 +188,7 @@ async fn every_operation_lets_in_whom_the_table_names_and_nobody_else() {
             ("a key in the wrong header", "X-Editor-Token", KEY),
             ("a key as a bearer token", "Authorization", "Bearer a-key-of-the-tests-only"),
             ("an expired token", "X-Editor-Token", &expired),
+            ("a token with a scope that no key's token has", "X-Editor-Token", &too_strong),
             ("an expired token as a bearer token", "Authorization", &format!("Bearer {expired}")),
         ];
         for (who, header, credential) in nobodies {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::pdf;
 
 use crate::running::{Server, children, free_port, is_alive, kill, pulp_engine, wait_until};
@@ -220,8 +220,21 @@ async fn a_killed_database_is_started_again_and_the_server_is_not_ready_meanwhil
     let mut server = Server::start();
     let postgres = children(server.pid(), "postgres");
     assert_eq!(postgres.len(), 1, "{postgres:?}");
+    // It is away for half a second only: somebody has to look all the time.
+    let watched = server.url("/health/ready");
+    let watching = tokio::spawn(async move {
+        let client = reqwest::Client::new();
+        loop {
+            if let Ok(answer) = client.get(&watched).send().await
+                && answer.status() == 503
+            {
+                return answer.json::<Value>().await.unwrap();
+            }
+        }
+    });
     kill("KILL", postgres[0]);
-    wait_until("the server has noticed", || !server.is_ready());
+    let meanwhile = tokio::time::timeout(Duration::from_mins(1), watching).await.expect("the server has noticed").unwrap();
+    assert_eq!(meanwhile["checks"]["storage"], json!("error"));
     server.wait_until_ready();
     assert_ne!(children(server.pid(), "postgres"), postgres, "another process");
     let key = server.get("/templates/invoice").await;

@@ -125,3 +125,64 @@ async fn a_user_logs_in_with_a_key_of_their_own_and_their_tokens_end_with_them()
     assert_eq!(with_token("/templates").await.0, 401);
     assert_eq!(answer(request(&server, "GET", "/admin/users", EDITOR_KEY)).await.0, 403);
 }
+
+#[tokio::test]
+async fn what_was_exchanged_for_a_key_ends_and_narrows_with_it() {
+    let server = Server::start();
+    let (id, key) = made(&server, json!({"name": "lent", "scope": "admin"})).await;
+    let (status, minted) = answer(reqwest::Client::new().post(server.url("/auth/editor-token")).json(&json!({"key": key}))).await;
+    assert_eq!(status, 200, "{minted}");
+    let token = minted["token"].as_str().unwrap();
+    let with_token = async |path: &str| answer(reqwest::Client::new().get(server.url(path)).header("X-Editor-Token", token)).await.0;
+    assert_eq!((with_token("/templates/letter").await, with_token("/audit-events").await), (200, 200));
+    let patch = request(&server, "PATCH", &format!("/admin/api-keys/{id}"), KEY).json(&json!({"allowedTemplates": ["inv*"]}));
+    assert_eq!(answer(patch).await.0, 200);
+    assert_eq!((with_token("/templates/letter").await, with_token("/templates/invoice").await), (403, 200));
+    assert_eq!(with_token("/audit-events").await, 403, "the log is about all templates");
+    assert_eq!(answer(request(&server, "POST", &format!("/admin/api-keys/{id}/revoke"), KEY)).await.0, 200);
+    assert_eq!(with_token("/templates/invoice").await, 401);
+}
+
+#[tokio::test]
+async fn the_next_user_of_an_id_inherits_no_token() {
+    let server = Server::start();
+    let user = |role: &str, key: &str| json!({"id": "ann", "displayName": "Ann", "key": key, "role": role});
+    assert_eq!(answer(request(&server, "POST", "/admin/users", KEY).json(&user("viewer", "the-first-anns-own-key"))).await.0, 201);
+    let mint = reqwest::Client::new().post(server.url("/auth/editor-token")).json(&json!({"key": "the-first-anns-own-key"}));
+    let (_, minted) = answer(mint).await;
+    let token = minted["token"].as_str().unwrap();
+    let with_token = async || answer(reqwest::Client::new().get(server.url("/templates")).header("X-Editor-Token", token)).await.0;
+    assert_eq!(with_token().await, 200);
+    assert_eq!(answer(request(&server, "DELETE", "/admin/users/ann", KEY)).await.0, 200);
+    assert_eq!(answer(request(&server, "POST", "/admin/users", KEY).json(&user("admin", "the-second-anns-own-key"))).await.0, 201);
+    assert_eq!(with_token().await, 401);
+    let (status, _) = answer(request(&server, "POST", "/admin/users", KEY).json(&json!({
+        "id": "reload", "displayName": "x", "key": "a-key-of-sixteen-or-more", "role": "none"
+    })))
+    .await;
+    assert_eq!(status, 422, "the path of that id means something else");
+}
+
+#[tokio::test]
+async fn a_limited_credential_makes_no_other_and_sees_nothing_of_the_whole_tenant() {
+    let server = Server::start();
+    let limited = json!({"key": KEY, "actions": ["api-key:manage", "user:manage", "render-token:manage"]});
+    let (_, minted) = answer(reqwest::Client::new().post(server.url("/auth/editor-token")).json(&limited)).await;
+    let token = minted["token"].as_str().unwrap();
+    for (path, body) in [
+        ("/admin/api-keys", json!({"name": "x", "scope": "admin"})),
+        ("/admin/users", json!({"id": "eve", "displayName": "Eve", "key": "eves-own-key-for-later", "role": "admin"})),
+        ("/render-tokens", json!({"templates": ["invoice"]})),
+    ] {
+        let post = reqwest::Client::new().post(server.url(path)).header("X-Editor-Token", token).json(&body);
+        let (status, refused) = answer(post).await;
+        assert_eq!(status, 403, "{path}: {refused}");
+    }
+    let (_, key) = made(&server, json!({"name": "few", "scope": "admin", "allowedTemplates": ["invoice"]})).await;
+    for path in ["/audit-events", "/audit-events/export", "/admin/users", "/admin/api-keys", "/admin/system", "/usage/quota"] {
+        assert_eq!(reads(&server, path, &key).await.0, 403, "{path}");
+    }
+    let purge = request(&server, "DELETE", "/audit-events?before=2020-01-01", &key);
+    assert_eq!(answer(purge).await.0, 403);
+    assert_eq!(reads(&server, "/templates/invoice", &key).await.0, 200);
+}
