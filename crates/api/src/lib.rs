@@ -1,7 +1,7 @@
 //! What happens on a request: who are you, is it allowed, is it well-formed, call the right thing, answer.
 //!
 //! It must not hold SQL, print pages or read settings. To add an endpoint: write the handler in the file of its noun,
-//! annotate it for OpenAPI, name it in [`router`] under the scopes that may use it, and give it a case in
+//! annotate it for OpenAPI, name it in [`router`] under the action it needs, and give it a case in
 //! the server's `tests/suite/authorization.rs`.
 
 mod api_keys;
