@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use crate::audit_places::Places;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
@@ -190,27 +191,31 @@ impl Audit<'_> {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin_on(&mut connection, self.0, actor, Needs::AnyTenant).await?;
             let end = write.chain_end().await?;
-            let blanked = sqlx::query!(
+            let mut blanked = sqlx::query_scalar!(
                 "UPDATE audit_events
                  SET blanked_by = $3, actor = '', resource_id = '', scope = NULL, request_id = NULL, details = '{}'
                  WHERE tenant_id = $1 AND seq IN (
                      SELECT seq FROM audit_events WHERE tenant_id = $1 AND actor = $2 AND blanked_by IS NULL
                        AND event NOT IN ('audit.purged', 'audit.expired', 'tenant.purged')
-                     ORDER BY seq LIMIT $4)",
+                     ORDER BY seq LIMIT $4)
+                 RETURNING seq",
                 self.0.tenant.as_str(),
                 name,
                 end.next_seq,
                 PURGE_ROWS
             )
-            .execute(&mut *write)
+            .fetch_all(&mut *write)
             .await?;
-            let count = blanked.rows_affected();
-            if count == 0 {
+            if blanked.is_empty() {
                 return Ok(0);
             }
-            // Whose rows they were is what must not be known any more.
-            write.commit_at(end, AuditEvent::new(kind, self.0.tenant.as_str()).with("blanked", count)).await?;
-            Ok(count)
+            blanked.sort_unstable();
+            let places: Places = blanked.into_iter().collect();
+            // Whose rows they were is what must not be known any more; which they were is, or others could be blanked in the
+            // name of this purge.
+            let event = AuditEvent::new(kind, self.0.tenant.as_str());
+            write.commit_at(end, event.with("blanked", places.count()).with("blankedSeqs", places.to_string())).await?;
+            Ok(places.count())
         })
         .await
     }

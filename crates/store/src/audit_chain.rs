@@ -1,24 +1,22 @@
 //! Proof that a tenant's audit log is whole: every link is computed again.
 
 use domain::TenantId;
-use domain::audit::{AuditKind, ChainHash, ChainedRow, GENESIS, link};
-use sqlx::PgConnection;
-use uuid::Uuid;
+use domain::audit::ChainHash;
+use sqlx::{Connection as _, PgConnection};
 
+use crate::audit_walk::{ChainRow, EventRow, Walk};
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 
 /// Rows read at a time.
 const BATCH: i64 = 2_000;
-/// More breaks than this are counted and not told.
-const TOLD_BREAKS: usize = 20;
 
 /// What the check of one chain found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainReport {
     /// Whose chain.
     pub tenant: TenantId,
-    /// Rows that were checked.
+    /// Rows that were checked: those between what was removed and the end of the chain.
     pub rows: u64,
     /// Rows that were blanked on purpose.
     pub blanked: u64,
@@ -33,234 +31,123 @@ pub struct ChainReport {
 }
 
 impl Store {
-    /// Every tenant that has an audit log, by id.
+    /// Every tenant that has an audit log or ought to have one, by id: those that exist, and those of which a log or a part of
+    /// one is left. Fails with [`StoreError::Inconsistent`] where a row carries what is no tenant's id.
     pub async fn audit_chains(&self) -> Result<Vec<TenantId>, StoreError> {
         speak!(self, "audit_chain.list", {
             let mut connection = self.acquire().await?;
-            let ids = sqlx::query_scalar!("SELECT tenant_id FROM audit_chains ORDER BY tenant_id").fetch_all(&mut *connection).await?;
+            // From one tenant's first row to the next one's, along the primary key: the log may be long.
+            let ids = sqlx::query_scalar!(
+                r#"WITH RECURSIVE logged AS (
+                       SELECT min(tenant_id) AS tenant_id FROM audit_events
+                       UNION ALL
+                       SELECT (SELECT min(tenant_id) FROM audit_events WHERE tenant_id > logged.tenant_id) FROM logged
+                       WHERE logged.tenant_id IS NOT NULL)
+                   SELECT tenant_id AS "tenant_id!" FROM (
+                       SELECT tenant_id FROM tenants UNION SELECT tenant_id FROM audit_chains
+                       UNION SELECT tenant_id FROM logged WHERE tenant_id IS NOT NULL) AS known
+                   ORDER BY tenant_id"#
+            )
+            .fetch_all(&mut *connection)
+            .await?;
             ids.into_iter().map(|id| id.parse().map_err(|error| StoreError::inconsistent("audit_chains", error))).collect()
         })
         .await
     }
 
-    /// Computes every link of a tenant's audit log again. Rows that are written meanwhile are left to the next check.
+    /// Computes every link of a tenant's audit log again, as it is at this moment: what is written or purged meanwhile is left
+    /// to the next check. Holds one connection and its snapshot until it ends. A log whose
+    /// end is gone is broken; [`StoreError::NoSuchTenant`] is only who has neither a log nor a row.
     pub async fn verify_audit_chain(&self, tenant: &TenantId) -> Result<ChainReport, StoreError> {
-        let mut walk = Walk::new(tenant);
-        let end = self.chain_row(tenant).await?;
-        walk.begin(&end);
+        let mut connection = speak!(self, "audit_chain.connect", { self.acquire().await }).await?;
+        // One snapshot for all statements, or a row that somebody appends between two of them would look forged.
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let mut snapshot = speak!(self, "audit_chain.begin", { Ok(connection.begin_with(begin).await?) }).await?;
+        let kept = speak!(self, "audit_chain.get", { chain_row(&mut snapshot, tenant).await }).await?;
+        let is_gone = kept.is_none();
+        let end = kept.unwrap_or_else(ChainRow::gone);
+        let mut walk = Walk::new(tenant, &end);
+        if is_gone {
+            walk.broken("the end of the chain is gone".to_owned());
+        }
+        for (from, to) in [(i64::MIN, end.removed_seq), (end.last_seq.saturating_add(1), i64::MAX)] {
+            let found = speak!(self, "audit_chain.outside", { outside(&mut snapshot, tenant, from, to).await }).await?;
+            if let Some((first, last, count)) = found {
+                let them = if count == 1 { format!("row {first} lies") } else { format!("{count} rows ({first} to {last}) lie") };
+                walk.broken(format!("{them} outside the chain, which is {}", span(&end)));
+            }
+        }
+        let mut place = (end.removed_seq, None);
         loop {
-            let rows = self.chained_rows(tenant, walk.seq, end.last_seq).await?;
-            let Some(last) = rows.last() else { break };
-            let last = last.seq;
+            let rows = speak!(self, "audit_chain.rows", { rows(&mut snapshot, tenant, place, end.last_seq).await }).await?;
             for row in &rows {
                 walk.step(row);
             }
-            walk.seq = last;
+            let Some(last) = rows.last() else { break };
+            place = (last.seq, Some(last.occurred_at));
         }
+        speak!(self, "audit_chain.end", { Ok(snapshot.rollback().await?) }).await?;
         Ok(walk.finish(&end))
-    }
-
-    async fn chain_row(&self, tenant: &TenantId) -> Result<ChainRow, StoreError> {
-        speak!(self, "audit_chain.get", {
-            let mut connection = self.acquire().await?;
-            let row = sqlx::query_as!(
-                ChainRow,
-                "SELECT last_seq, last_hash, removed_seq, removed_hash FROM audit_chains WHERE tenant_id = $1",
-                tenant.as_str()
-            );
-            row.fetch_optional(&mut *connection).await?.ok_or(StoreError::NoSuchTenant)
-        })
-        .await
-    }
-
-    async fn chained_rows(&self, tenant: &TenantId, after: i64, through: i64) -> Result<Vec<EventRow>, StoreError> {
-        speak!(self, "audit_chain.rows", {
-            let mut connection = self.acquire().await?;
-            rows(&mut connection, tenant, after, through).await
-        })
-        .await
     }
 }
 
-async fn rows(connection: &mut PgConnection, tenant: &TenantId, after: i64, through: i64) -> Result<Vec<EventRow>, StoreError> {
+/// The rows a chain ought to have, for a person.
+fn span(end: &ChainRow) -> String {
+    if end.last_seq <= end.removed_seq { "empty".to_owned() } else { format!("{} to {}", end.removed_seq + 1, end.last_seq) }
+}
+
+/// The end of a tenant's chain; `None` where it ought to be and is not.
+async fn chain_row(connection: &mut PgConnection, tenant: &TenantId) -> Result<Option<ChainRow>, StoreError> {
+    let row = sqlx::query_as!(
+        ChainRow,
+        "SELECT last_seq, last_hash, removed_seq, removed_hash FROM audit_chains WHERE tenant_id = $1",
+        tenant.as_str()
+    );
+    if let Some(row) = row.fetch_optional(&mut *connection).await? {
+        return Ok(Some(row));
+    }
+    let known = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM tenants WHERE tenant_id = $1)
+               OR EXISTS (SELECT 1 FROM audit_events WHERE tenant_id = $1) AS "known!""#,
+        tenant.as_str()
+    );
+    if known.fetch_one(connection).await? { Ok(None) } else { Err(StoreError::NoSuchTenant) }
+}
+
+/// The first, the last and the number of the rows from one place to another, both included; `None` where there are none.
+async fn outside(connection: &mut PgConnection, tenant: &TenantId, from: i64, to: i64) -> Result<Option<(i64, i64, i64)>, StoreError> {
+    let found = sqlx::query!(
+        r#"SELECT min(seq) AS first, max(seq) AS last, count(*) AS "count!" FROM audit_events
+           WHERE tenant_id = $1 AND seq BETWEEN $2 AND $3"#,
+        tenant.as_str(),
+        from,
+        to
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(found.first.zip(found.last).map(|(first, last)| (first, last, found.count)))
+}
+
+/// Some rows after a place, by place and time: nothing but the server's own care keeps two rows from having the same place.
+async fn rows(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    (seq, occurred_at): (i64, Option<jiff_sqlx::Timestamp>),
+    through: i64,
+) -> Result<Vec<EventRow>, StoreError> {
     Ok(sqlx::query_as!(
         EventRow,
         r#"SELECT seq, event_id, occurred_at, event, operation, resource_type, resource_id, actor, scope, request_id, instance_id,
                   details::text AS "details!", content_hash, chain_hash, blanked_by
-           FROM audit_events WHERE tenant_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"#,
+           FROM audit_events
+           WHERE tenant_id = $1 AND seq >= $2 AND (seq > $2 OR occurred_at > $3) AND seq <= $4
+           ORDER BY seq, occurred_at LIMIT $5"#,
         tenant.as_str(),
-        after,
+        seq,
+        occurred_at as _,
         through,
         BATCH
     )
     .fetch_all(connection)
     .await?)
-}
-
-struct ChainRow {
-    last_seq: i64,
-    last_hash: Vec<u8>,
-    removed_seq: i64,
-    removed_hash: Vec<u8>,
-}
-
-struct EventRow {
-    seq: i64,
-    event_id: Uuid,
-    occurred_at: jiff_sqlx::Timestamp,
-    event: String,
-    operation: String,
-    resource_type: String,
-    resource_id: String,
-    actor: String,
-    scope: Option<String>,
-    request_id: Option<Uuid>,
-    instance_id: String,
-    details: String,
-    content_hash: Vec<u8>,
-    chain_hash: Vec<u8>,
-    blanked_by: Option<i64>,
-}
-
-impl EventRow {
-    fn content_hash(&self, tenant: &TenantId) -> ChainHash {
-        ChainedRow {
-            tenant,
-            seq: self.seq,
-            event_id: self.event_id,
-            occurred_at: self.occurred_at.to_jiff(),
-            event: &self.event,
-            operation: &self.operation,
-            resource_type: &self.resource_type,
-            resource_id: &self.resource_id,
-            actor: &self.actor,
-            scope: self.scope.as_deref(),
-            request_id: self.request_id,
-            instance_id: &self.instance_id,
-            details: &self.details,
-        }
-        .content_hash()
-    }
-}
-
-/// One pass along a chain.
-struct Walk<'a> {
-    tenant: &'a TenantId,
-    seq: i64,
-    previous: Option<ChainHash>,
-    rows: u64,
-    /// Blanked rows, by the place of the event that has to account for them.
-    blanked: std::collections::BTreeMap<i64, u64>,
-    accounted: std::collections::BTreeMap<i64, u64>,
-    /// What the purges say of the newest row they removed.
-    removals: Vec<(i64, String)>,
-    /// The newest row that a purge of the tenant itself takes away, some rows at a time: it accounts for each beginning of that,
-    /// and the links of the rows that are still there lead up to it.
-    purged_through: i64,
-    breaks: Vec<String>,
-    untold: usize,
-}
-
-impl<'a> Walk<'a> {
-    fn new(tenant: &'a TenantId) -> Self {
-        Self {
-            tenant,
-            seq: 0,
-            previous: Some(GENESIS),
-            rows: 0,
-            blanked: std::collections::BTreeMap::default(),
-            accounted: std::collections::BTreeMap::default(),
-            removals: Vec::new(),
-            purged_through: 0,
-            breaks: Vec::new(),
-            untold: 0,
-        }
-    }
-
-    fn begin(&mut self, end: &ChainRow) {
-        self.seq = end.removed_seq;
-        self.previous = end.removed_hash.as_slice().try_into().ok();
-    }
-
-    fn broken(&mut self, what: String) {
-        if self.breaks.len() < TOLD_BREAKS { self.breaks.push(what) } else { self.untold += 1 }
-    }
-
-    fn step(&mut self, row: &EventRow) {
-        self.rows += 1;
-        let expected = self.seq + 1;
-        if row.seq != expected {
-            self.broken(format!("rows {expected} to {} are missing", row.seq - 1));
-            // Where it goes on is unknown: the row's own link has to do.
-            self.previous = None;
-        }
-        let content: Option<ChainHash> = row.content_hash.as_slice().try_into().ok();
-        match row.blanked_by {
-            Some(by) => *self.blanked.entry(by).or_default() += 1,
-            None if content != Some(row.content_hash(self.tenant)) => {
-                self.broken(format!("row {} ({} of {}) was altered", row.seq, row.event, row.resource_id));
-            }
-            None => self.note(row),
-        }
-        if let (Some(previous), Some(content)) = (self.previous, content)
-            && link(&previous, &content).as_slice() != row.chain_hash.as_slice()
-        {
-            self.broken(format!("row {} does not follow the row before it", row.seq));
-        }
-        self.previous = row.chain_hash.as_slice().try_into().ok();
-        self.seq = row.seq;
-    }
-
-    /// Remembers what a purge says of itself.
-    fn note(&mut self, row: &EventRow) {
-        let accounts = [AuditKind::AuditPurged, AuditKind::AuditExpired, AuditKind::TenantPurged];
-        if !accounts.iter().any(|kind| kind.event() == row.event) {
-            return;
-        }
-        let details: serde_json::Value = serde_json::from_str(&row.details).unwrap_or_default();
-        if let Some(count) = details["blanked"].as_u64() {
-            self.accounted.insert(row.seq, count);
-        }
-        if let (Some(seq), Some(hash)) = (details["throughSeq"].as_i64(), details["throughHash"].as_str()) {
-            self.removals.push((seq, hash.to_owned()));
-            if let Some(missing) = details["missing"].as_i64() {
-                self.broken(format!("of the rows that were removed up to {seq}, {missing} were missing before"));
-            }
-            if row.event == AuditKind::TenantPurged.event() {
-                self.purged_through = self.purged_through.max(seq);
-            }
-        }
-    }
-
-    fn finish(mut self, end: &ChainRow) -> ChainReport {
-        if self.seq != end.last_seq {
-            self.broken(format!("rows {} to {} are missing at the end", self.seq + 1, end.last_seq));
-        } else if self.previous.as_ref().map(<[u8; 32]>::as_slice) != Some(end.last_hash.as_slice()) {
-            self.broken("the end of the chain is not the last row's link".to_owned());
-        }
-        let removal = (end.removed_seq, hex::encode(&end.removed_hash));
-        if end.removed_seq > 0 && end.removed_seq >= self.purged_through && !self.removals.contains(&removal) {
-            self.broken(format!("rows 1 to {} are gone and no purge accounts for them", end.removed_seq));
-        }
-        let blanked = std::mem::take(&mut self.blanked);
-        for (by, count) in &blanked {
-            // Of those that were blanked together, the oldest may have been removed since.
-            let told = self.accounted.get(by).copied().unwrap_or(0);
-            if *count > told || (*count < told && end.removed_seq == 0) {
-                self.broken(format!("{count} rows were blanked in the name of row {by}, which does not account for them"));
-            }
-        }
-        if self.untold > 0 {
-            self.breaks.push(format!("and {} more", self.untold));
-        }
-        ChainReport {
-            tenant: self.tenant.clone(),
-            rows: self.rows,
-            blanked: blanked.values().sum(),
-            removed_through: end.removed_seq,
-            last_seq: end.last_seq,
-            last_hash: end.last_hash.as_slice().try_into().unwrap_or(GENESIS),
-            breaks: self.breaks,
-        }
-    }
 }

@@ -35,6 +35,24 @@ async fn behind_our_back(fixture: &Fixture, sql: &str) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut fixture.bystander().await).await.unwrap();
 }
 
+/// What a purge of a person does to a row, but for the place of the purge.
+const BLANK: &str = "UPDATE audit_events SET actor = '', resource_id = '', scope = NULL, request_id = NULL, details = '{}',";
+
+/// Puts a row into a tenant's log at some place, without a chain.
+async fn forge(fixture: &Fixture, tenant: &str, seq: i64) {
+    let sql = format!(
+        "INSERT INTO audit_events (tenant_id, seq, event_id, occurred_at, event, operation, resource_type, resource_id, actor,
+                                   instance_id, details, content_hash, chain_hash)
+         VALUES ('{tenant}', {seq}, gen_random_uuid(), now() + interval '1 hour', 'template.created', 'create', 'template', 'forged', 'ann',
+                 'i', '{{}}', sha256('x'), sha256('y'))"
+    );
+    behind_our_back(fixture, &sql).await;
+}
+
+fn tenant(text: &str) -> TenantId {
+    text.parse().unwrap()
+}
+
 #[tokio::test]
 async fn every_change_of_a_template_is_one_row_that_says_who_and_what() {
     let fixture = Fixture::new().await;
@@ -159,8 +177,113 @@ async fn a_purge_of_a_person_forgets_what_they_did_and_keeps_the_chain() {
     let report = fixture.store.verify_audit_chain(&TenantId::default_tenant()).await.unwrap();
     assert_eq!((report.breaks, report.rows, report.blanked), (vec![], 6, 3));
     // Whoever blanks a row of bob's in the name of that purge is seen.
-    behind_our_back(&fixture, "UPDATE audit_events SET blanked_by = 6, actor = '' WHERE seq = 2").await;
-    assert_eq!(breaks(&fixture).await, ["4 rows were blanked in the name of row 6, which does not account for them"]);
+    behind_our_back(&fixture, &format!("{BLANK} blanked_by = 6 WHERE seq = 2")).await;
+    assert_eq!(breaks(&fixture).await, ["row 2 was blanked in the name of row 6, which does not account for it"]);
+}
+
+#[tokio::test]
+async fn a_purge_of_a_person_names_the_places_and_not_the_person() {
+    let fixture = five_rows().await;
+    fixture.tenant.audit().purge(&Purge::Of("ann".to_owned()), AuditKind::AuditPurged, &by("root")).await.unwrap();
+    let newest = &fixture.tenant.audit().list(&AuditFilter::default(), 1, 0).await.unwrap().items[0];
+    assert_eq!(newest.details, json!({"blanked": 3, "blankedSeqs": "1,3,5"}));
+}
+
+#[tokio::test]
+async fn a_row_blanked_in_the_name_of_an_old_purge_is_found_when_rows_of_that_purge_have_gone_by_age() {
+    let fixture = five_rows().await;
+    let audit = fixture.tenant.audit();
+    audit.purge(&Purge::Of("ann".to_owned()), AuditKind::AuditPurged, &by("root")).await.unwrap();
+    let fourth = fixture.database.query("SELECT occurred_at FROM audit_events WHERE seq = 4").await;
+    audit.purge(&Purge::Before(fourth.parse().unwrap()), AuditKind::AuditExpired, &NOBODY).await.unwrap();
+    assert_eq!(breaks(&fixture).await, [""; 0]);
+    // Of three rows two are gone: one more is still fewer than the purge counted.
+    behind_our_back(&fixture, &format!("{BLANK} blanked_by = 6 WHERE seq = 4")).await;
+    assert_eq!(breaks(&fixture).await, ["row 4 was blanked in the name of row 6, which does not account for it"]);
+}
+
+#[tokio::test]
+async fn a_blanked_row_says_nothing_is_older_than_its_purge_and_stays_blank() {
+    for (change, found) in [
+        ("UPDATE audit_events SET actor = 'eve' WHERE seq = 3", "row 3 was blanked and still says something"),
+        ("UPDATE audit_events SET details = '{\"a\": 1}' WHERE seq = 3", "row 3 was blanked and still says something"),
+        ("UPDATE audit_events SET scope = 'admin' WHERE seq = 3", "row 3 was blanked and still says something"),
+        ("UPDATE audit_events SET blanked_by = 2 WHERE seq = 3", "row 3 was blanked in the name of row 2, which is not after it"),
+        ("UPDATE audit_events SET blanked_by = 7 WHERE seq = 3", "row 3 was blanked in the name of row 7, which does not account for it"),
+        ("UPDATE audit_events SET blanked_by = 7 WHERE seq = 3", "row 6 says that row 3 was blanked, and that is not so"),
+    ] {
+        let fixture = five_rows().await;
+        fixture.tenant.audit().purge(&Purge::Of("ann".to_owned()), AuditKind::AuditPurged, &by("root")).await.unwrap();
+        fixture.tenant.audit().insert(AuditEvent::new(AuditKind::EditorTokenMinted, 7), &NOBODY).await.unwrap();
+        assert_eq!(breaks(&fixture).await, [""; 0]);
+        behind_our_back(&fixture, change).await;
+        let breaks = breaks(&fixture).await;
+        assert!(breaks.iter().any(|broken| broken == found), "{change}: {breaks:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_forged_outside_the_chain_or_beside_another_is_found() {
+    let fixture = five_rows().await;
+    let fourth = fixture.database.query("SELECT occurred_at FROM audit_events WHERE seq = 4").await;
+    fixture.tenant.audit().purge(&Purge::Before(fourth.parse().unwrap()), AuditKind::AuditExpired, &NOBODY).await.unwrap();
+    assert_eq!(breaks(&fixture).await, [""; 0]);
+    forge(&fixture, "default", 9).await;
+    assert_eq!(breaks(&fixture).await, ["row 9 lies outside the chain, which is 4 to 6"]);
+    forge(&fixture, "default", 12).await;
+    forge(&fixture, "default", 2).await;
+    let outside = ["row 2 lies outside the chain, which is 4 to 6", "2 rows (9 to 12) lie outside the chain, which is 4 to 6"];
+    assert_eq!(breaks(&fixture).await, outside);
+    fixture.database.query("DELETE FROM audit_events WHERE seq NOT BETWEEN 4 AND 6").await;
+    assert_eq!(breaks(&fixture).await, [""; 0]);
+    forge(&fixture, "default", 4).await;
+    assert_eq!(breaks(&fixture).await, ["row 4 is there more than once"]);
+}
+
+#[tokio::test]
+async fn a_log_whose_end_was_taken_away_is_broken_and_not_passed_over() {
+    let fixture = five_rows().await;
+    let tenants = fixture.store.tenants();
+    assert!(tenants.insert(&tenant("acme"), "Acme", &NOBODY).await.unwrap());
+    assert!(tenants.insert(&tenant("bare"), "Bare", &NOBODY).await.unwrap());
+    fixture
+        .database
+        .query("DELETE FROM audit_chains WHERE tenant_id <> 'default'; DELETE FROM audit_events WHERE tenant_id = 'bare'")
+        .await;
+    forge(&fixture, "nobodys", 1).await;
+    let all: Vec<String> = fixture.store.audit_chains().await.unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(all, ["acme", "bare", "default", "nobodys"]);
+    let gone = "the end of the chain is gone";
+    let stray = "row 1 lies outside the chain, which is empty";
+    for (whose, found) in [("acme", vec![gone, stray]), ("bare", vec![gone]), ("default", vec![]), ("nobodys", vec![gone, stray])] {
+        assert_eq!(fixture.store.verify_audit_chain(&tenant(whose)).await.unwrap().breaks, found, "{whose}");
+    }
+    let nobody = fixture.store.verify_audit_chain(&tenant("unheard-of")).await;
+    assert!(matches!(nobody, Err(StoreError::NoSuchTenant)), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn writes_and_purges_during_a_check_are_no_false_alarm() {
+    let fixture = five_rows().await;
+    let replica = fixture.replica().await;
+    let writer = tokio::spawn(async move {
+        let writing = replica.tenant(TenantId::default_tenant());
+        for round in 0..40 {
+            let newest = writing.audit().list(&AuditFilter::default(), 1, 0).await.unwrap().items[0].occurred_at;
+            for (index, name) in ["ann", "bob", "ann"].into_iter().enumerate() {
+                writing.audit().insert(AuditEvent::new(AuditKind::EditorTokenMinted, index), &by(name)).await.unwrap();
+            }
+            let purge = if round % 2 == 0 { Purge::Of("ann".to_owned()) } else { Purge::Before(newest) };
+            writing.audit().purge(&purge, AuditKind::AuditPurged, &by("root")).await.unwrap();
+        }
+    });
+    let mut checks = 0;
+    while !writer.is_finished() {
+        assert_eq!(breaks(&fixture).await, [""; 0]);
+        checks += 1;
+    }
+    writer.await.unwrap();
+    assert!(checks > 1, "the writes were over too soon");
 }
 
 #[tokio::test]
