@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use domain::options::{METADATA_CHARACTERS, Metadata, RenderOptions};
 use expressions::{Run, Scope, Template};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::css::in_style_element;
 use crate::definition::{Body, Compiled};
@@ -30,6 +30,9 @@ const FILE_NAME_CHARACTERS: usize = 200;
 pub struct Input<'a> {
     /// The caller's payload, before `fieldMappings`.
     pub data: &'a Value,
+    /// What stands in the data whatever the payload says and the mappings do; nested as deep as a stack can bear, as that
+    /// of a render token is.
+    pub fixed_data: Option<&'a Map<String, Value>>,
     /// The request's options; they go over those of the template.
     pub options: &'a RenderOptions,
     /// The moment the document says it was made.
@@ -111,6 +114,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     let mut writer = Writer::new(run(input.cancelled, limits), limits, on_problem);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
+    let data = mapping::fix(data, input.fixed_data);
     let data_issues = compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits, input.cancelled))?;
     if !data_issues.is_empty() && on_problem == OnProblem::Stop {
         return Err(DocumentError::Data(data_issues));

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use domain::render_tokens::fix_data;
 use expressions::Scope;
 use serde_json::{Map, Value};
 
@@ -88,6 +89,17 @@ pub(crate) fn apply<'d>(mappings: &[Mapping], data: &'d Value, writer: &mut Writ
         }
     }
     Ok((Cow::Owned(mapped), applied))
+}
+
+/// The mapped data with the fixed values in their places: a mapping may have copied something else of the payload over them.
+pub(crate) fn fix<'d>(mut data: Cow<'d, Value>, fixed: Option<&Map<String, Value>>) -> Cow<'d, Value> {
+    if let Some(fixed) = fixed {
+        match data.to_mut() {
+            Value::Object(data) => fix_data(data, fixed),
+            other => *other = Value::Object(fixed.clone()),
+        }
+    }
+    data
 }
 
 fn size_bytes(value: &Value) -> usize {

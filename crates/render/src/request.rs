@@ -8,7 +8,7 @@ use domain::templates::{TemplateKey, TemplateVersion};
 use domain::usage::{RenderMode, UsageMetadata};
 use domain::{Actor, TenantId};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::templates::Which;
 
@@ -67,6 +67,9 @@ pub struct RenderRequest {
     pub source: Source,
     /// The data, before the template's field mappings.
     pub data: Value,
+    /// What stands in the data whatever the field mappings do, such as what a render token fixes; `data` should hold it
+    /// too, as that is what the mappings read and what the log of renders proves.
+    pub fixed_data: Option<Map<String, Value>>,
     /// What the caller wants different from the template.
     pub options: RenderOptions,
     /// The moment the document believes it is; the clock's when absent.

@@ -154,8 +154,14 @@ impl Renderer {
         };
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
         self.compute(deadline, move |limits, cancelled| {
-            let input =
-                Input { data: &request.data, options: &request.options, now, bindings: request.bindings, cancelled: Some(cancelled) };
+            let input = Input {
+                data: &request.data,
+                fixed_data: request.fixed_data.as_ref(),
+                options: &request.options,
+                now,
+                bindings: request.bindings,
+                cancelled: Some(cancelled),
+            };
             document::check(&compiled, &input, limits)
         })
         .await
@@ -249,9 +255,10 @@ impl Renderer {
         deadline: Instant,
     ) -> Result<([u8; 32], Result<Written, document::DocumentError>), RenderError> {
         let (compiled, options, bindings) = (Arc::clone(compiled), request.options.clone(), request.bindings);
-        let data = std::mem::take(&mut request.data);
+        let (data, fixed_data) = (std::mem::take(&mut request.data), request.fixed_data.take());
         self.compute(deadline, move |limits, cancelled| {
-            let input = Input { data: &data, options: &options, now, bindings, cancelled: Some(cancelled) };
+            let fixed_data = fixed_data.as_ref();
+            let input = Input { data: &data, fixed_data, options: &options, now, bindings, cancelled: Some(cancelled) };
             Ok((hash_of_data(&data), document::write_html(&compiled, &input, limits)))
         })
         .await

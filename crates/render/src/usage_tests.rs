@@ -146,6 +146,7 @@ fn request(tenant: &str) -> RenderRequest {
         tenant: id(tenant),
         source: Source::Inline(json!({})),
         data: json!({}),
+        fixed_data: None,
         options: RenderOptions::default(),
         now: None,
         bindings: Bindings::Lenient,

@@ -76,6 +76,7 @@ fn request(html: &str, data: Value, format: Format) -> RenderRequest {
         tenant: TenantId::default_tenant(),
         source: Source::Inline(json!({ "key": "test", "name": "Test", "html": html })),
         data,
+        fixed_data: None,
         options: RenderOptions::default(),
         now: None,
         bindings: Bindings::Lenient,

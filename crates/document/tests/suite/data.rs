@@ -1,6 +1,7 @@
 //! Mapping, schema check and sample data.
 
-use document::{DocumentError, Limits, validate};
+use document::{Bindings, DocumentError, Input, Limits, check, validate, write_html};
+use domain::options::RenderOptions;
 use serde_json::{Value, json};
 
 use crate::{body, compile, write_with, written};
@@ -72,6 +73,32 @@ fn mappings_shape_the_payload_before_it_is_checked() {
     assert_eq!(written(&definition, &data).mappings_applied, 4);
     let Err(DocumentError::Data(issues)) = write_with(&definition, &json!({"cust": {}}), &json!({})) else { panic!("accepted") };
     assert_eq!(issues.iter().map(|issue| issue.path.as_str()).collect::<Vec<_>>(), ["", "/customer"]);
+}
+
+#[test]
+fn fixed_data_wins_over_what_the_mappings_copy_and_before_the_check() {
+    let definition = json!({
+        "html": "{{customer.name}}|{{customer.city}}|{{total}}",
+        "inputSchema": {"type": "object", "required": ["total"], "properties": {"total": {"type": "number"}, "customer": {"properties": {"name": {"const": "Ann"}}}}},
+        "fieldMappings": [{"target": "customer", "source": "client"}, {"target": "customer.name", "source": "nick"}],
+    });
+    let fixed = json!({"customer": {"name": "Ann"}, "total": 7});
+    let (compiled, options, limits) = (compile(&definition), RenderOptions::default(), Limits::default());
+    for (data, expected) in [
+        (json!({"customer": {"name": "Ann"}, "client": {"name": "Eve", "city": "Ulm"}, "nick": "E"}), "Ann|Ulm|7"),
+        (json!({"client": "Eve", "total": "much"}), "Ann||7"),
+        (json!({}), "Ann||7"),
+        (json!(["no object"]), "Ann||7"),
+    ] {
+        let now = crate::NOW.parse().unwrap();
+        let input =
+            Input { data: &data, fixed_data: fixed.as_object(), options: &options, now, bindings: Bindings::Lenient, cancelled: None };
+        let html = write_html(&compiled, &input, &limits).unwrap_or_else(|error| panic!("{data}: {error}")).html;
+        assert!(html.contains(expected), "{data} gave {html}");
+        assert!(check(&compiled, &input, &limits).unwrap().valid, "the dry run of {data}");
+        let free = Input { fixed_data: None, ..input };
+        assert!(!check(&compiled, &free, &limits).unwrap().valid, "without fixed data, {data} does not fit");
+    }
 }
 
 #[test]

@@ -130,7 +130,14 @@ fn strict_bindings_refuse_what_is_missing_and_accept_an_explicit_null() {
     let compiled = compile(&tree(json!([{"id": "t", "type": "text", "content": "{{name}} {{nick}} {{nam}}"}])));
     let options = RenderOptions::default();
     let data = json!({"name": "Ada", "nick": null});
-    let lenient = Input { data: &data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let lenient = Input {
+        data: &data,
+        fixed_data: None,
+        options: &options,
+        now: crate::NOW.parse().unwrap(),
+        bindings: Bindings::Lenient,
+        cancelled: None,
+    };
     let limits = Limits::default();
     assert_eq!(write_html(&compiled, &lenient, &limits).unwrap().unresolved_bindings.len(), 2);
     match write_html(&compiled, &Input { bindings: Bindings::Strict, ..lenient }, &limits) {

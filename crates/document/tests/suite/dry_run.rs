@@ -8,7 +8,8 @@ use crate::{compile, tree};
 
 fn dry_run(definition: &Value, data: &Value) -> Value {
     let options = RenderOptions::default();
-    let input = Input { data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let input =
+        Input { data, fixed_data: None, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
     serde_json::to_value(check(&compile(definition), &input, &Limits::default()).unwrap()).unwrap()
 }
 
@@ -88,8 +89,14 @@ fn a_template_without_end_is_a_finding_and_not_a_failure() {
 fn a_cancelled_check_is_stopped() {
     let flag = std::sync::atomic::AtomicBool::new(true);
     let (data, options) = (json!({}), RenderOptions::default());
-    let input =
-        Input { data: &data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: Some(&flag) };
+    let input = Input {
+        data: &data,
+        fixed_data: None,
+        options: &options,
+        now: crate::NOW.parse().unwrap(),
+        bindings: Bindings::Lenient,
+        cancelled: Some(&flag),
+    };
     let compiled = compile(&json!({"html": "{{#each x}}{{/each}}x"}));
     assert!(matches!(check(&compiled, &input, &Limits::default()), Err(DocumentError::Stopped(_))));
 }

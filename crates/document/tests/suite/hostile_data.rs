@@ -20,7 +20,8 @@ fn soon<T>(work: impl FnOnce() -> T) -> T {
 
 fn dry_run(definition: &Value, data: &Value) -> Value {
     let options = RenderOptions::default();
-    let input = Input { data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let input =
+        Input { data, fixed_data: None, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
     serde_json::to_value(check(&compile(definition), &input, &Limits::default()).unwrap()).unwrap()
 }
 
@@ -167,8 +168,14 @@ fn work_between_expressions_is_charged() {
     for definition in definitions {
         let compiled = compile(&definition);
         let options = RenderOptions::default();
-        let input =
-            Input { data: &data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+        let input = Input {
+            data: &data,
+            fixed_data: None,
+            options: &options,
+            now: crate::NOW.parse().unwrap(),
+            bindings: Bindings::Lenient,
+            cancelled: None,
+        };
         let error = soon(|| write_html(&compiled, &input, &limits())).unwrap_err();
         assert!(matches!(error, DocumentError::Budget(_)), "{error}");
     }

@@ -43,7 +43,14 @@ fn a_hundred_thousand_rows_are_written_in_linear_time() {
 fn html_past_its_limit_is_refused_with_the_number() {
     let compiled = compile(&table());
     let (data, options) = (rows(5_000), RenderOptions::default());
-    let input = Input { data: &data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let input = Input {
+        data: &data,
+        fixed_data: None,
+        options: &options,
+        now: crate::NOW.parse().unwrap(),
+        bindings: Bindings::Lenient,
+        cancelled: None,
+    };
     let limits = Limits { html_bytes: 100_000, ..Limits::default() };
     let error = write_html(&compiled, &input, &limits).unwrap_err();
     assert_eq!(error.code(), ErrorCode::RenderInputTooLarge);
@@ -66,7 +73,14 @@ fn a_deadline_stops_the_walk() {
     let mut limits = Limits::default();
     limits.budget.deadline = Some(Instant::now());
     let (data, options) = (rows(100_000), RenderOptions::default());
-    let input = Input { data: &data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let input = Input {
+        data: &data,
+        fixed_data: None,
+        options: &options,
+        now: crate::NOW.parse().unwrap(),
+        bindings: Bindings::Lenient,
+        cancelled: None,
+    };
     let error = write_html(&compile(&table()), &input, &limits).unwrap_err();
     assert!(matches!(error, DocumentError::Stopped(_)), "{error}");
 }

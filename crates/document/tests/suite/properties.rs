@@ -136,7 +136,14 @@ fn pointers(value: &Value, at: String, found: &mut Vec<String>) {
 
 fn with_input<T>(data: &Value, act: impl FnOnce(&Input<'_>) -> T) -> T {
     let options = RenderOptions::default();
-    act(&Input { data, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None })
+    act(&Input {
+        data,
+        fixed_data: None,
+        options: &options,
+        now: crate::NOW.parse().unwrap(),
+        bindings: Bindings::Lenient,
+        cancelled: None,
+    })
 }
 
 proptest! {

@@ -60,6 +60,47 @@ async fn a_page_renders_what_its_token_says_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_a_token_fixes_also_stands_when_a_mapping_of_the_template_copies_other_data_there() {
+    let server = Server::start();
+    let definition = json!({
+        "key": "receipt", "name": "Receipt", "html": "<p>For {{customer}}: {{amount}}</p>",
+        "inputSchema": {"type": "object", "required": ["customer"], "properties": {"customer": {"const": "Ann"}}},
+        "fieldMappings": [{"source": "client", "target": "customer"}],
+    });
+    assert_eq!(server.post("/templates", &definition).await.status(), 201);
+    let data = json!({"template": "receipt", "data": {"client": "Eve", "amount": 12}});
+    let of_a_key = server.post("/render/pdf", &data).await;
+    assert_eq!(of_a_key.status(), 422, "the mapping is at work: Eve is not the customer that the schema wants");
+
+    let asked = json!({"templates": ["receipt"], "formats": ["pdf", "html"], "fixedData": {"customer": "Ann"}});
+    let (_, made) = make(&server, RENDER_KEY, &asked).await;
+    let rendered = from_page(&server, "/render/pdf", &made["token"], PAGE, &data).send().await.unwrap();
+    assert_eq!(rendered.status(), 200);
+    assert_eq!(pdf::words(&rendered.bytes().await.unwrap()).trim(), "For Ann: 12");
+    let rendered = from_page(&server, "/render/html", &made["token"], PAGE, &data).send().await.unwrap().text().await.unwrap();
+    assert!(rendered.contains("For Ann: 12"), "{rendered}");
+    let mut dry = data;
+    dry["dryRun"] = json!(true);
+    let (status, report) = answer(from_page(&server, "/render/pdf", &made["token"], PAGE, &dry)).await;
+    assert_eq!((status, &report["valid"]), (200, &json!(true)), "{report}");
+}
+
+#[tokio::test]
+async fn a_token_without_a_version_is_for_the_current_one() {
+    let server = Server::start();
+    with_template(&server).await;
+    let (_, made) = make(&server, RENDER_KEY, &json!({"templates": ["receipt"]})).await;
+    let old = json!({"template": "receipt", "version": "1.0.0", "data": {"customer": "Eve", "amount": 12}});
+    let (status, refused) = answer(from_page(&server, "/render/pdf", &made["token"], PAGE, &old)).await;
+    assert_eq!((status, &refused["code"]), (403, &json!("render_token_constraint")), "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("for the current version"), "{refused}");
+
+    let (_, made) = make(&server, RENDER_KEY, &json!({"templates": ["receipt"], "version": "1.0.0"})).await;
+    let rendered = from_page(&server, "/render/pdf", &made["token"], PAGE, &old).send().await.unwrap();
+    assert_eq!(rendered.status(), 200, "a token's own version may be named");
+}
+
+#[tokio::test]
 async fn a_browser_may_ask_first_and_reads_only_what_is_for_its_page() {
     let server = Server::start();
     with_template(&server).await;
