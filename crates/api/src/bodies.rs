@@ -36,23 +36,23 @@ impl Bodies {
         let units = total_bytes.max(limit_bytes).div_ceil(UNIT_BYTES).min(Semaphore::MAX_PERMITS);
         Self { units: Arc::new(Semaphore::new(units)), limit_bytes }
     }
+}
 
-    /// What a request may bring: what it announces, and as much as is allowed when it announces nothing or is compressed.
-    fn units_of(&self, headers: &HeaderMap, limit_bytes: usize) -> u32 {
-        let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        let bytes = match announced {
-            Some(bytes) if !headers.contains_key(header::CONTENT_ENCODING) => bytes.min(limit_bytes),
-            None if !headers.contains_key(header::TRANSFER_ENCODING) => 0,
-            _ => limit_bytes,
-        };
-        u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
-    }
+/// What a request may bring: what it announces, and as much as is allowed when it announces nothing or is compressed.
+fn units_of(headers: &HeaderMap, limit_bytes: usize) -> u32 {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let bytes = match announced {
+        Some(bytes) if !headers.contains_key(header::CONTENT_ENCODING) => bytes.min(limit_bytes),
+        None if !headers.contains_key(header::TRANSFER_ENCODING) => 0,
+        _ => limit_bytes,
+    };
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
 /// Finds room for the request's body and keeps it until the request is answered.
 pub(crate) async fn make_room(State(bodies): State<Bodies>, request: Request, next: Next) -> Result<Response, ApiError> {
     let limit_bytes = if open_to_strangers(request.uri().path()) { STRANGERS_BYTES } else { bodies.limit_bytes };
-    let units = bodies.units_of(request.headers(), limit_bytes);
+    let units = units_of(request.headers(), limit_bytes);
     let room = tokio::time::timeout(PATIENCE, bodies.units.acquire_many(units)).await;
     let Ok(Ok(_room)) = room else {
         let message = "too many large requests are under way; try again in a moment";
