@@ -89,7 +89,7 @@ pub async fn list(
     let page = Pairs::read(query.as_deref())?.page()?;
     let found = setup.store.tenant(caller.tenant).api_keys().list(page.limit, page.offset).await?;
     let items: Vec<Value> = found.items.iter().map(shown).collect();
-    Ok(Json(json!({ "items": items, "total": found.total, "limit": page.limit, "offset": page.offset })))
+    Ok(page.answer(&items, found.total))
 }
 
 /// Makes an API key; the answer is the only place where it is shown.

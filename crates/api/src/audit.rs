@@ -34,7 +34,7 @@ pub async fn list(
     let (filter, page) = (filter(&pairs)?, pairs.page()?);
     let found = setup.store.tenant(caller.tenant).audit().list(&filter, page.limit, page.offset).await?;
     let items: Vec<Value> = found.items.iter().map(event).collect();
-    Ok(Json(json!({ "items": items, "total": found.total, "limit": page.limit, "offset": page.offset })))
+    Ok(page.answer(&items, found.total))
 }
 
 /// All audit events of a filter, oldest first, as they are read from the database.

@@ -9,7 +9,7 @@ use domain::editor_tokens::{EditorToken, Holder};
 use domain::render_tokens::RenderToken;
 use domain::users::{UserId, UserKey};
 use domain::{Action, Actor, Scope, TemplateSelector, TenantId};
-use store::UserCredential;
+use store::{ApiKeyCredential, UserCredential};
 
 use crate::auth::{Caller, Credential};
 use crate::configured_keys::ConfiguredKey;
@@ -40,8 +40,7 @@ impl Identity {
     async fn of_database_key(&self, key: &ApiKeyText, address: Option<IpAddr>) -> Result<Caller, Refusal> {
         let setup = &self.0.setup;
         let lookup = key.lookup();
-        let ask = async { Ok(setup.store.api_key_by_lookup(&lookup).await?.map(Arc::new)) };
-        let found = self.0.keys.get(lookup.clone(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)?;
+        let found = self.stored_key(&lookup).await?;
         let judged = found.rules.judge(&setup.pepper.mac(key.reveal()), self.now(), address);
         let generation = judged.map_err(|why| Refusal::DatabaseKey { name: found.name.clone(), id: found.id, why })?;
         if let ApiKeyGeneration::Previous { until } = generation {
@@ -59,6 +58,12 @@ impl Identity {
             display_name: Some(found.name.clone()),
             render_token: None,
         })
+    }
+
+    /// The key of the database with that public part.
+    async fn stored_key(&self, lookup: &ApiKeyLookup) -> Result<Arc<ApiKeyCredential>, Refusal> {
+        let ask = async { Ok(self.store().api_key_by_lookup(lookup).await?.map(Arc::new)) };
+        self.0.keys.get(lookup.clone(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)
     }
 
     async fn of_user_key(&self, key: &UserKey) -> Result<Caller, Refusal> {
@@ -178,9 +183,7 @@ impl Identity {
         token: &EditorToken,
         address: Option<IpAddr>,
     ) -> Result<Option<Vec<TemplateSelector>>, Refusal> {
-        let store = &self.0.setup.store;
-        let ask = async { Ok(store.api_key_by_lookup(lookup).await?.map(Arc::new)) };
-        let found = self.0.keys.get(lookup.clone(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)?;
+        let found = self.stored_key(lookup).await?;
         let judged = found.rules.judge_bearer(self.now(), address);
         judged.map_err(|why| Refusal::DatabaseKey { name: found.name.clone(), id: found.id, why })?;
         if found.tenant != token.tenant {

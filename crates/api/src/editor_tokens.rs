@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Extension, State};
 use domain::editor_tokens::{EditorToken, Holder};
+use domain::signed_tokens::in_milliseconds;
 use domain::users::UserId;
 use domain::{Action, AuditEvent, AuditKind, ErrorCode, Scope, TemplateSelector};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -181,10 +182,6 @@ fn narrowed(own: Option<&[TemplateSelector]>, asked: Option<Vec<TemplateSelector
         None => return Ok(Some(asked)),
     };
     Err(ApiError::field("/templates", message))
-}
-
-fn in_milliseconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 /// Tries in one minute from one address.

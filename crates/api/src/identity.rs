@@ -119,21 +119,24 @@ impl Identity {
     async fn listen(self) {
         let mut changes = self.0.setup.store.changes();
         while let Some(event) = changes.next().await {
-            let kind = match &event {
-                ChangeEvent::Changed(change) => change.kind.as_str(),
-                ChangeEvent::Reconnected => "",
-            };
-            if matches!(kind, "" | "tenant") {
-                self.0.tenants.changed();
+            match event {
+                ChangeEvent::Changed(change) => self.heard(&change.kind),
+                ChangeEvent::Reconnected => self.changed(),
             }
-            if matches!(kind, "" | "api_key") {
-                self.0.keys.changed();
-            }
-            if matches!(kind, "" | "user") {
+        }
+    }
+
+    /// What is remembered of that kind of things is asked for again.
+    fn heard(&self, kind: &str) {
+        match kind {
+            "tenant" => self.0.tenants.changed(),
+            "api_key" => self.0.keys.changed(),
+            "user" => {
                 self.0.users.changed();
                 self.0.user_keys.changed();
                 self.0.any_user.changed();
             }
+            _ => {}
         }
     }
 
@@ -147,13 +150,11 @@ impl Identity {
         self.0.setup.tenancy
     }
 
-    /// Tenants, keys or users were changed here: this replica knows before it hears of it.
+    /// Tenants, keys or users were changed here, before this replica hears of it, or anything may have been.
     pub(crate) fn changed(&self) {
-        self.0.tenants.changed();
-        self.0.keys.changed();
-        self.0.users.changed();
-        self.0.user_keys.changed();
-        self.0.any_user.changed();
+        for kind in ["tenant", "api_key", "user"] {
+            self.heard(kind);
+        }
     }
 
     /// The identity provider whose people may come in.

@@ -1,9 +1,11 @@
 //! What follows the question mark, read strictly: a value that means nothing is refused with what would.
 
+use axum::Json;
 use axum::extract::Query;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 use store::MAX_PAGE_ROWS;
 
 use crate::error::ApiError;
@@ -28,6 +30,13 @@ pub(crate) struct PageQuery {
 pub(crate) enum Switch {
     On,
     Off,
+}
+
+impl PageQuery {
+    /// The answer: these items of so many.
+    pub(crate) fn answer(self, items: &[Value], total: u64) -> Json<Value> {
+        Json(json!({ "items": items, "total": total, "limit": self.limit, "offset": self.offset }))
+    }
 }
 
 impl Pairs {

@@ -36,7 +36,7 @@ pub async fn list(
     usage_filter::reach(&caller, &filter)?;
     let found = setup.store.tenant(caller.tenant).usage().list(&filter, page.limit, page.offset).await?;
     let items: Vec<Value> = found.items.iter().map(shown).collect();
-    Ok(Json(json!({ "items": items, "total": found.total, "limit": page.limit, "offset": page.offset })))
+    Ok(page.answer(&items, found.total))
 }
 
 /// One render.

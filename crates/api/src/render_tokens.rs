@@ -12,9 +12,10 @@ use domain::formats::Format;
 use domain::ids::RenderTokenId;
 use domain::origins::Origin;
 use domain::render_tokens::{Constraint, FormMetadata, RenderAsk, RenderToken};
+use domain::signed_tokens::in_milliseconds;
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::{Action, ErrorCode};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use render::{RenderRequest, Source, Which};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -243,8 +244,4 @@ fn within(path: &str, given: u32, accepted: RangeInclusive<u32>) -> Result<u32, 
         return Ok(given);
     }
     Err(ApiError::field(path, format!("is {given}; accepted: a whole number from {} to {}", accepted.start(), accepted.end())))
-}
-
-fn in_milliseconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }

@@ -51,7 +51,7 @@ pub async fn list(State(setup): State<Setup>, RawQuery(query): RawQuery) -> Resu
     let page = Pairs::read(query.as_deref())?.page()?;
     let found = setup.store.tenants().list(page.limit, page.offset).await?;
     let items: Vec<Value> = found.items.iter().map(shown).collect();
-    Ok(Json(json!({ "items": items, "total": found.total, "limit": page.limit, "offset": page.offset })))
+    Ok(page.answer(&items, found.total))
 }
 
 /// Makes a tenant.

@@ -12,7 +12,7 @@ use crate::actions::Action;
 use crate::api_keys::ApiKeyLookup;
 use crate::scopes::Scope;
 use crate::secrets::{Secret, Secrets};
-use crate::signed_tokens::{Life, MintRefusal, TokenFlaw, TokenRefusal, Verified, decode, encode};
+use crate::signed_tokens::{Life, MintRefusal, TokenFlaw, TokenRefusal, Verified, decode, encode, in_milliseconds};
 use crate::template_selectors::TemplateSelector;
 use crate::templates::TemplateKey;
 use crate::tenants::TenantId;
@@ -172,8 +172,7 @@ impl EditorToken {
 
     fn life(&self) -> Life {
         let longest_seconds = i64::from(*Self::TTL_MINUTES.end()) * 60;
-        let whole = |time: Timestamp| Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
-        Life { issued_at: whole(self.issued_at), expires_at: whole(self.expires_at), longest_seconds }
+        Life { issued_at: in_milliseconds(self.issued_at), expires_at: in_milliseconds(self.expires_at), longest_seconds }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::formats::Format;
 use crate::ids::RenderTokenId;
 use crate::origins::Origin;
 use crate::secrets::{Secret, Secrets};
-use crate::signed_tokens::{Life, MintRefusal, TokenFlaw, TokenRefusal, Verified, decode, encode};
+use crate::signed_tokens::{Life, MintRefusal, TokenFlaw, TokenRefusal, Verified, decode, encode, in_milliseconds};
 use crate::templates::{TemplateKey, TemplateVersion};
 use crate::tenants::TenantId;
 
@@ -275,9 +275,8 @@ impl RenderToken {
     }
 
     fn life(&self) -> Life {
-        let whole = |time: Timestamp| Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time);
         let longest_seconds = i64::from(*Self::TTL_SECONDS.end());
-        Life { issued_at: whole(self.issued_at), expires_at: whole(self.expires_at), longest_seconds }
+        Life { issued_at: in_milliseconds(self.issued_at), expires_at: in_milliseconds(self.expires_at), longest_seconds }
     }
 }
 

@@ -10,6 +10,11 @@ use crate::tenants::TenantId;
 /// How far the clocks of two replicas may be apart before a token of the one looks forged to the other.
 pub const CLOCK_SKEW_SECONDS: i64 = 60;
 
+/// A time as tokens carry it: what is finer than a millisecond is cut off.
+pub fn in_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
 /// A token whose signature and times are good, and which secret vouches for it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Verified<T> {

@@ -2,12 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::running::{EDITOR_KEY, KEY, Server};
-
-async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
-}
+use crate::running::{EDITOR_KEY, KEY, Server, answer};
 
 fn request(server: &Server, method: &str, path: &str, key: &str) -> reqwest::RequestBuilder {
     reqwest::Client::new().request(method.parse().unwrap(), server.url(path)).header("X-Api-Key", key)

@@ -7,7 +7,7 @@ use testkit::openid::{Forgery, OpenIdProvider};
 use testkit::postgres::TestDatabase;
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::running::{EDITOR_KEY, KEY, Server};
+use crate::running::{EDITOR_KEY, KEY, Server, answer};
 
 const CLIENT: &str = "pulp-engine";
 const CLIENT_SECRET: &str = "the-secret-of-that-client";
@@ -106,11 +106,6 @@ fn code_of(answer: &reqwest::Response, page: &str) -> String {
     let (path, code) = location.split_once("#code=").expect("the code is in the fragment");
     assert_eq!(path, page);
     code.to_owned()
-}
-
-async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
 }
 
 async fn me(server: &Server, bearer: &str) -> (u16, Value) {

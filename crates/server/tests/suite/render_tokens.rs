@@ -3,14 +3,9 @@
 use serde_json::{Value, json};
 use testkit::pdf;
 
-use crate::running::{EDITOR_KEY, KEY, RENDER_KEY, Server};
+use crate::running::{EDITOR_KEY, KEY, RENDER_KEY, Server, answer};
 
 const PAGE: &str = "https://shop.example";
-
-async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
-}
 
 async fn make(server: &Server, key: &str, body: &Value) -> (u16, Value) {
     answer(reqwest::Client::new().post(server.url("/render-tokens")).header("X-Api-Key", key).json(body)).await

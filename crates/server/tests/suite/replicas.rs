@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::postgres::TestDatabase;
 
-use crate::running::{EDITOR_KEY, KEY, Server};
+use crate::running::{EDITOR_KEY, KEY, Server, answer};
 
 const SUPER_KEY: &str = "a-super-admin-key-of-the-tests";
 /// A notice takes milliseconds; a busy machine gets some more. What is known would be good for ten minutes.
@@ -22,11 +22,6 @@ fn two(database: &TestDatabase) -> (Server, Server) {
         ("EDITOR_USERS_CACHE_TTL_MS", "600000"),
     ]));
     (Server::start_with(settings), Server::start_with(settings))
-}
-
-async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
 }
 
 fn request(server: &Server, method: &str, path: &str, key: &str) -> reqwest::RequestBuilder {

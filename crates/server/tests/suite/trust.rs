@@ -3,14 +3,9 @@
 use serde_json::{Value, json};
 use testkit::postgres::TestDatabase;
 
-use crate::running::{EDITOR_KEY, KEY, RENDER_KEY, Server, outcome, stderr};
+use crate::running::{EDITOR_KEY, KEY, RENDER_KEY, Server, answer, outcome, stderr};
 
 const SUPER_KEY: &str = "a-super-admin-key-of-the-tests";
-
-async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap_or_default())
-}
 
 fn get(server: &Server, path: &str, header: &str, credential: &str) -> reqwest::RequestBuilder {
     reqwest::Client::new().get(server.url(path)).header(header, credential)
