@@ -6,21 +6,35 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 /// Which of our crates each of our crates may depend on. All arrows point down.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("expressions", &[]),
     ("embedded_postgres", &[]),
     ("store", &["domain"]),
+    ("blobs", &["domain"]),
     ("chromium", &["domain"]),
     ("pdf", &["domain"]),
     ("openid", &["domain"]),
     ("document", &["domain", "expressions"]),
-    ("render", &["domain", "store", "chromium", "document", "pdf"]),
-    ("api", &["domain", "render", "store", "document", "openid"]),
-    ("worker", &["domain", "store"]),
+    ("render", &["domain", "store", "blobs", "chromium", "document", "pdf"]),
+    ("api", &["domain", "render", "store", "blobs", "document", "openid"]),
+    ("worker", &["domain", "store", "blobs"]),
     (
         "server",
-        &["domain", "expressions", "embedded_postgres", "store", "chromium", "pdf", "document", "openid", "render", "api", "worker"],
+        &[
+            "domain",
+            "expressions",
+            "embedded_postgres",
+            "store",
+            "blobs",
+            "chromium",
+            "pdf",
+            "document",
+            "openid",
+            "render",
+            "api",
+            "worker",
+        ],
     ),
     ("testkit", &["embedded_postgres"]),
     // A measuring tool beside the product: it sees the server from outside.
@@ -30,13 +44,14 @@ const ARROWS: [(&str, &[&str]); 15] = [
 ];
 
 /// The heavy dependencies and the one crate that may name each. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 15] = [
+const OWNERS: [(&str, &str); 16] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
     ("tower", "api"),
     ("tower-http", "api"),
     ("utoipa*", "api"),
+    ("aws-sdk-*", "blobs"),
     ("command-fds", "chromium"),
     ("jsonschema", "document"),
     ("jsonwebtoken", "openid"),
