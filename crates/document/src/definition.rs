@@ -51,6 +51,8 @@ pub struct Compiled {
     pub(crate) version: Option<TemplateVersion>,
     pub(crate) schema: Option<Schema>,
     pub(crate) mappings: Vec<Mapping>,
+    /// The author's `fieldMappings`, so that versions can be compared.
+    pub(crate) mapping_source: Option<Value>,
     pub(crate) config: RenderConfig,
     sample: Option<Value>,
     pub(crate) body: Body,
@@ -150,7 +152,8 @@ fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Option<Compil
     let config = fields.value("renderConfig").map(|config| read_config(&mut fields, config)).unwrap_or_default();
     let body = read_body(&mut fields);
     fields.finish("a template definition");
-    Some(Compiled { key, name, description, version, schema, mappings, config, sample, body: body? })
+    let mapping_source = object.get("fieldMappings").filter(|list| !list.is_null()).cloned();
+    Some(Compiled { key, name, description, version, schema, mappings, mapping_source, config, sample, body: body? })
 }
 
 fn read_body(fields: &mut Fields<'_, '_>) -> Option<Body> {

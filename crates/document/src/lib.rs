@@ -8,6 +8,7 @@
 //! `nodes::Content` beside `html.rs`. The whole path of a document is `html::write`.
 
 mod check;
+pub mod compatibility;
 mod css;
 mod definition;
 mod error;
