@@ -75,9 +75,15 @@ impl Identity {
     }
 
     /// The registered user of that id, as a token of theirs finds it.
-    pub(crate) async fn known(&self, id: &UserId) -> Result<Option<Arc<UserCredential>>, Refusal> {
-        let ask = async { Ok(self.store().user_by_id(id).await?.map(Arc::new)) };
-        self.0.users.get(id.clone(), ask).await.map_err(Refusal::Away)
+    pub(crate) async fn known(&self, tenant: &TenantId, id: &UserId) -> Result<Option<Arc<UserCredential>>, Refusal> {
+        let ask = async { Ok(self.store().tenant(tenant.clone()).users().credential(id).await?.map(Arc::new)) };
+        self.0.users.get((tenant.clone(), id.clone()), ask).await.map_err(Refusal::Away)
+    }
+
+    /// The person whom the identity provider calls so, in whatever tenant.
+    pub(crate) async fn known_of_provider(&self, id: &UserId) -> Result<Option<Arc<UserCredential>>, Refusal> {
+        let ask = async { Ok(self.store().user_of_provider(id).await?.map(Arc::new)) };
+        self.0.of_provider.get(id.clone(), ask).await.map_err(Refusal::Away)
     }
 
     /// A user in person, with the role that the registry has now.
@@ -196,19 +202,16 @@ impl Identity {
         })
     }
 
-    /// A token of a registered user has the role and the tenant that the registry gives them now, and the token's limits.
+    /// A token of a registered user has the role that the registry gives them now, and the token's limits.
     async fn of_users_token(&self, token: EditorToken, credential: Credential) -> Result<Caller, Refusal> {
         let id: UserId = token.name.parse().map_err(|_| Refusal::NoSuchUser { id: token.name.clone() })?;
-        let found = self.known(&id).await?.ok_or_else(|| Refusal::NoSuchUser { id: id.to_string() })?;
+        let found = self.known(&token.tenant, &id).await?.ok_or_else(|| Refusal::NoSuchUser { id: id.to_string() })?;
         // An id can be given again; what its first owner held is not the second one's.
         if token.issued_at.as_millisecond() < found.user.created_at.as_millisecond() {
             return Err(Refusal::BeforeCutOver { id: token.name });
         }
         if found.user.token_issued_after.is_some_and(|cut_over| token.issued_at < cut_over) {
             return Err(Refusal::BeforeCutOver { id: token.name });
-        }
-        if found.user.tenant != token.tenant {
-            return Err(Refusal::TenantMismatch { actor: token.name, named: token.tenant });
         }
         Ok(Caller { templates: token.templates, actions: token.actions, credential, ..self.of_user(&found)? })
     }

@@ -165,8 +165,8 @@ pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, 
 /// A name that nobody of the tenant has: who holds a shared key does not sign as one of them.
 async fn free_label(setup: &Setup, caller: &Caller, label: &str) -> Result<UserId, ApiError> {
     let id: UserId = label.parse().map_err(|error: domain::users::InvalidUserId| ApiError::field("/actor", error.to_string()))?;
-    let known = setup.identity.known(&id).await.map_err(|refusal| refusal.answer(&axum::http::HeaderMap::new(), None))?;
-    if known.is_some_and(|known| known.user.tenant == caller.tenant) {
+    let known = setup.identity.known(&caller.tenant, &id).await.map_err(|refusal| refusal.answer(&axum::http::HeaderMap::new(), None))?;
+    if known.is_some() {
         return Err(ApiError::field("/actor", "is the name of a registered user, who comes in by themselves".to_owned()));
     }
     Ok(id)

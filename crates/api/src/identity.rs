@@ -99,7 +99,8 @@ pub(crate) struct Inner {
     pub(crate) setup: IdentitySetup,
     pub(crate) tenants: Cached<TenantId, TenantStatus>,
     pub(crate) keys: Cached<ApiKeyLookup, Arc<ApiKeyCredential>>,
-    pub(crate) users: Cached<UserId, Arc<UserCredential>>,
+    pub(crate) users: Cached<(TenantId, UserId), Arc<UserCredential>>,
+    pub(crate) of_provider: Cached<UserId, Arc<UserCredential>>,
     pub(crate) user_keys: Cached<[u8; 32], Arc<UserCredential>>,
     pub(crate) any_user: Cached<(), ()>,
     pub(crate) key_uses: ApiKeyUses,
@@ -110,8 +111,9 @@ impl Identity {
     pub fn new(setup: IdentitySetup) -> Self {
         let (tenants, keys) = (Cached::new(setup.tenant_ttl), Cached::new(setup.user_ttl));
         let (users, user_keys) = (Cached::new(setup.user_ttl), Cached::new(setup.user_ttl));
-        let (key_uses, any_user) = (ApiKeyUses::new(setup.store.clone()), Cached::new(setup.user_ttl));
-        let identity = Self(Arc::new(Inner { setup, tenants, keys, users, user_keys, any_user, key_uses }));
+        let (of_provider, any_user) = (Cached::new(setup.user_ttl), Cached::new(setup.user_ttl));
+        let key_uses = ApiKeyUses::new(setup.store.clone());
+        let identity = Self(Arc::new(Inner { setup, tenants, keys, users, of_provider, user_keys, any_user, key_uses }));
         tokio::spawn(identity.clone().listen());
         identity
     }
@@ -133,6 +135,7 @@ impl Identity {
             "api_key" => self.0.keys.changed(),
             "user" => {
                 self.0.users.changed();
+                self.0.of_provider.changed();
                 self.0.user_keys.changed();
                 self.0.any_user.changed();
             }

@@ -15,8 +15,6 @@ use crate::rates::Rate;
 use crate::refusal::Refusal;
 use crate::requests::current_request_id;
 
-/// What ids begin with that are made of subjects which cannot be ids themselves.
-const MADE: &str = "oidc:";
 /// The longest name of a group that is kept, in characters: as long as an admin may write one.
 const GROUP_CHARS: usize = 255;
 
@@ -94,9 +92,9 @@ impl<'a> From<&'a Completion> for Person<'a> {
 impl Person<'_> {
     /// The id as a user: the subject, or what is made of one that is too long or reads as something else.
     pub(crate) fn id(&self) -> Result<UserId, Refusal> {
-        let own = self.subject.parse::<UserId>().ok().filter(|_| !self.subject.starts_with(MADE));
+        let own = self.subject.parse::<UserId>().ok().filter(|own| !own.is_made_for_the_provider());
         let made = || {
-            format!("{MADE}{}", hex::encode(Sha256::digest(self.subject)))
+            format!("{}{}", UserId::OF_PROVIDER, hex::encode(Sha256::digest(self.subject)))
                 .parse()
                 .map_err(|_| Refusal::NoSuchUser { id: self.subject.to_owned() })
         };
@@ -135,7 +133,7 @@ impl Identity {
         let said = oidc.provider.verify_bearer(token).await.map_err(Refusal::OpenId)?;
         let person = Person::from(&said);
         let id = person.id()?;
-        let caller = match self.known(&id).await? {
+        let caller = match self.known_of_provider(&id).await? {
             Some(known) => {
                 check_known(&person, &known)?;
                 let issued_at = said.claims.get("iat").and_then(seconds).unwrap_or(Timestamp::MIN);
@@ -144,7 +142,6 @@ impl Identity {
                 }
                 self.of_user(&known)?
             }
-            None if oidc.newcomers == Newcomers::Refused => return Err(Refusal::Newcomer { id: id.to_string() }),
             None => self.let_in(oidc, &person).await?,
         };
         Ok(Caller { credential: Credential::Bearer, ..caller })
@@ -153,17 +150,22 @@ impl Identity {
     /// The person as a user, entered or brought up to date.
     pub(crate) async fn let_in(&self, oidc: &Oidc, person: &Person<'_>) -> Result<Caller, Refusal> {
         let id = person.id()?;
-        let known = self.store().user_by_id(&id).await.map_err(Refusal::Away)?;
-        match &known {
-            Some(known) => check_known(person, known)?,
-            None if oidc.newcomers == Newcomers::Refused => return Err(Refusal::Newcomer { id: id.to_string() }),
-            None => {}
+        let known = self.store().user_of_provider(&id).await.map_err(Refusal::Away)?;
+        if let Some(known) = &known {
+            check_known(person, known)?;
         }
+        let newcomer = known.is_none();
         let tenant = match (person.tenant(&id)?, known) {
             (Some(named), _) => named,
             (None, Some(known)) => known.user.tenant,
             (None, None) => oidc.default_tenant.clone(),
         };
+        if newcomer && self.known(&tenant, &id).await?.is_some_and(|namesake| namesake.user.auth_method == AuthMethod::Key) {
+            return Err(Refusal::HasKey { id: id.to_string() });
+        }
+        if newcomer && oidc.newcomers == Newcomers::Refused {
+            return Err(Refusal::Newcomer { id: id.to_string() });
+        }
         self.check_tenant(&id, &tenant).await?;
         let groups = person.groups();
         let name = [person.display_name, person.email].into_iter().flatten().map(str::trim).find(|name| !name.is_empty());
@@ -206,9 +208,6 @@ impl Identity {
 /// What the provider says must not contradict what the registry knows.
 fn check_known(person: &Person<'_>, known: &UserCredential) -> Result<(), Refusal> {
     let user = &known.user;
-    if user.auth_method != AuthMethod::Oidc {
-        return Err(Refusal::HasKey { id: user.id.to_string() });
-    }
     match person.tenant {
         Some(named) if named != user.tenant.as_str() => Err(other_tenant(&user.id, named)),
         _ => Ok(()),
@@ -239,7 +238,7 @@ mod tests {
             assert_eq!(id_of(subject), subject);
         }
         let made: Vec<String> =
-            ["x".repeat(129), "y".repeat(255), "env:admin".to_owned(), "oidc:00".to_owned()].iter().map(|one| id_of(one)).collect();
+            ["x".repeat(129), "y".repeat(255), "env:admin".to_owned(), "OIDC:00".to_owned()].iter().map(|one| id_of(one)).collect();
         assert!(made.iter().all(|id| id.len() == "oidc:".len() + 64 && id.starts_with("oidc:")), "{made:?}");
         assert_ne!(made[0], made[1]);
         assert_ne!(id_of(&made[0]), made[0], "nobody gets another one's id by a subject that reads like it");

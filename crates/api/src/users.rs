@@ -30,7 +30,7 @@ const RESERVED_ID: &str = "reload";
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewUserBody {
-    /// Names the person in the whole installation.
+    /// Names the person in the tenant; it does not begin with `oidc:`.
     id: String,
     /// The name to show.
     display_name: String,
@@ -108,6 +108,9 @@ pub async fn create(
         return Err(ApiError::field("/id", "cannot be used: the path of it means something else"));
     }
     let id: UserId = body.id.parse().map_err(|error: domain::users::InvalidUserId| ApiError::field("/id", error.to_string()))?;
+    if id.is_made_for_the_provider() {
+        return Err(ApiError::field("/id", format!("begins with \"{}\", as only people of the identity provider do", UserId::OF_PROVIDER)));
+    }
     let secret = secret(&setup, client, &body.key)?;
     check_groups(&body.groups)?;
     let new = NewUser {

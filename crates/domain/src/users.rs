@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_keys::ApiKeyText;
 
-/// Names a person in the whole installation: 1–128 printable characters without spaces at the ends. What the audit log calls
+/// Names a person in their tenant: 1–128 printable characters without spaces at the ends. What the audit log calls
 /// by a name of its own (`system:…`, `apikey:…`, `env:…`) is nobody's name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -30,6 +30,14 @@ impl UserId {
 
     const RESERVED: [&'static str; 4] = ["system:", "apikey:", "env:", "render-token:"];
 
+    /// What the ids begin with that are made for people of the identity provider whose own names there cannot be ids.
+    pub const OF_PROVIDER: &'static str = "oidc:";
+
+    /// Whether it begins with [`UserId::OF_PROVIDER`], in whatever case. Nobody gives such an id to anybody else.
+    pub fn is_made_for_the_provider(&self) -> bool {
+        begins_with(&self.0, Self::OF_PROVIDER)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -44,12 +52,15 @@ impl FromStr for UserId {
         if !printable || text.chars().count() > Self::MAX_CHARS {
             return Err(InvalidUserId::Form);
         }
-        let begins = |prefix: &&&str| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-        match Self::RESERVED.iter().find(begins) {
+        match Self::RESERVED.iter().find(|prefix| begins_with(text, prefix)) {
             Some(prefix) => Err(InvalidUserId::Reserved(prefix)),
             None => Ok(Self(text.into())),
         }
     }
+}
+
+fn begins_with(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// Control characters, and those that nobody sees but that change how a line of the audit log reads.

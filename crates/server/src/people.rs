@@ -54,6 +54,9 @@ impl<'a> Fit<'a> {
         let id = listed.id.parse::<UserId>().map_err(|error| error.to_string());
         let key = listed.key.reveal().parse::<UserKey>().map_err(|error| error.to_string());
         let fit = id.and_then(|id| {
+            if id.is_made_for_the_provider() {
+                return Err(format!("its id begins with {:?}, as only people of the identity provider do", UserId::OF_PROVIDER));
+            }
             let secret = KeptSecret::of_user_key(&key?, &identity.pepper);
             if listed.groups.len() > USER_GROUPS_LIMIT {
                 return Err(format!("it has more than {USER_GROUPS_LIMIT} groups"));

@@ -46,6 +46,7 @@ mod usage_list;
 mod usage_summary;
 mod usage_templates;
 mod used_codes;
+mod user_credentials;
 mod user_provisioning;
 mod users;
 mod write;
@@ -80,5 +81,6 @@ pub use usage::{MAX_USAGE_INSERT_ROWS, NewUsage, Usage, UsageOfAll, UsagePeriod,
 pub use usage_list::{UsageCursor, UsageFilter, UsageStatus};
 pub use usage_summary::{DurationPercentiles, MAX_USAGE_GROUPS, Percentiles, UsageGroup, UsageSummary};
 pub use usage_templates::{TemplateUsage, Unused, UsageTemplateSort};
+pub use user_credentials::UserCredential;
 pub use user_provisioning::{ProvisionOutcome, Provisioned, RoleRule, SeedOutcome};
-pub use users::{NewUser, USER_GROUPS_LIMIT, USER_NAME_LIMIT_CHARS, UserCredential, UserOutcome, UserPatch, UserRecord, Users};
+pub use users::{NewUser, USER_GROUPS_LIMIT, USER_NAME_LIMIT_CHARS, UserOutcome, UserPatch, UserRecord, Users};

@@ -101,7 +101,7 @@ const PARTS: [Part; 10] = [
         table: "users",
         fate: PurgeFate::Removed,
         count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM users r WHERE tenant_id = $1",
-        delete: Some("DELETE FROM users WHERE user_id IN (SELECT user_id FROM users WHERE tenant_id = $1 LIMIT $2)"),
+        delete: Some("DELETE FROM users WHERE tenant_id = $1 AND user_id IN (SELECT user_id FROM users WHERE tenant_id = $1 LIMIT $2)"),
     },
     Part {
         table: "render_tokens",

@@ -29,7 +29,7 @@ pub enum SeedOutcome {
 /// What the identity provider says of a person.
 #[derive(Clone, Copy, Debug)]
 pub struct Provisioned<'a> {
-    /// Names the person in the whole installation.
+    /// What the provider calls the person.
     pub id: &'a UserId,
     /// The name to show; 1–[`crate::USER_NAME_LIMIT_CHARS`].
     pub display_name: &'a str,
@@ -64,9 +64,9 @@ pub enum ProvisionOutcome {
     Unchanged(Box<UserRecord>),
     /// The person may not come in; nothing was changed.
     Deactivated(Box<UserRecord>),
-    /// Somebody in another tenant has that id; nothing was changed.
+    /// The provider's person of that id is in another tenant; nothing was changed.
     OtherTenant,
-    /// Somebody of that id comes in with a key of their own, and the provider is not to speak for them; nothing was changed.
+    /// Somebody of that id in the tenant comes in with a key of their own, and the provider is not to speak for them; nothing was changed.
     HasKey,
 }
 
@@ -129,7 +129,9 @@ impl Users<'_> {
     pub async fn provision(&self, person: Provisioned<'_>, actor: &Actor) -> Result<ProvisionOutcome, StoreError> {
         match self.provision_once(person, actor).await {
             // Another replica entered the same person in the same moment: now the person is known.
-            Err(StoreError::Conflict { what }) if what == "users_pkey" => self.provision_once(person, actor).await,
+            Err(StoreError::Conflict { what }) if what == "users_pkey" || what == "users_of_provider" => {
+                self.provision_once(person, actor).await
+            }
             outcome => outcome,
         }
     }
@@ -142,8 +144,10 @@ impl Users<'_> {
                 UserRow,
                 r#"SELECT user_id, tenant_id, display_name, role, auth_method, key_hint, email, groups, user_name, external_id,
                           deactivated_at, token_issued_after, created_at, updated_at, NULL AS status
-                   FROM users WHERE user_id = $1 FOR UPDATE"#,
-                person.id.as_str()
+                   FROM users WHERE user_id = $1 AND (tenant_id = $2 OR auth_method = 'oidc')
+                   ORDER BY tenant_id = $2 DESC LIMIT 1 FOR UPDATE"#,
+                person.id.as_str(),
+                self.0.tenant.as_str()
             )
             .fetch_optional(&mut *write)
             .await?;

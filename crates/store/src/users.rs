@@ -1,15 +1,13 @@
 //! People: who they are, what they may do, and how they come in.
 
 use domain::audit::AuditKind;
-use domain::peppers::KeyMac;
-use domain::tenants::TenantStatus;
 use domain::users::{AuthMethod, UserActivity, UserId};
 use domain::{Actor, AuditEvent, Scope, TenantId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::PgConnection;
 
-use crate::connect::{Store, speak};
+use crate::connect::speak;
 use crate::error::StoreError;
 use crate::installation_secrets::KeptSecret;
 use crate::page::{Page, bounds};
@@ -24,7 +22,8 @@ pub const USER_GROUPS_LIMIT: usize = 200;
 /// A person with a key, who does not exist yet.
 #[derive(Clone, Copy, Debug)]
 pub struct NewUser<'a> {
-    /// Names the person in the whole installation.
+    /// Names the person in their tenant. What the identity provider's people are called begins otherwise
+    /// ([`UserId::is_made_for_the_provider`]).
     pub id: &'a UserId,
     /// The name to show; 1–[`USER_NAME_LIMIT_CHARS`].
     pub display_name: &'a str,
@@ -71,7 +70,7 @@ pub struct UserPatch<'a> {
 /// A person as the registry has them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UserRecord {
-    /// Names the person in the whole installation.
+    /// Names the person in their tenant.
     pub id: UserId,
     /// Whose data the person reaches.
     pub tenant: TenantId,
@@ -101,15 +100,6 @@ pub struct UserRecord {
     pub updated_at: Timestamp,
 }
 
-/// A person as authentication sees them.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UserCredential {
-    /// The person.
-    pub user: UserRecord,
-    /// What their tenant takes.
-    pub tenant_status: TenantStatus,
-}
-
 /// How a change of a person ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
@@ -118,7 +108,7 @@ pub enum UserOutcome {
     Written(Box<UserRecord>),
     /// There is no such person; nothing was changed.
     NotFound,
-    /// Somebody in the installation has that id, perhaps in another tenant; nothing was changed.
+    /// Somebody in the tenant has that id; nothing was changed.
     IdTaken,
     /// Somebody in the installation has that key, perhaps in another tenant; nothing was changed. To whoever chose it by
     /// guessing, this is an answer: count such refusals as failed logins.
@@ -132,36 +122,6 @@ impl TenantStore {
     /// The people of the tenant.
     pub fn users(&self) -> Users<'_> {
         Users(self)
-    }
-}
-
-impl Store {
-    /// The person with that key, whatever tenant they belong to. For authentication alone.
-    pub async fn user_by_key_mac(&self, mac: &KeyMac) -> Result<Option<UserCredential>, StoreError> {
-        speak!(self, "users.by_key", { self.credential(None, Some(mac.as_bytes())).await }).await
-    }
-
-    /// The person of that id, whatever tenant they belong to. For authentication alone.
-    pub async fn user_by_id(&self, id: &UserId) -> Result<Option<UserCredential>, StoreError> {
-        speak!(self, "users.by_id", { self.credential(Some(id.as_str()), None).await }).await
-    }
-
-    async fn credential(&self, id: Option<&str>, mac: Option<&[u8; 32]>) -> Result<Option<UserCredential>, StoreError> {
-        let mut connection = self.acquire().await?;
-        let row = sqlx::query_as!(
-            UserRow,
-            r#"SELECT u.user_id, u.tenant_id, u.display_name, u.role, u.auth_method, u.key_hint, u.email, u.groups, u.user_name,
-                      u.external_id, u.deactivated_at, u.token_issued_after, u.created_at, u.updated_at, t.status AS "status?"
-               FROM users u JOIN tenants t USING (tenant_id) WHERE u.user_id = $1 OR u.key_mac = $2"#,
-            id,
-            mac.map(<[u8; 32]>::as_slice)
-        )
-        .fetch_optional(&mut *connection)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let status = row.status.as_deref().unwrap_or_default().parse();
-        let tenant_status = status.map_err(|error| StoreError::inconsistent("tenants", error))?;
-        Ok(Some(UserCredential { user: row.try_into()?, tenant_status }))
     }
 }
 

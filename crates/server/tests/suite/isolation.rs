@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::running::{Server, wait_until_async};
+use crate::running::{Server, answer, wait_until_async};
 
 const SUPER_KEY: &str = "a-super-admin-key-of-the-tests";
 const A_KEY: &str = "an-admin-key-of-tenant-alpha";
@@ -147,4 +147,46 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     }
     let (_, users) = ask(&server, "GET", "/admin/users", A_KEY, &none).await;
     assert!(users.contains("\"role\":\"author\""), "{users}");
+}
+
+#[tokio::test]
+async fn the_same_user_id_in_two_tenants_is_two_people_and_neither_tenant_learns_of_the_other() {
+    let server = Server::start_with(SETTINGS);
+    for id in ["alpha", "beta"] {
+        assert_eq!(ask(&server, "POST", "/admin/tenants", SUPER_KEY, &json!({"id": id, "name": id})).await.0, 201);
+    }
+    let user = |key: &str, role: &str| json!({"id": "ann", "displayName": "Ann", "key": key, "role": role});
+    let mint = async |body: Value| {
+        let request = reqwest::Client::new().post(server.url("/auth/editor-token")).json(&body);
+        answer(request).await
+    };
+    let me = async |token: &Value| {
+        let request = reqwest::Client::new().get(server.url("/auth/me")).header("X-Editor-Token", token.as_str().unwrap());
+        answer(request).await
+    };
+    made(&server, "/admin/users", &user("the-key-of-ann-in-alpha", "author")).await;
+    let (status, _) = mint(json!({"key": B_KEY, "actor": "ann"})).await;
+    assert_eq!(status, 200, "the name is free in beta, and whether it is in alpha is nobody's business");
+    let (status, text) = ask(&server, "POST", "/admin/users", B_KEY, &user("the-key-of-ann-in-beta", "viewer")).await;
+    assert_eq!(status, 201, "{text}");
+    let (_, of_alpha) = mint(json!({"key": "the-key-of-ann-in-alpha"})).await;
+    let (_, of_beta) = mint(json!({"key": "the-key-of-ann-in-beta"})).await;
+    for (minted, role, tenant) in [(&of_alpha, "author", "alpha"), (&of_beta, "viewer", "beta")] {
+        let (status, who) = me(&minted["token"]).await;
+        assert_eq!((status, &who["scope"], &who["tenantId"]), (200, &json!(role), &json!(tenant)), "{who}");
+    }
+    assert_eq!(ask(&server, "PUT", "/admin/users/ann", B_KEY, &json!({"role": "admin"})).await.0, 200);
+    assert_eq!(
+        (me(&of_alpha["token"]).await.1["scope"].clone(), me(&of_beta["token"]).await.1["scope"].clone()),
+        (json!("author"), json!("admin"))
+    );
+    assert_eq!(ask(&server, "DELETE", "/admin/users/ann", B_KEY, &Value::Null).await.0, 200);
+    assert_eq!((me(&of_alpha["token"]).await.0, me(&of_beta["token"]).await.0), (200, 401), "one of them was removed");
+    let (_, users) = ask(&server, "GET", "/admin/users", A_KEY, &Value::Null).await;
+    assert!(users.contains("\"ann\""), "{users}");
+    assert_eq!(ask(&server, "POST", "/admin/users", B_KEY, &user("another-key-of-ann-in-beta", "viewer")).await.0, 201);
+    for path in ["/admin/tenants/beta", "/admin/tenants/beta?purge=true&confirm=beta"] {
+        assert_eq!(ask(&server, "DELETE", path, SUPER_KEY, &Value::Null).await.0, 204, "{path}");
+    }
+    assert_eq!(me(&of_alpha["token"]).await.0, 200, "a purge of beta removes nobody of alpha");
 }

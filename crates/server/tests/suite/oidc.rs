@@ -357,6 +357,12 @@ async fn tenant_and_role_are_those_of_the_claims_and_nobody_comes_into_a_tenant_
     assert_eq!(me(&server, &idp.access_token("carol", CLIENT, &json!({}), &json!({}))).await.0, 403);
     carol(json!({"org": "acme"}));
     assert_eq!(me(&server, &idp.access_token("carol", CLIENT, &json!({}), &json!({}))).await.1["tenantId"], "acme");
+    let squatter = json!({"id": "subject-of-alice", "displayName": "Alice", "key": "a-key-of-the-squatter-here", "role": "admin"});
+    let in_acme = |path: &str| as_super(path).header("X-PulpEngine-Tenant-Id", "acme");
+    assert_eq!(answer(in_acme("/admin/users").json(&squatter)).await.0, 201);
+    let made_for_people = json!({"id": "Oidc:00", "displayName": "X", "key": "another-key-of-the-squatter", "role": "admin"});
+    let (status, refused) = answer(in_acme("/admin/users").json(&made_for_people)).await;
+    assert_eq!((status, &refused["issues"][0]["path"]), (422, &json!("/id")), "{refused}");
     assert_eq!(answer(as_super("/admin/tenants/acme/archive")).await.0, 200);
     let (status, _) = log_in(&server, &idp, "carol").await;
     assert_eq!(status, 403, "the tenant is archived");
@@ -367,6 +373,8 @@ async fn tenant_and_role_are_those_of_the_claims_and_nobody_comes_into_a_tenant_
     assert_eq!(me(&server, &idp.access_token("bob", CLIENT, &json!({}), &json!({}))).await.0, 403);
     let (status, minted) = log_in(&server, &idp, "alice").await;
     assert_eq!((status, &minted["tenantId"]), (200, &json!("default")), "whose claims name no tenant is in the default one: {minted}");
+    assert_eq!(minted["scope"], "viewer", "who took her name in another tenant neither keeps her out nor lends her anything");
+    assert_eq!(me(&server, &idp.access_token("alice", CLIENT, &json!({}), &json!({}))).await.1["tenantId"], "default");
 }
 
 #[tokio::test]

@@ -102,6 +102,8 @@ const SEED_OF_CREDENTIALS: &str = "
     INSERT INTO users (user_id, tenant_id, display_name, role, auth_method, key_mac, key_hint, created_at, updated_at)
     SELECT 'user-' || n, CASE WHEN n % 10 = 0 THEN 'small' ELSE 'big' END, 'User', 'author', 'key', sha256(n::text::bytea), 'hint', now(), now()
     FROM generate_series(1, 10000) AS n;
+    INSERT INTO users (user_id, tenant_id, display_name, role, auth_method, created_at, updated_at)
+    SELECT 'person-' || n, 'big', 'Person', 'author', 'oidc', now(), now() FROM generate_series(1, 10000) AS n;
     INSERT INTO render_tokens (token_id, tenant_id, templates, formats, max_renders, expires_at, issued_by, created_at)
     SELECT md5('t' || n)::uuid, 'big', '{a}', '{pdf}', 1000000, now() + interval '1 day', 'seed', now() FROM generate_series(1, 10000) AS n;
     INSERT INTO used_codes (code_id, expires_at) SELECT 'seed-' || n, now() + interval '1 day' FROM generate_series(1, 10000) AS n;";
@@ -127,12 +129,15 @@ async fn whoever_comes_in_is_found_by_an_index_among_ten_thousand() {
     let by_key = used_by_all(&fixture, async |store| assert!(store.user_by_key_mac(&mac).await.unwrap().is_some())).await;
     assert!(by_key.contains(&"users_key_mac_key".to_owned()) && !by_key.contains(&"users(seq)".to_owned()), "{by_key:?}");
     let (someone, nobody) = ("user-5001".parse().unwrap(), "nobody".parse().unwrap());
-    let by_id = used_by_all(&fixture, async |store| {
-        assert!(store.user_by_id(&someone).await.unwrap().is_some());
-        assert!(store.user_by_id(&nobody).await.unwrap().is_none());
+    let by_id = used(&fixture, async |tenant| {
+        assert!(tenant.users().credential(&someone).await.unwrap().is_some());
+        assert!(tenant.users().credential(&nobody).await.unwrap().is_none());
     })
     .await;
     assert!(by_id.contains(&"users_pkey".to_owned()) && !by_id.contains(&"users(seq)".to_owned()), "{by_id:?}");
+    let person = "person-5001".parse().unwrap();
+    let of_provider = used_by_all(&fixture, async |store| assert!(store.user_of_provider(&person).await.unwrap().is_some())).await;
+    assert!(of_provider.contains(&"users_of_provider".to_owned()) && !of_provider.contains(&"users(seq)".to_owned()), "{of_provider:?}");
     let take = used(&fixture, async |tenant| {
         assert!(matches!(tenant.render_tokens().take_one(token).await.unwrap(), TakeOutcome::Taken { .. }));
     })

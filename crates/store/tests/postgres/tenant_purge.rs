@@ -179,7 +179,7 @@ async fn a_purged_tenant_is_gone_for_good_and_nobody_gets_its_id() {
     let found = tenants.get(gone.tenant_id()).await.unwrap().unwrap();
     assert_eq!((found.status, found.name.as_str()), (TenantStatus::Purged, "gone"));
     assert!(fixture.store.api_key_by_lookup(&key_text(1).lookup()).await.unwrap().is_none());
-    assert!(fixture.store.user_by_id(&id("user-gone")).await.unwrap().is_none());
+    assert!(fixture.store.tenant(gone.tenant_id().clone()).users().credential(&id("user-gone")).await.unwrap().is_none());
     let refused = gone.samples().put(&key("letter"), &json!({}), &NOBODY).await;
     assert!(matches!(refused, Ok(false) | Err(StoreError::TenantArchived)), "{refused:?}");
 }

@@ -63,29 +63,36 @@ async fn a_person_is_found_by_key_and_by_id_with_their_tenant() {
     assert_eq!((ann.auth_method, ann.key_hint.as_deref(), ann.role), (AuthMethod::Key, Some("test"), Scope::Author));
     let by_key = fixture.store.user_by_key_mac(&secret_of("ann").mac).await.unwrap().unwrap();
     assert_eq!((&by_key.user, by_key.tenant_status), (&ann, TenantStatus::Active));
-    assert_eq!(fixture.store.user_by_id(&id("ann")).await.unwrap(), Some(by_key));
+    assert_eq!(fixture.tenant.users().credential(&id("ann")).await.unwrap(), Some(by_key));
     assert_eq!(fixture.store.user_by_key_mac(&secret_of("bob").mac).await.unwrap(), None);
-    assert_eq!(fixture.store.user_by_id(&id("bob")).await.unwrap(), None);
+    assert_eq!(fixture.tenant.users().credential(&id("bob")).await.unwrap(), None);
+    assert_eq!(fixture.store.user_of_provider(&id("ann")).await.unwrap(), None, "she has a key");
     assert_eq!(fixture.tenant.users().list(10, 0).await.unwrap().items, [ann]);
 }
 
 #[tokio::test]
-async fn ids_and_keys_are_unique_in_the_whole_installation() {
+async fn ids_are_unique_in_their_tenant_and_keys_in_the_whole_installation() {
     let fixture = Fixture::new().await;
     let other: TenantId = "other".parse().unwrap();
     assert!(fixture.store.tenants().insert(&other, "Other", &NOBODY).await.unwrap());
     insert_user(&fixture.tenant, "ann").await;
-    for tenant in [fixture.tenant.clone(), fixture.store.tenant(other)] {
-        let (same, another, key, fresh) = (id("ann"), id("bob"), secret_of("ann"), secret_of("bob"));
-        let id_taken = tenant.users().insert(new_user(&same, &fresh), &NOBODY).await.unwrap();
-        assert_eq!(id_taken, UserOutcome::IdTaken);
+    let theirs = fixture.store.tenant(other);
+    let (same, another, key, fresh) = (id("ann"), id("bob"), secret_of("ann"), secret_of("another-ann"));
+    assert_eq!(fixture.tenant.users().insert(new_user(&same, &fresh), &NOBODY).await.unwrap(), UserOutcome::IdTaken);
+    for tenant in [&fixture.tenant, &theirs] {
         assert_eq!(tenant.users().insert(new_user(&another, &key), &NOBODY).await.unwrap(), UserOutcome::KeyTaken);
     }
+    let namesake = written(theirs.users().insert(new_user(&same, &fresh), &NOBODY).await.unwrap());
+    assert_eq!(namesake.tenant, *theirs.tenant_id());
+    assert!(theirs.users().delete(&same, &NOBODY).await.unwrap());
+    assert!(fixture.tenant.users().get(&same).await.unwrap().is_some(), "a namesake is somebody else");
     insert_user(&fixture.tenant, "bob").await;
     let key = secret_of("ann");
     let patch = UserPatch { secret: Some(&key), ..UserPatch::default() };
     assert_eq!(fixture.tenant.users().update(&id("bob"), patch, &NOBODY).await.unwrap(), UserOutcome::KeyTaken);
-    assert_eq!(told(&fixture).await, "tenant.created other, user.created ann, user.created bob");
+    let rows = fixture.database.query("SELECT tenant_id, event, resource_id FROM audit_events ORDER BY 1, seq").await;
+    let ours = "default|user.created|ann\ndefault|user.created|bob";
+    assert_eq!(rows, format!("{ours}\nother|tenant.created|other\nother|user.created|ann\nother|user.deleted|ann"));
 }
 
 #[tokio::test]
@@ -244,9 +251,13 @@ async fn the_provider_does_not_speak_for_people_with_keys_of_other_tenants_or_de
     insert_user(&fixture.tenant, "ann").await;
     let admin = RoleRule::Always(Scope::Admin);
     assert_eq!(fixture.tenant.users().provision(provisioned(&ann, "X", admin), &NOBODY).await.unwrap(), ProvisionOutcome::HasKey);
-    assert_eq!(theirs.users().provision(provisioned(&ann, "X", admin), &NOBODY).await.unwrap(), ProvisionOutcome::OtherTenant);
+    let namesake = theirs.users().provision(provisioned(&ann, "Ann", admin), &NOBODY).await.unwrap();
+    assert!(matches!(namesake, ProvisionOutcome::Inserted(_)), "who has a key in one tenant keeps nobody out of another");
+    assert_eq!(fixture.store.user_of_provider(&ann).await.unwrap().unwrap().user.tenant, *theirs.tenant_id());
     let first = theirs.users().provision(provisioned(&zoe, "Zoe", admin), &NOBODY).await.unwrap();
     assert!(matches!(first, ProvisionOutcome::Inserted(_)));
+    let elsewhere = fixture.tenant.users().provision(provisioned(&zoe, "X", admin), &NOBODY).await.unwrap();
+    assert_eq!(elsewhere, ProvisionOutcome::OtherTenant);
     let off = UserPatch { activity: Some(UserActivity::Deactivated), ..UserPatch::default() };
     let off = written(theirs.users().update(&zoe, off, &NOBODY).await.unwrap());
     assert_eq!(
@@ -261,7 +272,7 @@ async fn a_person_of_an_archived_tenant_is_still_found_and_the_tenants_status_wi
     insert_user(&fixture.tenant, "ann").await;
     let archived = fixture.store.tenants().set_status(&TenantId::default_tenant(), TenantStatus::Archived, &NOBODY).await.unwrap();
     assert!(matches!(archived, StatusOutcome::Done(_)));
-    assert_eq!(fixture.store.user_by_id(&id("ann")).await.unwrap().unwrap().tenant_status, TenantStatus::Archived);
+    assert_eq!(fixture.tenant.users().credential(&id("ann")).await.unwrap().unwrap().tenant_status, TenantStatus::Archived);
     let refused = fixture.tenant.users().delete(&id("ann"), &NOBODY).await;
     assert!(matches!(refused, Err(StoreError::TenantArchived)), "{refused:?}");
 }
