@@ -11,6 +11,7 @@ mod check;
 pub mod compatibility;
 mod css;
 mod definition;
+pub mod diff;
 mod error;
 mod fields;
 mod furniture;

@@ -122,7 +122,8 @@ impl<'s> Base<'s> {
     /// The branches of a choice that is not decided yet, and the conjunctions that each of them makes.
     pub(super) fn split(&self, document: Document<'s>) -> Option<Vec<Self>> {
         let choices = self.all("anyOf").chain(self.all("oneOf"));
-        let choice = choices.filter(|choice| !self.decided.contains(&std::ptr::from_ref(*choice).addr())).find(|choice| choice.is_array())?;
+        let choice =
+            choices.filter(|choice| !self.decided.contains(&std::ptr::from_ref(*choice).addr())).find(|choice| choice.is_array())?;
         let mut undecided = self.clone();
         undecided.decided.push(std::ptr::from_ref(choice).addr());
         Some(choice.as_array()?.iter().map(|branch| undecided.with(document, branch)).collect())

@@ -188,7 +188,8 @@ impl<'s> Comparison<'s> {
     fn is_part(&self, base: &Base<'s>, members: &'s Members) -> bool {
         const OPAQUE: [&str; 8] =
             ["oneOf", "not", "if", "contains", "unevaluatedItems", "unevaluatedProperties", "dependentSchemas", "dependencies"];
-        if !OPAQUE.iter().any(|keyword| members.contains_key(*keyword)) || members.keys().any(|keyword| keyword.ends_with("Ref") || keyword == "$ref")
+        if !OPAQUE.iter().any(|keyword| members.contains_key(*keyword))
+            || members.keys().any(|keyword| keyword.ends_with("Ref") || keyword == "$ref")
         {
             return false;
         }
@@ -268,9 +269,23 @@ impl<'s> Comparison<'s> {
             "unevaluatedItems" | "unevaluatedProperties" | "$dynamicRef" | "$recursiveRef" => {
                 vec![breaking(path, "unknown", format!("\"{keyword}\" is not compared"))]
             }
-            "type" | "properties" | "patternProperties" | "additionalProperties" | "items" | "prefixItems" | "additionalItems"
-            | "$ref" | "then" | "else" | "contains" | "minContains" | "maxContains" | "propertyNames" | "dependencies"
-            | "dependentRequired" | "dependentSchemas" => Vec::new(),
+            "type"
+            | "properties"
+            | "patternProperties"
+            | "additionalProperties"
+            | "items"
+            | "prefixItems"
+            | "additionalItems"
+            | "$ref"
+            | "then"
+            | "else"
+            | "contains"
+            | "minContains"
+            | "maxContains"
+            | "propertyNames"
+            | "dependencies"
+            | "dependentRequired"
+            | "dependentSchemas" => Vec::new(),
             keyword if is_annotation(keyword) || base.parts().any(|part| part.get(keyword) == Some(argument)) => Vec::new(),
             keyword => {
                 let keyword = crate::issues::clip(keyword, 60);
@@ -282,13 +297,7 @@ impl<'s> Comparison<'s> {
 
     /// Keywords that say one thing of a value: their name, the kinds of values they are about, and whether the base says
     /// as much.
-    fn constraint(
-        &self,
-        base: &Base<'s>,
-        members: &'s Members,
-        keyword: &str,
-        argument: &'s Value,
-    ) -> Option<(&'static str, Kinds, bool)> {
+    fn constraint(&self, base: &Base<'s>, members: &'s Members, keyword: &str, argument: &'s Value) -> Option<(&'static str, Kinds, bool)> {
         use Ordering::{Equal, Greater, Less};
         let is_zero = super::schema::order(argument, &Value::from(0)) == Some(Equal);
         let least = |keyword| is_zero || base.bounds(keyword, argument, Greater);

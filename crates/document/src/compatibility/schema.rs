@@ -171,8 +171,7 @@ impl Kinds {
     pub(super) const OBJECT: Self = Self(64);
     pub(super) const ALL: Self = Self(127);
     /// Those that are told apart, one at a time.
-    pub(super) const EACH: [Self; 7] =
-        [Self::NULL, Self::BOOLEAN, Self::INTEGER, Self::FRACTION, Self::STRING, Self::ARRAY, Self::OBJECT];
+    pub(super) const EACH: [Self; 7] = [Self::NULL, Self::BOOLEAN, Self::INTEGER, Self::FRACTION, Self::STRING, Self::ARRAY, Self::OBJECT];
 
     pub(super) fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)

@@ -119,7 +119,11 @@ impl<'s> Judge<'s> {
             }
             "properties" => self.properties(argument, value, depth),
             "additionalProperties" if kind != Kinds::OBJECT || members.contains_key("patternProperties") => {
-                if kind == Kinds::OBJECT { Verdict::Unknown } else { Verdict::Takes }
+                if kind == Kinds::OBJECT {
+                    Verdict::Unknown
+                } else {
+                    Verdict::Takes
+                }
             }
             "additionalProperties" => {
                 let declared = members.get("properties").and_then(Value::as_object);

@@ -17,7 +17,7 @@ mod tree;
 
 use expressions::Scope;
 
-pub(crate) use tree::{Document, read_document};
+pub(crate) use tree::{Document, label, read_document};
 
 use crate::error::DocumentError;
 use crate::fields::Fields;

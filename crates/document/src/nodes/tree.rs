@@ -126,7 +126,7 @@ impl Tree {
 }
 
 /// `Section 'Body'` where a title tells nodes apart, otherwise `Text 1`, counted among its siblings.
-fn label(kind: &str, count: usize, title: Option<&str>) -> Box<str> {
+pub(crate) fn label(kind: &str, count: usize, title: Option<&str>) -> Box<str> {
     let mut name = kind.to_owned();
     if let Some(first) = name.get_mut(..1) {
         first.make_ascii_uppercase();

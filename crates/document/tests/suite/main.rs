@@ -1,8 +1,10 @@
 //! What authors, callers and readers see of this room, on whole definitions.
 #![cfg(test)]
 
+mod compatibility;
 mod data;
 mod definitions;
+mod diff;
 mod documents;
 mod dry_run;
 mod hostile_data;
