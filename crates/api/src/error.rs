@@ -20,6 +20,7 @@ pub struct ApiError {
     issues: Vec<Issue>,
     retry_after_s: Option<u64>,
     quota: Option<Box<QuotaStanding>>,
+    compatibility: Option<Box<serde_json::Value>>,
     invalid_token: bool,
 }
 
@@ -45,6 +46,10 @@ pub struct ErrorEnvelope {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     quota: Option<QuotaStanding>,
+    /// What a version would refuse that fits another: `base`, `candidate`, `compatible`, `changes` and `truncated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    compatibility: Option<serde_json::Value>,
 }
 
 /// One thing that is wrong with the input.
@@ -69,7 +74,7 @@ impl ApiError {
     /// An error with the status that belongs to its code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let (status, message) = (status_of(code), message.into());
-        Self { status, code, message, issues: Vec::new(), retry_after_s: None, quota: None, invalid_token: false }
+        Self { status, code, message, issues: Vec::new(), retry_after_s: None, quota: None, compatibility: None, invalid_token: false }
     }
 
     /// The request cannot be understood.
@@ -110,6 +115,12 @@ impl ApiError {
         Self { status: status_of(code), code, ..self }
     }
 
+    /// Tells the client what is not compatible.
+    #[must_use]
+    pub fn compatibility(self, found: serde_json::Value) -> Self {
+        Self { compatibility: Some(Box::new(found)), ..self }
+    }
+
     /// Tells the client which limit is reached.
     #[must_use]
     pub fn quota(mut self, standing: QuotaStanding) -> Self {
@@ -131,9 +142,20 @@ impl ApiError {
         self
     }
 
-    /// Whether the same request may succeed a moment later: nothing is wrong with it.
-    pub(crate) fn is_for_later(&self) -> bool {
-        self.status == StatusCode::SERVICE_UNAVAILABLE
+    /// Its stable name.
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// What the client would be told.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same refusal for somebody who is told this sentence and nothing else.
+    #[must_use]
+    pub(crate) fn saying(self, message: &str) -> Self {
+        Self { message: message.to_owned(), issues: Vec::new(), ..self }
     }
 
     /// A failure of ours: the cause goes to the log, the client gets the request id.
@@ -158,6 +180,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest
         | ErrorCode::InvalidChangeNote
+        | ErrorCode::DatasetNameInvalid
         | ErrorCode::UsageInvalidDate
         | ErrorCode::UsageInvalidWindow
         | ErrorCode::UsageWindowTooWide => StatusCode::BAD_REQUEST,
@@ -170,9 +193,24 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::ApiKeyTemplateNotAllowed
         | ErrorCode::RenderTokenConstraint
         | ErrorCode::ConvertUrlNotAllowed => StatusCode::FORBIDDEN,
-        ErrorCode::NotFound | ErrorCode::TenantUnknown => StatusCode::NOT_FOUND,
+        ErrorCode::NotFound | ErrorCode::TenantUnknown | ErrorCode::FolderNotFound | ErrorCode::DatasetNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        ErrorCode::Conflict | ErrorCode::TenantArchived | ErrorCode::TenantNotArchived => StatusCode::CONFLICT,
+        ErrorCode::Conflict
+        | ErrorCode::AssetInUse
+        | ErrorCode::AssetSlugConflict
+        | ErrorCode::QuotaExceeded
+        | ErrorCode::TenantArchived
+        | ErrorCode::TenantNotArchived
+        | ErrorCode::FolderExists
+        | ErrorCode::FolderNotEmpty
+        | ErrorCode::FolderCycle
+        | ErrorCode::TemplateNotInTrash
+        | ErrorCode::LabelInUse
+        | ErrorCode::DatasetLimitExceeded
+        | ErrorCode::DefaultLabelProtected
+        | ErrorCode::LabelEventNotPending
+        | ErrorCode::TemplateNotReleased
+        | ErrorCode::BreakingContractChange => StatusCode::CONFLICT,
         ErrorCode::TenantPurged => StatusCode::GONE,
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
@@ -181,8 +219,10 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::PdfTooLarge
         | ErrorCode::AuditExportTooLarge
         | ErrorCode::UsageExportTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::UnsupportedMediaType | ErrorCode::AssetMimeMismatch => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::ValidationFailed
+        | ErrorCode::AsOfBeforeHistory
+        | ErrorCode::FolderDepthExceeded
         | ErrorCode::InvalidRenderOptions
         | ErrorCode::InvalidLocale
         | ErrorCode::InvalidTimeZone
@@ -191,13 +231,15 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::UnresolvedBindings
         | ErrorCode::TemplateBudgetExceeded
         | ErrorCode::AssetBlocked
+        | ErrorCode::FontAssetMissing
+        | ErrorCode::FontBudgetExceeded
         | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited | ErrorCode::QuotaExhausted | ErrorCode::RenderTokenExhausted => StatusCode::TOO_MANY_REQUESTS,
         // The document took too long or the machine was too busy; who waited in the queue alone is told `render_saturated`.
         ErrorCode::RenderTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::RenderSaturated | ErrorCode::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::EngineCrash => StatusCode::BAD_GATEWAY,
-        ErrorCode::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::InternalError | ErrorCode::AssetBinaryMissing => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::NotImplemented => StatusCode::NOT_IMPLEMENTED,
     }
 }
@@ -210,6 +252,9 @@ fn class_of(code: ErrorCode, status: StatusCode) -> &'static str {
         | ErrorCode::UnresolvedBindings
         | ErrorCode::TemplateBudgetExceeded
         | ErrorCode::AssetBlocked
+        | ErrorCode::AssetBinaryMissing
+        | ErrorCode::FontAssetMissing
+        | ErrorCode::FontBudgetExceeded
         | ErrorCode::TooManyPages
         | ErrorCode::RenderTimeout
         | ErrorCode::EngineCrash => "RenderError",
@@ -265,6 +310,7 @@ impl IntoResponse for ApiError {
             issues: listed(self.issues),
             retry_after: self.retry_after_s,
             quota: self.quota.as_deref().copied(),
+            compatibility: self.compatibility.map(|found| *found),
         };
         let mut response = (self.status, Json(envelope)).into_response();
         if let Some(seconds) = self.retry_after_s {

@@ -17,6 +17,7 @@ mod connections;
 mod cors;
 mod credentials;
 mod csv;
+mod diffs;
 mod docs;
 mod editor_tokens;
 mod error;
@@ -24,6 +25,9 @@ mod failures;
 mod health;
 mod https;
 mod identity;
+mod incoming;
+mod label_events;
+mod labels;
 mod loopback;
 mod metrics;
 mod not_implemented;
@@ -44,6 +48,11 @@ mod router;
 mod samples;
 mod security_headers;
 mod system;
+mod template_datasets;
+mod template_filter;
+mod template_folders;
+mod template_meta;
+mod template_trash;
 mod template_versions;
 mod templates;
 mod tenant_export;
@@ -110,6 +119,11 @@ impl Rate {
     /// The published limit of tokens: 10 tries a minute from one address.
     pub fn of_mints() -> Self {
         Self::new(editor_tokens::MINTS, editor_tokens::MINT_WINDOW)
+    }
+
+    /// How many credentials that nobody has one address may send in a minute.
+    pub fn of_guesses(most: u32) -> Self {
+        Self::new(most, editor_tokens::MINT_WINDOW)
     }
 
     /// How often one address may come back from the identity provider in a minute: more often than it may get a token, as

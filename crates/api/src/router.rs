@@ -19,9 +19,9 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::{
-    Docs, Setup, api_keys, audit, capabilities, clients, cors, docs, editor_tokens, health, https, metrics, not_implemented, oidc,
-    render_log, render_tokens, renders, requests, samples, security_headers, system, template_versions, templates, tenant_export,
-    tenant_purge, tenants, usage, users,
+    Docs, Setup, api_keys, audit, capabilities, clients, cors, diffs, docs, editor_tokens, health, https, label_events, labels, loopback, metrics,
+    not_implemented, oidc, render_log, render_tokens, renders, requests, samples, security_headers, system, template_datasets,
+    template_folders, template_meta, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users,
 };
 
 #[derive(OpenApi)]
@@ -80,11 +80,20 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
             OpenApiRouter::new()
                 .routes(routes!(templates::list))
                 .routes(routes!(templates::get))
+                .routes(routes!(template_meta::tags))
+                .routes(routes!(template_folders::list))
                 .routes(routes!(template_versions::list))
                 .routes(routes!(template_versions::get))
+                .routes(routes!(diffs::diff))
+                .routes(routes!(diffs::compatibility))
+                .routes(routes!(labels::list))
+                .routes(routes!(labels::get))
+                .routes(routes!(label_events::history))
                 .routes(routes!(samples::schema))
                 .routes(routes!(samples::get))
                 .routes(routes!(samples::validate))
+                .routes(routes!(template_datasets::list))
+                .routes(routes!(template_datasets::get))
                 .routes(routes!(renders::validate)),
         ))
         .merge(needs(
@@ -92,11 +101,25 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
             OpenApiRouter::new()
                 .routes(routes!(templates::create))
                 .routes(routes!(templates::update))
+                .routes(routes!(template_meta::update))
+                .routes(routes!(template_folders::create))
+                .routes(routes!(template_folders::update, template_folders::delete))
                 .routes(routes!(template_versions::set_note))
-                .routes(routes!(samples::put, samples::delete)),
+                .routes(routes!(samples::put, samples::delete))
+                .routes(routes!(template_datasets::put, template_datasets::delete)),
         ))
-        .merge(needs(Action::TemplateDelete, OpenApiRouter::new().routes(routes!(templates::delete))))
+        .merge(needs(
+            Action::TemplateDelete,
+            OpenApiRouter::new().routes(routes!(templates::delete)).routes(routes!(template_trash::undelete)),
+        ))
         .merge(needs(Action::TemplateRestore, OpenApiRouter::new().routes(routes!(template_versions::restore))))
+        .merge(needs(
+            Action::TemplateRelease,
+            OpenApiRouter::new()
+                .routes(routes!(labels::set, labels::delete))
+                .routes(routes!(label_events::schedule))
+                .routes(routes!(label_events::cancel)),
+        ))
         .merge(needs(
             Action::RenderTokenManage,
             OpenApiRouter::new().routes(routes!(render_tokens::create)).routes(routes!(render_tokens::revoke)),
@@ -169,7 +192,8 @@ pub(crate) fn router(setup: Setup) -> Router {
         .layer(CatchPanicLayer::custom(|_| ApiError::new(ErrorCode::InternalError, "something is broken on our side").into_response()))
         // Other encodings are refused where the body is read, with the envelope.
         .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(true))
-        .layer(from_fn_with_state(Bodies::new(setup.bodies_bytes, setup.body_limit_bytes), bodies::make_room))
+        .layer(from_fn_with_state(Bodies::new(setup.bodies_bytes, setup.body_limit_bytes), bodies::count))
+        .layer(from_fn_with_state(setup.identity.without_credential(), loopback::require))
         .layer(from_fn_with_state(setup.https, https::require))
         .layer(from_fn(security_headers::add))
         .layer(from_fn_with_state(setup.cors.clone(), cors::share))

@@ -5,32 +5,37 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract::RawQuery};
 use document::Compiled;
+use domain::template_tags::TemplateTag;
 use domain::templates::TemplateKey;
 use domain::{ErrorCode, Issue};
 use serde_json::{Value, json};
 use store::{
-    InsertOutcome, MAX_PAGE_ROWS, NewTemplate, Revision, SortOrder, TemplateContent, TemplateFilter, TemplateKind, TemplateRecord,
-    TemplateSort, TemplateSummary, UpdateOutcome,
+    InsertOutcome, NewTemplate, Revision, TemplateContent, TemplateFilter, TemplateKind, TemplateRecord, TemplateSummary, UpdateOutcome,
 };
 
 use crate::Setup;
 use crate::auth::Caller;
-use crate::body::{JsonBody, Path};
+use crate::body::{AnyJson, Path};
 use crate::error::ApiError;
 use crate::preconditions::{change_note, etag, expected_version, stale};
-use crate::query::Pairs;
+use crate::query::{Pairs, Switch};
+use crate::template_filter::filter;
+use crate::template_trash;
 
 /// Lists templates.
 #[utoipa::path(get, path = "/templates", tag = "templates",
     params(("limit" = Option<u32>, Query), ("offset" = Option<u64>, Query), ("q" = Option<String>, Query, description = "part of key or name"), ("kind" = Option<String>, Query),
-        ("key" = Option<Vec<String>>, Query), ("tag" = Option<Vec<String>>, Query), ("owner" = Option<String>, Query), ("sort" = Option<String>, Query), ("order" = Option<String>, Query)),
+        ("key" = Option<Vec<String>>, Query), ("tag" = Option<Vec<String>>, Query, description = "all of them"), ("owner" = Option<String>, Query),
+        ("folderId" = Option<String>, Query), ("folderPath" = Option<String>, Query, description = "such as /finance; / is the top"), ("recursive" = Option<bool>, Query),
+        ("state" = Option<String>, Query, description = "active or deleted"), ("sort" = Option<String>, Query, description = "key, name, createdAt, updatedAt or deletedAt"),
+        ("order" = Option<String>, Query, description = "asc or desc")),
     responses((status = 200, description = "A page: items, total, limit, offset")))]
 pub async fn list(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, ApiError> {
-    let filter = TemplateFilter { reached: caller.templates, ..filter(query.as_deref().unwrap_or_default())? };
+    let filter = TemplateFilter { reached: caller.templates, ..filter(query.as_deref())? };
     let page = setup.store.tenant(caller.tenant).templates().list(&filter).await?;
     let items: Vec<Value> = page.items.iter().map(summary).collect();
     Ok(Json(json!({ "items": items, "total": page.total, "limit": filter.limit, "offset": filter.offset })))
@@ -42,7 +47,7 @@ pub async fn create(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    JsonBody(definition): JsonBody<Value>,
+    AnyJson(definition): AnyJson,
 ) -> Result<Response, ApiError> {
     let note = change_note(&headers)?;
     let checked = check(&setup, &definition, None).await?;
@@ -77,7 +82,7 @@ pub async fn update(
     Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
     headers: HeaderMap,
-    JsonBody(definition): JsonBody<Value>,
+    AnyJson(definition): AnyJson,
 ) -> Result<Response, ApiError> {
     let key = known_key(&key)?;
     let (expected, note) = (expected_version(&headers)?, change_note(&headers)?);
@@ -96,8 +101,8 @@ pub async fn update(
     }
 }
 
-/// Puts a template into the trash; its key is free again.
-#[utoipa::path(delete, path = "/templates/{key}", tag = "templates", params(("key" = String, Path)), responses((status = 204, description = "Gone"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
+/// Puts a template into the trash; its key is free again. With `permanent=true` it removes one from the trash for good.
+#[utoipa::path(delete, path = "/templates/{key}", tag = "templates", params(("key" = String, Path), ("permanent" = Option<bool>, Query)), responses((status = 204, description = "Gone"), (status = 409, description = "To be removed for good, but not in the trash (`template_not_in_trash`)"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
 pub async fn delete(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -106,8 +111,8 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let key = known_key(&key)?;
-    if query.is_some_and(|query| query.split('&').any(|pair| pair == "permanent=true")) {
-        return Err(ApiError::new(ErrorCode::NotImplemented, "emptying the trash is not available in this version"));
+    if Pairs::read(query.as_deref())?.switch("permanent", Switch::Off)? {
+        return template_trash::purge(&setup, &caller, &key).await;
     }
     let expected = expected_version(&headers)?;
     let outcome = setup.store.tenant(caller.tenant.clone()).templates().delete(&key, expected, &caller.actor).await?;
@@ -160,16 +165,11 @@ async fn check(setup: &Setup, definition: &Value, path_key: Option<&TemplateKey>
     }
 }
 
+/// The tags that a definition names. Those that can be none are left out: a definition from elsewhere has its own idea of them.
 fn tags(definition: &Value) -> Vec<String> {
     let given = definition.get("tags").and_then(Value::as_array);
-    given
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .filter(|tag| !tag.contains('\0'))
-        .take(store::TAGS_LIMIT)
-        .map(str::to_owned)
-        .collect()
+    let tags = TemplateTag::distinct(given.into_iter().flatten().filter_map(|tag| tag.as_str()?.parse().ok()));
+    tags.into_iter().take(store::TAGS_LIMIT).collect()
 }
 
 /// A key from a path. What is no key names no template either.
@@ -185,65 +185,21 @@ pub fn summary(template: &TemplateSummary) -> Value {
     json!({
         "key": template.key, "name": template.name, "currentVersion": template.current_version, "description": template.description,
         "kind": template.kind.as_str(), "tags": template.tags, "owner": template.owner,
-        "createdAt": template.created_at, "updatedAt": template.updated_at,
+        "createdAt": template.created_at, "updatedAt": template.updated_at, "folderId": template.folder_id, "folderPath": template.folder_path,
+        "deletedAt": template.deleted_at, "deletedBy": template.deleted_by,
     })
 }
 
 /// A template with the definition of one version.
 pub fn full(record: &TemplateRecord) -> Response {
-    let body = json!({
+    ([(header::ETAG, etag(record.version))], Json(full_body(record))).into_response()
+}
+
+/// As [`full`], the body alone.
+pub fn full_body(record: &TemplateRecord) -> Value {
+    json!({
         "key": record.key, "name": record.name, "currentVersion": record.current_version, "version": record.version,
         "description": record.description, "kind": record.kind.as_str(), "contentHash": record.content_hash.to_string(),
         "createdAt": record.created_at, "createdBy": record.created_by, "changeNote": record.change_note, "definition": record.definition,
-    });
-    ([(header::ETAG, etag(record.version))], Json(body)).into_response()
-}
-
-fn filter(query: &str) -> Result<TemplateFilter, ApiError> {
-    let pairs = Pairs::read(Some(query))?;
-    let mut filter = TemplateFilter::default();
-    for (name, value) in pairs.all() {
-        let refused = |accepted: &str| ApiError::bad_request(format!("the query parameter {name} is \"{value}\"; accepted: {accepted}"));
-        match name.as_str() {
-            "limit" => {
-                let accepted = format!("a whole number from 1 to {MAX_PAGE_ROWS}");
-                filter.limit = value.parse().ok().filter(|limit| (1..=MAX_PAGE_ROWS).contains(limit)).ok_or_else(|| refused(&accepted))?;
-            }
-            "offset" => filter.offset = value.parse().map_err(|_| refused("a whole number from 0"))?,
-            "q" => filter.q = Some(value.replace('\0', "")).filter(|text| !text.is_empty()),
-            "kind" => {
-                filter.kind = Some(TemplateKind::from_word(value).ok_or_else(|| refused("document, theme, component, layout, office"))?);
-            }
-            // A key that cannot exist matches nothing, which an unlikely but possible key does as well.
-            "key" => filter.keys.push(value.parse().map_err(|_| refused("a template key"))?),
-            "tag" => filter.tags.push(value.replace('\0', "")),
-            "owner" => filter.owner = Some(value.replace('\0', "")),
-            "sort" => filter.sort = sort(value).ok_or_else(|| refused("key, name, createdAt, updatedAt"))?,
-            "order" => {
-                filter.order = match value.as_str() {
-                    "asc" => SortOrder::Ascending,
-                    "desc" => SortOrder::Descending,
-                    _ => return Err(refused("asc, desc")),
-                }
-            }
-            "folderId" | "folderPath" | "recursive" | "label" | "state" => {
-                return Err(ApiError::new(
-                    ErrorCode::NotImplemented,
-                    format!("the filter {name} is not available in this version; leave it out"),
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(filter)
-}
-
-fn sort(word: &str) -> Option<TemplateSort> {
-    Some(match word {
-        "key" => TemplateSort::Key,
-        "name" => TemplateSort::Name,
-        "createdAt" => TemplateSort::CreatedAt,
-        "updatedAt" => TemplateSort::UpdatedAt,
-        _ => return None,
     })
 }

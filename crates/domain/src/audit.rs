@@ -44,6 +44,18 @@ kinds! {
     TemplateUpdated = "template.updated", "update", "template";
     /// A template was put into the trash.
     TemplateDeleted = "template.deleted", "delete", "template";
+    /// A template came back from the trash.
+    TemplateUndeleted = "template.undeleted", "undelete", "template";
+    /// A template in the trash was removed for good.
+    TemplatePurged = "template.purged", "purge", "template";
+    /// A template got another folder, other tags or another owner.
+    TemplateMetaChanged = "template.meta-changed", "update", "template";
+    /// A folder of templates was made.
+    FolderCreated = "template-folder.created", "create", "template-folder";
+    /// A folder of templates was renamed or moved.
+    FolderUpdated = "template-folder.updated", "update", "template-folder";
+    /// A folder of templates was removed.
+    FolderDeleted = "template-folder.deleted", "delete", "template-folder";
     /// An old version was saved again as the newest.
     TemplateRestored = "template.restored", "restore", "template";
     /// The note of a version was changed.
@@ -52,6 +64,32 @@ kinds! {
     SampleSaved = "template.sample-saved", "update", "template";
     /// The example data of a template was removed.
     SampleDeleted = "template.sample-deleted", "delete", "template";
+    /// A label of a template was given another version, or the first one.
+    TemplateLabelMoved = "template.label-moved", "update", "template";
+    /// A label of a template was removed.
+    TemplateLabelRemoved = "template.label-removed", "delete", "template";
+    /// A label's split between its version and that of its control was changed.
+    TemplateLabelSplitChanged = "template.label-split-changed", "update", "template";
+    /// A move of a label was planned.
+    TemplateLabelScheduled = "template.label-scheduled", "schedule", "template";
+    /// A planned move of a label was called off.
+    TemplateLabelScheduleCancelled = "template.label-schedule-cancelled", "cancel", "template";
+    /// The time of a planned move came, and it could not be made.
+    TemplateLabelMoveFailed = "template.label-move-failed", "update", "template";
+    /// An asset was uploaded.
+    AssetUploaded = "asset.uploaded", "create", "asset";
+    /// What is said about an asset was changed.
+    AssetUpdated = "asset.updated", "update", "asset";
+    /// An asset got other bytes.
+    AssetReplaced = "asset.replaced", "update", "asset";
+    /// An asset got the bytes of an older version again.
+    AssetRestored = "asset.restored", "restore", "asset";
+    /// An asset was removed with all its versions.
+    AssetDeleted = "asset.deleted", "delete", "asset";
+    /// Named example data of a template was saved.
+    DatasetSaved = "template.dataset-saved", "update", "template";
+    /// Named example data of a template was removed.
+    DatasetDeleted = "template.dataset-deleted", "delete", "template";
     /// Somebody removed audit events.
     AuditPurged = "audit.purged", "purge", "audit";
     /// Audit events were removed because of their age.

@@ -63,12 +63,42 @@ codes! {
     UsageWindowTooWide = "usage_window_too_wide",
     /// There are more rows than one usage export gives.
     UsageExportTooLarge = "usage_export_too_large",
+    /// The label is another one's control, or has a move to come.
+    LabelInUse = "label_in_use",
+    /// The label is the one that renders by default.
+    DefaultLabelProtected = "default_label_protected",
+    /// The planned move of a label is done, called off or failed already.
+    LabelEventNotPending = "label_event_not_pending",
+    /// The label did not exist yet at that time.
+    AsOfBeforeHistory = "as_of_before_history",
+    /// No version of the template has the label that renders by default.
+    TemplateNotReleased = "template_not_released",
+    /// Data that fits the version in use would not fit the new one.
+    BreakingContractChange = "breaking_contract_change",
+    /// The template has as many datasets as it can have.
+    DatasetLimitExceeded = "dataset_limit_exceeded",
+    /// The name is not that of a dataset.
+    DatasetNameInvalid = "dataset_name_invalid",
+    /// The template has no such dataset.
+    DatasetNotFound = "dataset_not_found",
     /// No such resource for this caller.
     NotFound = "not_found",
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed",
     /// The resource exists already, or was changed at the same moment.
     Conflict = "conflict",
+    /// There is a folder of that name already.
+    FolderExists = "folder_exists",
+    /// Templates or folders lie in the folder.
+    FolderNotEmpty = "folder_not_empty",
+    /// A folder cannot go into itself or into what lies in it.
+    FolderCycle = "folder_cycle",
+    /// Folders would lie deeper in each other than they may.
+    FolderDepthExceeded = "folder_depth_exceeded",
+    /// There is no such folder for this caller.
+    FolderNotFound = "folder_not_found",
+    /// The template is there, but not in the trash.
+    TemplateNotInTrash = "template_not_in_trash",
     /// A conditional write named a version that is not the current one.
     PreconditionFailed = "precondition_failed",
     /// A conditional write came without its condition.
@@ -99,6 +129,18 @@ codes! {
     RenderInputTooLarge = "render_input_too_large",
     /// An image or other asset of the document is refused.
     AssetBlocked = "asset_blocked",
+    /// A template uses the asset.
+    AssetInUse = "asset_in_use",
+    /// Another asset of the tenant has this slug.
+    AssetSlugConflict = "asset_slug_conflict",
+    /// The bytes are of another type than they were declared as.
+    AssetMimeMismatch = "asset_mime_mismatch",
+    /// The asset is known, and its bytes are not where they were put.
+    AssetBinaryMissing = "ASSET_BINARY_MISSING",
+    /// A font that the template asks for is no asset, or no font.
+    FontAssetMissing = "font_asset_missing",
+    /// The fonts of the document are larger than a render accepts.
+    FontBudgetExceeded = "font_budget_exceeded",
     /// The PDF is larger than a render may produce.
     PdfTooLarge = "pdf_too_large",
     /// The document has more pages than a render may produce.
@@ -113,6 +155,8 @@ codes! {
     ConvertUrlNotAllowed = "convert_url_not_allowed",
     /// A limit of the tenant is reached; the answer says which, and until when.
     QuotaExhausted = "quota_exhausted",
+    /// The tenant has as many of these as it may have.
+    QuotaExceeded = "quota_exceeded",
     /// Too many requests.
     RateLimited = "rate_limited",
     /// Something is broken on our side; the request id leads to the log.

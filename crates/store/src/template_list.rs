@@ -1,11 +1,14 @@
 //! The list of templates: filters, orders, pages.
 
 use domain::TemplateSelector;
+use domain::labels::LabelName;
 use domain::templates::TemplateKey;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::template_folder_tree::{FolderFilter, Folders, resolve};
 use crate::templates::{TemplateKind, TemplateRow, TemplateSummary};
 use crate::tenants::TenantStore;
 
@@ -22,6 +25,12 @@ pub struct TemplateFilter {
     pub tags: Vec<String>,
     /// Looked after by exactly this owner.
     pub owner: Option<String>,
+    /// With this label.
+    pub label: Option<LabelName>,
+    /// Lying there. A folder that nobody knows has none.
+    pub folder: Option<FolderFilter>,
+    /// In the trash, or not.
+    pub state: TemplateState,
     /// Within the reach of these only; `None` means of all.
     pub reached: Option<Vec<TemplateSelector>>,
     /// What the order goes by. Equal ones follow their keys, so that pages neither repeat nor skip a row.
@@ -43,6 +52,9 @@ impl Default for TemplateFilter {
             keys: Vec::new(),
             tags: Vec::new(),
             owner: None,
+            label: None,
+            folder: None,
+            state: TemplateState::Active,
             reached: None,
             sort: TemplateSort::Key,
             order: SortOrder::Ascending,
@@ -50,6 +62,16 @@ impl Default for TemplateFilter {
             offset: 0,
         }
     }
+}
+
+/// Whether a list is of the templates there are, or of the trash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum TemplateState {
+    /// Those that can be used.
+    #[default]
+    Active,
+    /// Those in the trash. One key can be there several times.
+    Deleted,
 }
 
 /// What a list of templates is ordered by.
@@ -63,6 +85,27 @@ pub enum TemplateSort {
     CreatedAt,
     /// The last save.
     UpdatedAt,
+    /// When it was put into the trash. Those that are not there follow their keys.
+    DeletedAt,
+}
+
+impl TemplateSort {
+    /// The columns of the order, which together are different for any two templates. Each has an index that begins so,
+    /// except some of the trash.
+    fn columns(self, state: TemplateState) -> &'static [&'static str] {
+        use TemplateState::{Active, Deleted};
+        match (self, state) {
+            (Self::Key | Self::DeletedAt, Active) => &["template_key"],
+            (Self::Name, Active) => &[r#"lower(name) COLLATE "C""#, "template_key"],
+            (Self::CreatedAt, Active) => &["created_at", "template_key"],
+            (Self::UpdatedAt, Active) => &["updated_at", "template_key"],
+            (Self::Key, Deleted) => &["template_key", "deleted_at", "template_id"],
+            (Self::Name, Deleted) => &[r#"lower(name) COLLATE "C""#, "template_key", "template_id"],
+            (Self::CreatedAt, Deleted) => &["created_at", "template_key", "template_id"],
+            (Self::UpdatedAt, Deleted) => &["updated_at", "template_key", "template_id"],
+            (Self::DeletedAt, Deleted) => &["deleted_at", "template_key", "template_id"],
+        }
+    }
 }
 
 /// Which way a list goes.
@@ -74,74 +117,27 @@ pub enum SortOrder {
     Descending,
 }
 
-/// A page in one of the orders. Each order is a statement of its own: a statement that chose by a parameter could use no
-/// index, and one put together at run time could not be checked.
-macro_rules! rows_ordered_by {
-    ($order:tt, $arguments:expr, $connection:expr) => {
-        sqlx::query_as!(
-            TemplateRow,
-            "SELECT template_id, template_key, name, description, kind, tags, owner,
-                    current_major, current_minor, current_patch, created_at, updated_at
-             FROM templates
-             WHERE tenant_id = $1 AND deleted_at IS NULL
-               AND ($2::text IS NULL OR template_key ILIKE $2 OR name ILIKE $2)
-               AND ($3::text IS NULL OR kind = $3)
-               AND ($4::text[] IS NULL OR template_key = ANY ($4))
-               AND ($5::text[] IS NULL OR tags @> $5)
-               AND ($6::text IS NULL OR owner = $6)
-               AND ($9::text[] IS NULL OR template_key LIKE ANY ($9))
-             ORDER BY "
-                + $order
-                + " LIMIT $7 OFFSET $8",
-            $arguments.tenant,
-            $arguments.pattern,
-            $arguments.kind,
-            $arguments.keys,
-            $arguments.tags,
-            $arguments.owner,
-            $arguments.limit,
-            $arguments.offset,
-            $arguments.reached
-        )
-        .fetch_all($connection)
-        .await?
-    };
-}
-
-/// The filter as parameters of a statement.
-struct Arguments<'a> {
-    tenant: &'a str,
-    pattern: Option<String>,
-    kind: Option<&'static str>,
-    keys: Option<&'a [String]>,
-    tags: Option<&'a [String]>,
-    owner: Option<&'a str>,
-    limit: i64,
-    offset: i64,
-    reached: Option<&'a [String]>,
-}
-
 pub(crate) async fn list(handle: &TenantStore, filter: &TemplateFilter) -> Result<Page<TemplateSummary>, StoreError> {
-    let keys: Vec<String> = filter.keys.iter().map(ToString::to_string).collect();
-    let reached: Option<Vec<String>> = filter.reached.as_ref().map(|selectors| selectors.iter().map(selected_pattern).collect());
     let (limit, offset) = bounds(filter.limit, filter.offset);
-    let arguments = Arguments {
-        tenant: handle.tenant.as_str(),
-        pattern: filter.q.as_deref().filter(|text| !text.is_empty()).map(contains_pattern),
-        kind: filter.kind.map(TemplateKind::as_str),
-        keys: (!keys.is_empty()).then_some(keys.as_slice()),
-        tags: (!filter.tags.is_empty()).then_some(filter.tags.as_slice()),
-        owner: filter.owner.as_deref(),
-        limit,
-        offset,
-        reached: reached.as_deref(),
-    };
     speak!(handle.store, "templates.list", {
         let mut connection = handle.store.acquire().await?;
-        let rows = ordered_rows(&mut connection, filter, &arguments).await?;
-        let total = match Page::<TemplateSummary>::total_from_its_end(rows.len(), limit, offset) {
-            Some(total) => total,
-            None => count(&mut connection, &arguments).await?,
+        let Some(folders) = resolve(&mut connection, handle, filter.folder.as_ref()).await? else {
+            return Ok(Page { items: Vec::new(), total: 0 });
+        };
+        let question = Question { tenant: handle.tenant.as_str(), filter, folders: &folders };
+        let (rows, total) = if offset == 0 {
+            let rows = question.page(&mut connection, Span { limit, offset, from: End::Front }).await?;
+            let total = match Page::<TemplateSummary>::total_from_its_end(rows.len(), limit, offset) {
+                Some(total) => total,
+                None => question.count(&mut connection).await?,
+            };
+            (rows, total)
+        } else {
+            let total = question.count(&mut connection).await?;
+            match Span::nearer(limit, offset, total) {
+                Some(span) => (question.page(&mut connection, span).await?, total),
+                None => (Vec::new(), total),
+            }
         };
         let items = rows.into_iter().map(TemplateSummary::try_from).collect::<Result<_, _>>()?;
         Ok(Page { items, total })
@@ -149,49 +145,126 @@ pub(crate) async fn list(handle: &TenantStore, filter: &TemplateFilter) -> Resul
     .await
 }
 
-async fn ordered_rows(
-    connection: &mut sqlx::PgConnection,
-    filter: &TemplateFilter,
-    arguments: &Arguments<'_>,
-) -> Result<Vec<TemplateRow>, StoreError> {
-    use SortOrder::{Ascending, Descending};
-    Ok(match (filter.sort, filter.order) {
-        (TemplateSort::Key, Ascending) => rows_ordered_by!("template_key", arguments, connection),
-        (TemplateSort::Key, Descending) => rows_ordered_by!("template_key DESC", arguments, connection),
-        (TemplateSort::Name, Ascending) => rows_ordered_by!(r#"lower(name) COLLATE "C", template_key"#, arguments, connection),
-        (TemplateSort::Name, Descending) => rows_ordered_by!(r#"lower(name) COLLATE "C" DESC, template_key DESC"#, arguments, connection),
-        (TemplateSort::CreatedAt, Ascending) => rows_ordered_by!("created_at, template_key", arguments, connection),
-        (TemplateSort::CreatedAt, Descending) => rows_ordered_by!("created_at DESC, template_key DESC", arguments, connection),
-        (TemplateSort::UpdatedAt, Ascending) => rows_ordered_by!("updated_at, template_key", arguments, connection),
-        (TemplateSort::UpdatedAt, Descending) => rows_ordered_by!("updated_at DESC, template_key DESC", arguments, connection),
-    })
+/// The end of a list from which rows are counted off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Front,
+    Back,
 }
 
-async fn count(connection: &mut sqlx::PgConnection, arguments: &Arguments<'_>) -> Result<u64, StoreError> {
-    let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM templates
-           WHERE tenant_id = $1 AND deleted_at IS NULL
-             AND ($2::text IS NULL OR template_key ILIKE $2 OR name ILIKE $2)
-             AND ($3::text IS NULL OR kind = $3)
-             AND ($4::text[] IS NULL OR template_key = ANY ($4))
-             AND ($5::text[] IS NULL OR tags @> $5)
-             AND ($6::text IS NULL OR owner = $6)
-             AND ($7::text[] IS NULL OR template_key LIKE ANY ($7))"#,
-        arguments.tenant,
-        arguments.pattern,
-        arguments.kind,
-        arguments.keys,
-        arguments.tags,
-        arguments.owner,
-        arguments.reached
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(u64::try_from(count).unwrap_or(0))
+/// Which rows of a list, counted off from which end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Span {
+    limit: i64,
+    offset: i64,
+    from: End,
+}
+
+impl Span {
+    /// The rows, from the end that is nearer to them: the last page costs no more than the first. None where there are none.
+    fn nearer(limit: i64, offset: i64, total: u64) -> Option<Self> {
+        let total = i64::try_from(total).unwrap_or(i64::MAX);
+        let limit = limit.min(total.saturating_sub(offset));
+        let behind = total.saturating_sub(offset).saturating_sub(limit);
+        if limit <= 0 {
+            return None;
+        }
+        let (offset, from) = if behind < offset { (behind, End::Back) } else { (offset, End::Front) };
+        Some(Self { limit, offset, from })
+    }
+}
+
+/// What is asked, without the page. Only the conditions that are asked for come into a statement: one with all of them would
+/// use the index of none.
+struct Question<'a> {
+    tenant: &'a str,
+    filter: &'a TemplateFilter,
+    folders: &'a Folders,
+}
+
+impl Question<'_> {
+    async fn count(&self, connection: &mut PgConnection) -> Result<u64, StoreError> {
+        let mut query = QueryBuilder::new("SELECT count(*)");
+        self.push_conditions(&mut query);
+        let count: i64 = query.build_query_scalar().fetch_one(connection).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The rows of that span in the order that was asked for. The ids come first, from an index alone where there is one of
+    /// all that is asked for, so that the rows before the page are not read.
+    async fn page(&self, connection: &mut PgConnection, span: Span) -> Result<Vec<TemplateRow>, StoreError> {
+        let descending = (self.filter.order == SortOrder::Descending) != (span.from == End::Back);
+        let direction = if descending { " DESC" } else { "" };
+        let order: Vec<String> = self.filter.sort.columns(self.filter.state).iter().map(|column| format!("{column}{direction}")).collect();
+        let order = order.join(", ");
+        let mut query = QueryBuilder::new("WITH page AS MATERIALIZED (SELECT template_id");
+        self.push_conditions(&mut query);
+        query.push(" ORDER BY ").push(&order).push(" LIMIT ").push_bind(span.limit).push(" OFFSET ").push_bind(span.offset);
+        query.push(ROWS_OF_PAGE).push(" ORDER BY ").push(&order);
+        let mut rows: Vec<TemplateRow> = query.build_query_as().fetch_all(connection).await?;
+        if span.from == End::Back {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    fn push_conditions(&self, query: &mut QueryBuilder<Postgres>) {
+        let filter = self.filter;
+        query.push(" FROM templates WHERE tenant_id = ").push_bind(self.tenant.to_owned());
+        query.push(match filter.state {
+            TemplateState::Active => " AND deleted_at IS NULL",
+            TemplateState::Deleted => " AND deleted_at IS NOT NULL",
+        });
+        if let Some(text) = filter.q.as_deref().filter(|text| !text.is_empty()) {
+            let pattern = contains_pattern(text);
+            query.push(" AND (template_key ILIKE ").push_bind(pattern.clone()).push(" OR name ILIKE ").push_bind(pattern).push(")");
+        }
+        if let Some(kind) = filter.kind {
+            query.push(" AND kind = ").push_bind(kind.as_str());
+        }
+        if !filter.keys.is_empty() {
+            let keys: Vec<String> = filter.keys.iter().map(ToString::to_string).collect();
+            query.push(" AND template_key = ANY (").push_bind(keys).push(")");
+        }
+        if !filter.tags.is_empty() {
+            query.push(" AND tags @> ").push_bind(filter.tags.clone());
+        }
+        if let Some(owner) = &filter.owner {
+            query.push(" AND owner = ").push_bind(owner.clone());
+        }
+        if let Some(label) = &filter.label {
+            query
+                .push(" AND EXISTS (SELECT FROM template_labels l WHERE l.template_id = templates.template_id AND l.label = ")
+                .push_bind(label.as_str().to_owned())
+                .push(")");
+        }
+        match self.folders {
+            Folders::Any => {}
+            Folders::Top => {
+                query.push(" AND folder_id IS NULL");
+            }
+            Folders::Of(folders) => {
+                query.push(" AND folder_id = ANY (").push_bind(folders.clone()).push(")");
+            }
+        }
+        if let Some(reached) = &filter.reached {
+            query.push(" AND template_key LIKE ANY (").push_bind(selected_patterns(reached)).push(")");
+        }
+    }
+}
+
+const ROWS_OF_PAGE: &str = ") SELECT template_id, template_key, name, description, kind, tags, owner,
+            current_major, current_minor, current_patch, created_at, updated_at, folder_id,
+            (SELECT path FROM template_folders f WHERE f.folder_id = templates.folder_id) AS folder_path, deleted_at, deleted_by
+     FROM page JOIN templates USING (template_id)";
+
+/// Patterns for LIKE that find what the selectors select.
+pub(crate) fn selected_patterns(selectors: &[TemplateSelector]) -> Vec<String> {
+    selectors.iter().map(selected_pattern).collect()
 }
 
 /// A pattern for ILIKE that finds `text` anywhere, with its `%`, `_` and `\` taken as they are.
-fn contains_pattern(text: &str) -> String {
+pub(crate) fn contains_pattern(text: &str) -> String {
     format!("%{}%", literal(text))
 }
 
@@ -217,6 +290,18 @@ fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_counted_off_from_the_end_that_is_nearer() {
+        let span = |limit, offset, total| Span::nearer(limit, offset, total).map(|span| (span.limit, span.offset, span.from));
+        assert_eq!(span(50, 100, 10_000), Some((50, 100, End::Front)));
+        assert_eq!(span(50, 9_950, 10_000), Some((50, 0, End::Back)));
+        assert_eq!(span(50, 9_980, 10_000), Some((20, 0, End::Back)));
+        assert_eq!(span(50, 6_000, 10_000), Some((50, 3_950, End::Back)));
+        for (limit, offset) in [(50, 10_000), (50, i64::MAX), (0, 5)] {
+            assert_eq!(span(limit, offset, 10_000), None);
+        }
+    }
 
     #[test]
     fn wildcards_in_a_search_mean_themselves() {

@@ -1,7 +1,7 @@
 //! Templates: what is true of them now. Their past is in `template_versions`.
 
 use domain::audit::AuditKind;
-use domain::ids::TemplateId;
+use domain::ids::{FolderId, TemplateId};
 use domain::templates::{ContentHash, TemplateKey, TemplateVersion};
 use domain::{Actor, AuditEvent};
 use jiff::Timestamp;
@@ -120,6 +120,14 @@ pub struct TemplateSummary {
     pub created_at: Timestamp,
     /// When its current version was saved.
     pub updated_at: Timestamp,
+    /// The folder it lies in; none at the top.
+    pub folder_id: Option<FolderId>,
+    /// The way to that folder, from the top down.
+    pub folder_path: Option<String>,
+    /// When it was put into the trash; none for one that is not there.
+    pub deleted_at: Option<Timestamp>,
+    /// Who did that.
+    pub deleted_by: Option<String>,
 }
 
 /// How an insert ended.
@@ -158,8 +166,9 @@ impl Templates<'_> {
             let row = sqlx::query_as!(
                 TemplateRow,
                 "SELECT template_id, template_key, name, description, kind, tags, owner,
-                        current_major, current_minor, current_patch, created_at, updated_at
-                 FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL",
+                        current_major, current_minor, current_patch, created_at, updated_at, folder_id,
+                        (SELECT path FROM template_folders f WHERE f.folder_id = t.folder_id) AS folder_path, deleted_at, deleted_by
+                 FROM templates t WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL",
                 self.0.tenant.as_str(),
                 key.as_str()
             )
@@ -195,7 +204,8 @@ impl Templates<'_> {
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
                  ON CONFLICT (tenant_id, template_key) WHERE deleted_at IS NULL DO NOTHING
                  RETURNING template_id, template_key, name, description, kind, tags, owner,
-                           current_major, current_minor, current_patch, created_at, updated_at",
+                           current_major, current_minor, current_patch, created_at, updated_at, folder_id,
+                           NULL::text AS folder_path, deleted_at, deleted_by",
                 TemplateId::generate().as_uuid(),
                 self.0.tenant.as_str(),
                 new.key.as_str(),
@@ -213,7 +223,7 @@ impl Templates<'_> {
             .await?;
             let Some(row) = inserted else { return Ok(InsertOutcome::KeyTaken) };
             let hash = ContentHash::of(new.content.definition);
-            insert_version(&mut write, &self.0.tenant, &row, &text, hash, revision).await?;
+            insert_version(&mut write, &self.0.tenant, &row, new.content.definition, &text, hash, revision).await?;
             write.announce("template", new.key.as_str()).await?;
             write.commit(AuditEvent::new(AuditKind::TemplateCreated, new.key).with("version", version.to_string())).await?;
             Ok(InsertOutcome::Written(row.try_into()?))
@@ -251,12 +261,13 @@ impl Templates<'_> {
             // another version there.
             let updated = sqlx::query_as!(
                 TemplateRow,
-                "UPDATE templates
+                "UPDATE templates t
                  SET name = $6, description = $7, kind = $8, current_patch = current_patch + 1, updated_at = $9
                  WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL
                    AND current_major = $3 AND current_minor = $4 AND current_patch = $5
                  RETURNING template_id, template_key, name, description, kind, tags, owner,
-                           current_major, current_minor, current_patch, created_at, updated_at",
+                           current_major, current_minor, current_patch, created_at, updated_at, folder_id,
+                           (SELECT path FROM template_folders f WHERE f.folder_id = t.folder_id) AS folder_path, deleted_at, deleted_by",
                 self.0.tenant.as_str(),
                 key.as_str(),
                 major,
@@ -270,7 +281,7 @@ impl Templates<'_> {
             .fetch_optional(&mut *write)
             .await?;
             let Some(row) = updated else { return why_not(self.0, &mut write, key).await };
-            insert_version(&mut write, &self.0.tenant, &row, &text, hash, revision).await?;
+            insert_version(&mut write, &self.0.tenant, &row, content.definition, &text, hash, revision).await?;
             write.announce("template", key.as_str()).await?;
             let saved = TemplateSummary::try_from(row)?;
             write.commit(event.with("version", saved.current_version.to_string())).await?;
@@ -332,6 +343,7 @@ fn first_version(definition: &Value) -> TemplateVersion {
 }
 
 /// A row of `templates` as it comes.
+#[derive(sqlx::FromRow)]
 pub(crate) struct TemplateRow {
     pub(crate) template_id: Uuid,
     pub(crate) template_key: String,
@@ -345,6 +357,10 @@ pub(crate) struct TemplateRow {
     pub(crate) current_patch: i32,
     pub(crate) created_at: jiff_sqlx::Timestamp,
     pub(crate) updated_at: jiff_sqlx::Timestamp,
+    pub(crate) folder_id: Option<Uuid>,
+    pub(crate) folder_path: Option<String>,
+    pub(crate) deleted_at: Option<jiff_sqlx::Timestamp>,
+    pub(crate) deleted_by: Option<String>,
 }
 
 impl TryFrom<TemplateRow> for TemplateSummary {
@@ -362,6 +378,10 @@ impl TryFrom<TemplateRow> for TemplateSummary {
             owner: row.owner,
             created_at: row.created_at.to_jiff(),
             updated_at: row.updated_at.to_jiff(),
+            folder_id: row.folder_id.map(FolderId::from),
+            folder_path: row.folder_path,
+            deleted_at: row.deleted_at.map(jiff_sqlx::Timestamp::to_jiff),
+            deleted_by: row.deleted_by,
         })
     }
 }

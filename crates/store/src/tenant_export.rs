@@ -21,12 +21,24 @@ const LARGE_PIECE_ROWS: i64 = 8;
 pub enum ExportKind {
     /// The tenant itself, one line.
     Tenant,
+    /// The folders that templates lie in.
+    TemplateFolders,
     /// The templates as they are now, those in the trash too, without their definitions.
     Templates,
     /// Every version of them with its definition, the text of it as it was saved.
     TemplateVersions,
+    /// Which version each label leads to.
+    Labels,
+    /// What happened to the labels, and the moves that were planned.
+    LabelHistory,
     /// The example data of templates.
     Samples,
+    /// The named example data of templates.
+    Datasets,
+    /// The assets as they are now, without their bytes.
+    Assets,
+    /// Every version of them, with the hash of its bytes.
+    AssetVersions,
     /// The people, without their keys.
     Users,
     /// The API keys, without their secrets: what can be known of a key, and nothing that lets anybody in.
@@ -39,16 +51,36 @@ pub enum ExportKind {
 
 impl ExportKind {
     /// Every kind, in the order of an export: what others refer to first.
-    pub const ALL: [Self; 8] =
-        [Self::Tenant, Self::Templates, Self::TemplateVersions, Self::Samples, Self::Users, Self::ApiKeys, Self::Audit, Self::Usage];
+    pub const ALL: [Self; 14] = [
+        Self::Tenant,
+        Self::TemplateFolders,
+        Self::Templates,
+        Self::TemplateVersions,
+        Self::Labels,
+        Self::LabelHistory,
+        Self::Samples,
+        Self::Datasets,
+        Self::Assets,
+        Self::AssetVersions,
+        Self::Users,
+        Self::ApiKeys,
+        Self::Audit,
+        Self::Usage,
+    ];
 
     /// The word for it, which can be the name of a file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tenant => "tenant",
+            Self::TemplateFolders => "template-folders",
             Self::Templates => "templates",
             Self::TemplateVersions => "template-versions",
+            Self::Labels => "labels",
+            Self::LabelHistory => "label-history",
             Self::Samples => "samples",
+            Self::Datasets => "datasets",
+            Self::Assets => "assets",
+            Self::AssetVersions => "asset-versions",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",
             Self::Audit => "audit",
@@ -66,9 +98,15 @@ impl ExportKind {
     fn statement(self) -> &'static str {
         match self {
             Self::Tenant => TENANT,
+            Self::TemplateFolders => TEMPLATE_FOLDERS,
             Self::Templates => TEMPLATES,
             Self::TemplateVersions => TEMPLATE_VERSIONS,
+            Self::Labels => LABELS,
+            Self::LabelHistory => LABEL_HISTORY,
             Self::Samples => SAMPLES,
+            Self::Datasets => DATASETS,
+            Self::Assets => ASSETS,
+            Self::AssetVersions => ASSET_VERSIONS,
             Self::Users => USERS,
             Self::ApiKeys => API_KEYS,
             Self::Audit => AUDIT,
@@ -77,7 +115,7 @@ impl ExportKind {
     }
 
     fn piece_rows(self) -> i64 {
-        if matches!(self, Self::TemplateVersions | Self::Samples) { LARGE_PIECE_ROWS } else { PIECE_ROWS }
+        if matches!(self, Self::TemplateVersions | Self::Samples | Self::Datasets) { LARGE_PIECE_ROWS } else { PIECE_ROWS }
     }
 }
 
@@ -192,9 +230,20 @@ const TENANT: &str = concat!(
     ")::text AS line FROM tenants WHERE tenant_id = $1 AND $2::text IS NULL LIMIT $3"
 );
 
+const TEMPLATE_FOLDERS: &str = concat!(
+    "SELECT folder_id::text AS place,
+            json_build_object('id', folder_id, 'parentId', parent_id, 'name', name, 'path', path, 'createdAt', ",
+    utc!("created_at"),
+    ", 'createdBy', created_by, 'updatedAt', ",
+    utc!("updated_at"),
+    ")::text AS line
+     FROM template_folders WHERE tenant_id = $1 AND folder_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY folder_id LIMIT $3"
+);
+
 const TEMPLATES: &str = concat!(
     "SELECT template_id::text AS place,
-            json_build_object('templateId', template_id, 'key', template_key, 'name', name, 'description', description, 'kind', kind, 'tags', tags, 'owner', owner, 'currentVersion', concat_ws('.', current_major, current_minor, current_patch),
+            json_build_object('templateId', template_id, 'key', template_key, 'name', name, 'description', description, 'kind', kind, 'tags', tags, 'owner', owner, 'folderId', folder_id, 'currentVersion', concat_ws('.', current_major, current_minor, current_patch),
      'createdAt', ",
     utc!("created_at"),
     ", 'updatedAt', ",
@@ -222,12 +271,85 @@ const TEMPLATE_VERSIONS: &str = concat!(
      ORDER BY t.template_id, v.major, v.minor, v.patch LIMIT $3"
 );
 
+const LABELS: &str = concat!(
+    "SELECT concat_ws(' ', l.template_id, l.label) AS place,
+            json_build_object('templateId', l.template_id, 'key', t.template_key, 'label', l.label,
+                'version', concat_ws('.', l.major, l.minor, l.patch), 'trafficSplit', l.traffic_split, 'controlLabel', l.control_label,
+                'revision', l.revision, 'movedBy', l.moved_by, 'movedAt', ",
+    utc!("l.moved_at"),
+    ")::text AS line
+     FROM template_labels l JOIN templates t USING (tenant_id, template_id)
+     WHERE l.tenant_id = $1
+       AND (l.template_id, l.label) > (COALESCE(split_part($2::text, ' ', 1)::uuid, '00000000-0000-0000-0000-000000000000'),
+                                       COALESCE(split_part($2::text, ' ', 2), '') COLLATE \"C\")
+     ORDER BY l.template_id, l.label LIMIT $3"
+);
+
+const LABEL_HISTORY: &str = concat!(
+    "SELECT e.place::text AS place,
+            json_build_object('id', e.event_id, 'templateId', e.template_id, 'key', t.template_key, 'label', e.label, 'status', e.state,
+                'version', NULLIF(concat_ws('.', e.major, e.minor, e.patch), ''),
+                'previousVersion', NULLIF(concat_ws('.', e.previous_major, e.previous_minor, e.previous_patch), ''),
+                'trafficSplit', e.traffic_split, 'controlLabel', e.control_label, 'effectiveAt', ",
+    utc!("e.effective_at"),
+    ", 'createdAt', ",
+    utc!("e.created_at"),
+    ", 'createdBy', e.created_by, 'settledAt', ",
+    utc!("e.settled_at"),
+    ", 'settledBy', e.settled_by, 'reason', e.reason)::text AS line
+     FROM template_label_events e JOIN templates t USING (tenant_id, template_id)
+     WHERE e.tenant_id = $1 AND e.place > COALESCE($2::text::bigint, 0) ORDER BY e.place LIMIT $3"
+);
+
+const DATASETS: &str = concat!(
+    "SELECT concat_ws(' ', d.template_id, d.dataset_name) AS place,
+            json_build_object('templateId', d.template_id, 'key', t.template_key, 'name', d.dataset_name, 'revision', d.revision,
+                'title', d.title, 'description', d.description, 'tags', d.tags, 'expectInvalid', d.expect_invalid,
+                'isDefault', d.is_default, 'assertions', d.assertions, 'createdAt', ",
+    utc!("d.created_at"),
+    ", 'createdBy', d.created_by, 'updatedAt', ",
+    utc!("d.updated_at"),
+    ", 'updatedBy', d.updated_by, 'data', d.data)::text AS line
+     FROM template_datasets d JOIN templates t USING (tenant_id, template_id)
+     WHERE d.tenant_id = $1
+       AND (d.template_id, d.dataset_name) > (COALESCE(split_part($2::text, ' ', 1)::uuid, '00000000-0000-0000-0000-000000000000'),
+                                              COALESCE(split_part($2::text, ' ', 2), '') COLLATE \"C\")
+     ORDER BY d.template_id, d.dataset_name LIMIT $3"
+);
+
 const SAMPLES: &str =
     "SELECT template_id::text AS place, json_build_object('templateId', template_id, 'key', template_key, 'sample', sample)::text AS line
      FROM templates WHERE tenant_id = $1 AND sample IS NOT NULL
        AND template_id >= COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
        AND template_id IS DISTINCT FROM $2::text::uuid
      ORDER BY template_id LIMIT $3";
+
+const ASSETS: &str = concat!(
+    "SELECT asset_id::text AS place,
+            json_build_object('id', asset_id, 'slug', slug, 'altText', alt_text, 'tags', tags, 'folder', folder, 'version', current_version,
+                'kind', kind, 'originalName', original_name, 'mimeType', mime_type, 'sizeBytes', size_bytes,
+                'contentHash', encode(content_hash, 'hex'), 'svgSanitized', svg_sanitized, 'createdAt', ",
+    utc!("created_at"),
+    ", 'createdBy', created_by, 'updatedAt', ",
+    utc!("updated_at"),
+    ", 'updatedBy', updated_by)::text AS line
+     FROM assets WHERE tenant_id = $1 AND asset_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY asset_id LIMIT $3"
+);
+
+const ASSET_VERSIONS: &str = concat!(
+    "SELECT concat_ws(' ', asset_id, version) AS place,
+            json_build_object('id', asset_id, 'version', version, 'kind', kind, 'originalName', original_name, 'mimeType', mime_type,
+                'sizeBytes', size_bytes, 'contentHash', encode(content_hash, 'hex'), 'width', width, 'height', height, 'font', font,
+                'svgSanitized', svg_sanitized, 'createdAt', ",
+    utc!("created_at"),
+    ", 'createdBy', created_by)::text AS line
+     FROM asset_versions
+     WHERE tenant_id = $1
+       AND (asset_id, version) > (COALESCE(split_part($2::text, ' ', 1)::uuid, '00000000-0000-0000-0000-000000000000'),
+                                  COALESCE(split_part($2::text, ' ', 2)::int, 0))
+     ORDER BY asset_id, version LIMIT $3"
+);
 
 const USERS: &str = concat!(
     "SELECT user_id AS place,

@@ -90,7 +90,7 @@ struct Part {
 }
 
 /// In the order in which they go: who may come in first.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 17] = [
     Part {
         table: "api_keys",
         fate: PurgeFate::Removed,
@@ -108,6 +108,61 @@ const PARTS: [Part; 10] = [
         fate: PurgeFate::Removed,
         count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM render_tokens r WHERE tenant_id = $1",
         delete: Some("DELETE FROM render_tokens WHERE token_id IN (SELECT token_id FROM render_tokens WHERE tenant_id = $1 LIMIT $2)"),
+    },
+    Part {
+        table: "template_label_events",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM template_label_events r WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM template_label_events WHERE event_id IN (SELECT event_id FROM template_label_events WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        // Before the versions that they lead to.
+        table: "template_labels",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM template_labels r WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM template_labels WHERE (template_id, label) IN (
+                 SELECT template_id, label FROM template_labels WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "template_datasets",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(data) + pg_column_size(ROW(title, description, tags))), 0)::bigint
+                FROM template_datasets WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM template_datasets WHERE (template_id, dataset_name) IN
+                 (SELECT template_id, dataset_name FROM template_datasets WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "template_asset_references",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM template_asset_references r WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM template_asset_references WHERE ctid = ANY (ARRAY (
+                 SELECT ctid FROM template_asset_references WHERE tenant_id = $1 LIMIT $2))",
+        ),
+    },
+    Part {
+        table: "asset_versions",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM asset_versions r WHERE tenant_id = $1",
+        // All but the current ones, which go with their assets. The bytes go when they are swept.
+        delete: Some(
+            "DELETE FROM asset_versions v USING (
+                 SELECT o.asset_id, o.version FROM assets a JOIN asset_versions o USING (tenant_id, asset_id)
+                 WHERE a.tenant_id = $1 AND o.version <> a.current_version LIMIT $2) AS old
+             WHERE v.asset_id = old.asset_id AND v.version = old.version",
+        ),
+    },
+    Part {
+        table: "assets",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM assets r WHERE tenant_id = $1",
+        delete: Some("DELETE FROM assets WHERE asset_id IN (SELECT asset_id FROM assets WHERE tenant_id = $1 LIMIT $2)"),
     },
     Part {
         table: "template_versions",
@@ -132,6 +187,16 @@ const PARTS: [Part; 10] = [
                                               + COALESCE(pg_column_size(sample), 0)), 0)::bigint
                 FROM templates WHERE tenant_id = $1",
         delete: Some("DELETE FROM templates WHERE template_id IN (SELECT template_id FROM templates WHERE tenant_id = $1 LIMIT $2)"),
+    },
+    Part {
+        table: "template_folders",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM template_folders r WHERE tenant_id = $1",
+        // From the bottom up, and after the templates that lie in them.
+        delete: Some(
+            "DELETE FROM template_folders WHERE folder_id IN (
+                 SELECT folder_id FROM template_folders WHERE tenant_id = $1 ORDER BY depth DESC LIMIT $2)",
+        ),
     },
     Part {
         table: "render_usage",

@@ -5,12 +5,16 @@ use domain::tenants::TenantStatus;
 use domain::{Actor, AuditEvent, Quotas, TenantId};
 use jiff::Timestamp;
 
+use crate::asset_versions::AssetVersions;
+use crate::assets::Assets;
 use crate::audit::Audit;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
 use crate::quotas::quotas;
 use crate::samples::Samples;
+use crate::template_datasets::TemplateDatasets;
+use crate::template_folders::TemplateFolders;
 use crate::template_versions::TemplateVersions;
 use crate::templates::Templates;
 use crate::write::{Needs, Write};
@@ -37,6 +41,11 @@ impl TenantStore {
         Templates(self)
     }
 
+    /// The folders that templates lie in.
+    pub fn template_folders(&self) -> TemplateFolders<'_> {
+        TemplateFolders(self)
+    }
+
     /// The immutable versions of templates.
     pub fn template_versions(&self) -> TemplateVersions<'_> {
         TemplateVersions(self)
@@ -45,6 +54,21 @@ impl TenantStore {
     /// The example data of templates.
     pub fn samples(&self) -> Samples<'_> {
         Samples(self)
+    }
+
+    /// The named example data of templates.
+    pub fn template_datasets(&self) -> TemplateDatasets<'_> {
+        TemplateDatasets(self)
+    }
+
+    /// Pictures and fonts.
+    pub fn assets(&self) -> Assets<'_> {
+        Assets(self)
+    }
+
+    /// Their immutable versions.
+    pub fn asset_versions(&self) -> AssetVersions<'_> {
+        AssetVersions(self)
     }
 
     /// Who changed what.

@@ -6,7 +6,10 @@ use domain::audit::AuditKind;
 use domain::tenants::TenantStatus;
 use domain::{AuditEvent, TenantId};
 use serde_json::{Value, json};
-use store::{NewUsage, PurgeFate, PurgeOptions, PurgeOutcome, Retention, StatusOutcome, StoreError, TenantStore};
+use store::{
+    FolderOutcome, FolderPlace, MetaPatch, NewUsage, PurgeFate, PurgeOptions, PurgeOutcome, Retention, StatusOutcome, StoreError,
+    TenantStore,
+};
 
 use crate::api_keys::{insert_key, key_text};
 use crate::fixture::{Fixture, NOBODY, any_template, by, key, save, written};
@@ -24,6 +27,13 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     let tenant = fixture.store.tenant(tenant_id.clone());
     any_template(&tenant, "letter").await;
     written(save(&tenant, "letter", "1.0.0", &json!({"html": "second"})).await);
+    let folders = tenant.template_folders();
+    let FolderOutcome::Written(above) = folders.insert(&"Letters".parse().unwrap(), FolderPlace::Top, &NOBODY).await.unwrap() else {
+        panic!()
+    };
+    let _ = folders.insert(&"Old".parse().unwrap(), FolderPlace::In(above.id), &NOBODY).await.unwrap();
+    let patch = MetaPatch { folder: Some(FolderPlace::In(above.id)), ..MetaPatch::default() };
+    let _ = tenant.templates().set_meta(&key("letter"), &patch, &NOBODY).await.unwrap();
     any_template(&tenant, "trash").await;
     written(tenant.templates().delete(&key("trash"), "1.0.0".parse().unwrap(), &NOBODY).await.unwrap());
     tenant.samples().put(&key("letter"), &json!({"a": 1}), &NOBODY).await.unwrap();
