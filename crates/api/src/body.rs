@@ -1,30 +1,26 @@
 //! Reading JSON bodies and queries so that a wrong one is told where it is wrong.
 
-use std::time::Duration;
-
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header, request::Parts};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use domain::ErrorCode;
-use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::Setup;
-use crate::bodies;
 use crate::error::ApiError;
+use crate::incoming;
 
-/// A JSON body. Malformed JSON is answered with line and column, a body over the limit with 413.
+/// A JSON object, read into a structure. Malformed JSON is answered with line and column, a body over the limit with 413,
+/// and anything but an object with what it is instead.
 pub struct JsonBody<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<Setup> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
-        match MaybeJsonBody::from_request(request, setup).await? {
-            MaybeJsonBody(Some(value)) => Ok(Self(value)),
-            MaybeJsonBody(None) => Err(ApiError::bad_request("the body is empty; a JSON value is expected")),
-        }
+        object(&given(request, setup).await?).map(Self)
     }
 }
 
@@ -35,18 +31,46 @@ impl<T: DeserializeOwned> FromRequest<Setup> for MaybeJsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
-        check_content_type(request.headers())?;
-        check_content_encoding(request.headers())?;
-        let strangers = bodies::open_to_strangers(request.uri().path());
-        let (limit_bytes, patience) =
-            if strangers { (bodies::STRANGERS_BYTES, STRANGERS_TIMEOUT) } else { (setup.body_limit_bytes, BODY_TIMEOUT) };
-        let bytes = tokio::time::timeout(patience, read(request, limit_bytes)).await;
-        let bytes = bytes.map_err(|_| ApiError::bad_request(format!("the body did not arrive within {} s", patience.as_secs())))??;
-        if bytes.is_empty() {
-            return Ok(Self(None));
-        }
-        serde_json::from_slice(&bytes).map(|value| Self(Some(value))).map_err(|error| malformed(&error))
+        let bytes = bytes(request, setup).await?;
+        if bytes.is_empty() { Ok(Self(None)) } else { object(&bytes).map(|value| Self(Some(value))) }
     }
+}
+
+/// Any JSON, for handlers that look at it themselves.
+pub struct AnyJson(pub Value);
+
+impl FromRequest<Setup> for AnyJson {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
+        serde_json::from_slice(&given(request, setup).await?).map(Self).map_err(|error| malformed(&error))
+    }
+}
+
+async fn given(request: Request, setup: &Setup) -> Result<Bytes, ApiError> {
+    let bytes = bytes(request, setup).await?;
+    if bytes.is_empty() { Err(ApiError::bad_request("the body is empty; a JSON value is expected")) } else { Ok(bytes) }
+}
+
+async fn bytes(request: Request, setup: &Setup) -> Result<Bytes, ApiError> {
+    check_content_type(request.headers())?;
+    check_content_encoding(request.headers())?;
+    incoming::read(request, setup.body_limit_bytes).await
+}
+
+/// A structure from a JSON object. Left to itself, serde also reads one from an array, field after field in an order that
+/// nobody published.
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let found = match bytes.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b'0'..=b'9' | b'-') => "a number",
+        Some(b't' | b'f') => "true or false",
+        Some(b'n') => "null",
+        _ => return serde_json::from_slice(bytes).map_err(|error| malformed(&error)),
+    };
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| malformed(&error))?;
+    Err(ApiError::bad_request(format!("the body is {found}; accepted: a JSON object with the fields that /docs lists")))
 }
 
 /// Tells `null`, which takes a value away, from a field that is absent: `#[serde(default, deserialize_with = "nullable")]`.
@@ -73,52 +97,6 @@ fn check_content_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
         }
         _ => Ok(()),
     }
-}
-
-/// How long a body may take to arrive: 20 MiB at 3 Mbit/s.
-const BODY_TIMEOUT: Duration = Duration::from_mins(1);
-/// The same for the little that somebody without a credential sends.
-const STRANGERS_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a body that is refused anyway may go on arriving.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much of it is read, as a multiple of the limit.
-const DISCARD_FACTOR: usize = 4;
-
-/// Reads the body up to the limit, counted after decompression. What comes after is read and thrown away for a while: a
-/// client that is still sending when the connection closes would never see the answer.
-async fn read(request: Request, limit_bytes: usize) -> Result<Bytes, ApiError> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    let mut stream = request.into_body().into_data_stream();
-    let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(limit_bytes));
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| {
-            tracing::debug!(%error, "a request body could not be read");
-            ApiError::bad_request("the body could not be read: it ended early, or is not the gzip stream that Content-Encoding promises")
-        })?;
-        if body.len() + chunk.len() > limit_bytes {
-            let discard = async {
-                let mut left = limit_bytes.saturating_mul(DISCARD_FACTOR);
-                while let Some(Ok(chunk)) = stream.next().await {
-                    left = left.saturating_sub(chunk.len());
-                    if left == 0 {
-                        break;
-                    }
-                }
-            };
-            let _ = tokio::time::timeout(DISCARD_TIMEOUT, discard).await;
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
-/// The answer to a body over the limit.
-fn too_large() -> ApiError {
-    ApiError::new(
-        ErrorCode::PayloadTooLarge,
-        "the request body is over the limit of this server (REQUEST_BODY_LIMIT_BYTES, counted after decompression)",
-    )
 }
 
 fn malformed(error: &serde_json::Error) -> ApiError {
@@ -153,5 +131,51 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         axum::extract::Query::<T>::try_from_uri(&parts.uri)
             .map(|query| Self(query.0))
             .map_err(|rejection| ApiError::bad_request(format!("the query cannot be read: {}", rejection.body_text())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Deserialize, PartialEq, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Note {
+        text: Option<String>,
+        #[serde(default)]
+        lines: Vec<u8>,
+    }
+
+    #[test]
+    fn a_structure_comes_from_an_object_and_from_nothing_else() {
+        let read = |text: &str| object::<Note>(text.as_bytes()).map_err(|error| format!("{error:?}"));
+        assert_eq!(read("\r\n\t {\"text\": \"x\"}"), Ok(Note { text: Some("x".to_owned()), lines: Vec::new() }));
+        assert_eq!(serde_json::from_str::<Note>("[\"x\", [1]]").unwrap().lines, [1], "what serde would make of an array");
+        for (text, found) in [
+            ("[\"x\", [1]]", "an array"),
+            (" []", "an array"),
+            ("\"x\"", "a string"),
+            ("-1", "a number"),
+            ("true", "true or false"),
+            ("null", "null"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains(&format!("the body is {found}; accepted: a JSON object")), "{text}: {said}");
+        }
+        for (text, place) in [("[", "line 1, column 1"), ("{\"text\": }", "column 10"), ("x", "column 1"), ("[1] x", "column 5")] {
+            assert!(read(text).unwrap_err().contains(place), "{text}: {:?}", read(text));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, max_shrink_time: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_text_that_begins_as_an_array_becomes_a_structure(blank in "[ \t\r\n]{0,3}", rest in ".{0,40}") {
+            let text = format!("{blank}[{rest}");
+            prop_assert!(object::<Note>(text.as_bytes()).is_err(), "{}", text);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use domain::api_keys::{ApiKeyGeneration, ApiKeyLookup, ApiKeyText};
@@ -9,7 +10,7 @@ use domain::editor_tokens::{EditorToken, Holder};
 use domain::render_tokens::RenderToken;
 use domain::users::{UserId, UserKey};
 use domain::{Action, Actor, Scope, TemplateSelector, TenantId};
-use store::{ApiKeyCredential, UserCredential};
+use store::{ApiKeyCredential, Outage, StoreError, UserCredential};
 
 use crate::auth::{Caller, Credential};
 use crate::configured_keys::ConfiguredKey;
@@ -34,13 +35,13 @@ impl Identity {
             return self.of_database_key(&key, address).await;
         }
         let key: UserKey = text.parse().map_err(|_| Refusal::UnknownKey)?;
-        self.of_user_key(&key).await
+        self.of_user_key(&key, address).await
     }
 
     async fn of_database_key(&self, key: &ApiKeyText, address: Option<IpAddr>) -> Result<Caller, Refusal> {
         let setup = &self.0.setup;
         let lookup = key.lookup();
-        let found = self.stored_key(&lookup).await?;
+        let found = self.stored_key(&lookup, address).await?;
         let judged = found.rules.judge(&setup.pepper.mac(key.reveal()), self.now(), address);
         let generation = judged.map_err(|why| Refusal::DatabaseKey { name: found.name.clone(), id: found.id, why })?;
         if let ApiKeyGeneration::Previous { until } = generation {
@@ -60,17 +61,42 @@ impl Identity {
         })
     }
 
-    /// The key of the database with that public part.
-    async fn stored_key(&self, lookup: &ApiKeyLookup) -> Result<Arc<ApiKeyCredential>, Refusal> {
-        let ask = async { Ok(self.store().api_key_by_lookup(lookup).await?.map(Arc::new)) };
-        self.0.keys.get(lookup.clone(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)
+    /// The key of the database with that public part. An address that guessed too often is told what is remembered; the
+    /// database is not asked for it.
+    async fn stored_key(&self, lookup: &ApiKeyLookup, guesser: Option<IpAddr>) -> Result<Arc<ApiKeyCredential>, Refusal> {
+        let ask = async {
+            self.unless_guessing(guesser)?;
+            Ok(self.store().api_key_by_lookup(lookup).await?.map(Arc::new))
+        };
+        let found = self.0.keys.get(lookup.clone(), ask).await;
+        found.map_err(|error| self.not_asked(error, guesser))?.ok_or(Refusal::UnknownKey)
     }
 
-    async fn of_user_key(&self, key: &UserKey) -> Result<Caller, Refusal> {
+    fn unless_guessing(&self, guesser: Option<IpAddr>) -> Result<(), StoreError> {
+        match self.spent(guesser) {
+            // To the memory of credentials this is a question without an answer.
+            Some(_) => Err(StoreError::Unavailable { why: Outage::NoConnection, source: None }),
+            None => Ok(()),
+        }
+    }
+
+    fn not_asked(&self, error: StoreError, guesser: Option<IpAddr>) -> Refusal {
+        self.spent(guesser).map_or(Refusal::Away(error), |wait| Refusal::TooManyGuesses { wait })
+    }
+
+    fn spent(&self, guesser: Option<IpAddr>) -> Option<Duration> {
+        guesser.and_then(|address| self.0.setup.guesses.spent(address))
+    }
+
+    async fn of_user_key(&self, key: &UserKey, guesser: Option<IpAddr>) -> Result<Caller, Refusal> {
         let store = &self.0.setup.store;
         let mac = self.0.setup.pepper.mac(key.reveal());
-        let ask = async { Ok(store.user_by_key_mac(&mac).await?.map(Arc::new)) };
-        let found = self.0.user_keys.get(*mac.as_bytes(), ask).await.map_err(Refusal::Away)?.ok_or(Refusal::UnknownKey)?;
+        let ask = async {
+            self.unless_guessing(guesser)?;
+            Ok(store.user_by_key_mac(&mac).await?.map(Arc::new))
+        };
+        let found = self.0.user_keys.get(*mac.as_bytes(), ask).await;
+        let found = found.map_err(|error| self.not_asked(error, guesser))?.ok_or(Refusal::UnknownKey)?;
         self.of_user(&found)
     }
 
@@ -163,10 +189,11 @@ impl Identity {
     }
 
     /// A render token renders, and nothing else; what exactly is judged where the render is known.
-    pub(crate) fn of_render_token(&self, text: &str, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    pub(crate) async fn of_render_token(&self, text: &str, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let tokens = &self.0.setup.editor_tokens;
         let verified = RenderToken::verify(text, &tokens.secrets, self.now(), tokens.issued_after).map_err(Refusal::Token)?;
         let token = verified.token;
+        self.refuse_withdrawn(&token).await?;
         let origin = headers.get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
         Ok(Caller {
             actor: Actor::new(&format!("render-token:{}", token.id), Scope::Render, current_request_id()),
@@ -181,6 +208,14 @@ impl Identity {
         })
     }
 
+    /// Refuses a token that was withdrawn, before anything of its request is read. The count of its uses is asked about later.
+    async fn refuse_withdrawn(&self, token: &RenderToken) -> Result<(), Refusal> {
+        let tokens = self.store().tenant(token.tenant.clone());
+        let ask = async { Ok(tokens.render_tokens().get(token.id).await?.filter(|known| known.revoked_at.is_none()).map(|_| ())) };
+        let known = self.0.render_tokens.get((token.tenant.clone(), token.id), ask).await.map_err(Refusal::Away)?;
+        known.ok_or(Refusal::WithdrawnToken { id: token.id })
+    }
+
     /// The templates of a token that was exchanged for a stored key, if the key still lets its bearer in: those that both
     /// reach.
     async fn still_of_key(
@@ -189,7 +224,7 @@ impl Identity {
         token: &EditorToken,
         address: Option<IpAddr>,
     ) -> Result<Option<Vec<TemplateSelector>>, Refusal> {
-        let found = self.stored_key(lookup).await?;
+        let found = self.stored_key(lookup, None).await?;
         let judged = found.rules.judge_bearer(self.now(), address);
         judged.map_err(|why| Refusal::DatabaseKey { name: found.name.clone(), id: found.id, why })?;
         if found.tenant != token.tenant {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, header};
 use domain::api_keys::ApiKeyLookup;
+use domain::ids::RenderTokenId;
 use domain::peppers::Pepper;
 use domain::render_tokens::RenderToken;
 use domain::secrets::Secrets;
@@ -19,8 +20,8 @@ use crate::auth::{Caller, Credential};
 use crate::cached::Cached;
 use crate::configured_keys::ConfiguredKeys;
 use crate::error::ApiError;
-use crate::loopback;
 use crate::people::Oidc;
+use crate::rates::Rate;
 use crate::refusal::Refusal;
 use crate::requests::current_request_id;
 
@@ -83,6 +84,8 @@ pub struct IdentitySetup {
     pub user_ttl: Duration,
     /// What the keys of the database are kept under.
     pub pepper: Pepper,
+    /// How many credentials that nobody has one address may send.
+    pub guesses: Rate,
     /// The identity provider whose people may come in.
     pub oidc: Option<Oidc>,
     /// Where keys, users and tenants are.
@@ -103,6 +106,7 @@ pub(crate) struct Inner {
     pub(crate) of_provider: Cached<UserId, Arc<UserCredential>>,
     pub(crate) user_keys: Cached<[u8; 32], Arc<UserCredential>>,
     pub(crate) any_user: Cached<(), ()>,
+    pub(crate) render_tokens: Cached<(TenantId, RenderTokenId), ()>,
     pub(crate) key_uses: ApiKeyUses,
 }
 
@@ -112,8 +116,8 @@ impl Identity {
         let (tenants, keys) = (Cached::new(setup.tenant_ttl), Cached::new(setup.user_ttl));
         let (users, user_keys) = (Cached::new(setup.user_ttl), Cached::new(setup.user_ttl));
         let (of_provider, any_user) = (Cached::new(setup.user_ttl), Cached::new(setup.user_ttl));
-        let key_uses = ApiKeyUses::new(setup.store.clone());
-        let identity = Self(Arc::new(Inner { setup, tenants, keys, users, of_provider, user_keys, any_user, key_uses }));
+        let (key_uses, render_tokens) = (ApiKeyUses::new(setup.store.clone()), Cached::new(setup.user_ttl));
+        let identity = Self(Arc::new(Inner { setup, tenants, keys, users, of_provider, user_keys, any_user, render_tokens, key_uses }));
         tokio::spawn(identity.clone().listen());
         identity
     }
@@ -133,6 +137,7 @@ impl Identity {
         match kind {
             "tenant" => self.0.tenants.changed(),
             "api_key" => self.0.keys.changed(),
+            "render_token" => self.0.render_tokens.changed(),
             "user" => {
                 self.0.users.changed();
                 self.0.of_provider.changed();
@@ -148,14 +153,19 @@ impl Identity {
         self.0.setup.without_credential == WithoutCredential::NobodyPasses
     }
 
+    /// Who passes without a credential.
+    pub(crate) fn without_credential(&self) -> WithoutCredential {
+        self.0.setup.without_credential
+    }
+
     /// Whether there are other tenants than `default`.
     pub fn tenancy(&self) -> Tenancy {
         self.0.setup.tenancy
     }
 
-    /// Tenants, keys or users were changed here, before this replica hears of it, or anything may have been.
+    /// Tenants, keys, users or render tokens were changed here, before this replica hears of it, or anything may have been.
     pub(crate) fn changed(&self) {
-        for kind in ["tenant", "api_key", "user"] {
+        for kind in ["tenant", "api_key", "user", "render_token"] {
             self.heard(kind);
         }
     }
@@ -196,7 +206,18 @@ impl Identity {
             Ok(caller) => self.in_tenant(caller, headers).await,
             Err(refusal) => Err(refusal),
         };
-        named.map_err(|refusal| refusal.answer(headers, address))
+        named.map_err(|refusal| self.guessed(refusal, address).answer(headers, address))
+    }
+
+    /// Counts a credential that nobody has against the address it came from. One that is good never comes here.
+    fn guessed(&self, refusal: Refusal, address: Option<IpAddr>) -> Refusal {
+        match address {
+            Some(address) if refusal.is_of_a_guess() => match self.0.setup.guesses.take(address) {
+                Ok(()) => refusal,
+                Err(wait) => Refusal::TooManyGuesses { wait },
+            },
+            _ => refusal,
+        }
     }
 
     async fn find(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Caller, Refusal> {
@@ -211,7 +232,7 @@ impl Identity {
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(bearer).ok_or(Refusal::Unreadable("Authorization"))?;
             if RenderToken::is_one(token) {
-                return self.of_render_token(token, headers);
+                return self.of_render_token(token, headers).await;
             }
             return match self.oidc() {
                 Some(oidc) if oidc.provider.may_have_issued(token) => self.of_bearer(oidc, token).await,
@@ -224,11 +245,8 @@ impl Identity {
         }
         match self.0.setup.without_credential {
             WithoutCredential::NobodyPasses => Err(Refusal::NoCredential),
-            WithoutCredential::ThisMachinePasses => {
-                loopback::check(headers).map_err(Refusal::Answered)?;
-                Ok(anybody())
-            }
-            WithoutCredential::EverybodyPasses => Ok(anybody()),
+            // Whether it comes from this machine was asked before, of every request (`loopback.rs`).
+            WithoutCredential::ThisMachinePasses | WithoutCredential::EverybodyPasses => Ok(anybody()),
         }
     }
 

@@ -31,6 +31,12 @@ impl Rate {
         let counted = self.tries.get_with(network_of(address), || Arc::new((AtomicU32::new(0), Instant::now())));
         if counted.0.fetch_add(1, Ordering::Relaxed) < self.most { Ok(()) } else { Err(self.window.saturating_sub(counted.1.elapsed())) }
     }
+
+    /// How long no try is allowed, without counting one; none while some are left.
+    pub(crate) fn spent(&self, address: IpAddr) -> Option<Duration> {
+        let counted = self.tries.get(&network_of(address))?;
+        (counted.0.load(Ordering::Relaxed) >= self.most).then(|| self.window.saturating_sub(counted.1.elapsed()))
+    }
 }
 
 fn network_of(address: IpAddr) -> IpAddr {
@@ -49,8 +55,10 @@ mod tests {
         let rate = Rate::new(10, Duration::from_mins(1));
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         for _ in 0..10 {
+            assert_eq!(rate.spent(address("2001:db8::1")), None);
             assert_eq!(rate.take(address("2001:db8::1")), Ok(()));
         }
+        assert!(rate.spent(address("2001:db8::3")).is_some_and(|wait| wait <= Duration::from_mins(1)));
         assert!(rate.take(address("2001:db8::1")).is_err());
         assert!(rate.take(address("2001:db8::2")).is_err(), "the same network");
         assert_eq!(rate.take(address("2001:db8:0:1::1")), Ok(()));

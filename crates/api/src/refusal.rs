@@ -1,10 +1,11 @@
 //! Why a credential is refused: all of it for the operator's log, next to nothing for the caller.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use domain::api_keys::ApiKeyRefusal;
-use domain::ids::ApiKeyId;
+use domain::ids::{ApiKeyId, RenderTokenId};
 use domain::signed_tokens::TokenRefusal;
 use domain::{ErrorCode, Scope, TenantId};
 use openid::OpenIdError;
@@ -39,6 +40,8 @@ pub(crate) enum Refusal {
     Doubled(&'static str),
     #[error("the token is refused: {0}")]
     Token(TokenRefusal),
+    #[error("the render token {id} was withdrawn, or is none of this tenant")]
+    WithdrawnToken { id: RenderTokenId },
     #[error("{0}")]
     OpenId(OpenIdError),
     #[error("the completion code of {subject} was used before")]
@@ -53,10 +56,10 @@ pub(crate) enum Refusal {
     TenantMismatch { actor: String, named: TenantId },
     #[error("there is no such tenant")]
     TenantUnknown,
+    #[error("this address sent too many credentials that nobody has")]
+    TooManyGuesses { wait: Duration },
     #[error("the database cannot be asked: {0}")]
     Away(StoreError),
-    #[error("the request does not come from this machine")]
-    Answered(ApiError),
 }
 
 impl Refusal {
@@ -74,6 +77,7 @@ impl Refusal {
             Self::ForeignScope { .. } => "foreign_scope",
             Self::Doubled(_) => "doubled_header",
             Self::Token(_) => "token",
+            Self::WithdrawnToken { .. } => "withdrawn_token",
             Self::OpenId(_) => "openid",
             Self::CodeUsed { .. } => "code_used",
             Self::Newcomer { .. } => "newcomer",
@@ -81,15 +85,32 @@ impl Refusal {
             Self::NotInTenant { .. } => "not_in_tenant",
             Self::TenantMismatch { .. } => "tenant_mismatch",
             Self::TenantUnknown => "tenant_unknown",
+            Self::TooManyGuesses { .. } => "guess_rate",
             Self::Away(_) => "database_away",
-            Self::Answered(_) => "not_this_machine",
         }
+    }
+
+    /// Whether somebody tried a credential that nobody has. One that was good once is none: it may come from a page that was
+    /// left open.
+    pub(crate) fn is_of_a_guess(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreadable(_)
+                | Self::UnknownKey
+                | Self::DatabaseKey { why: ApiKeyRefusal::WrongSecret, .. }
+                | Self::Token(TokenRefusal::TooLong { .. } | TokenRefusal::Malformed(_) | TokenRefusal::BadSignature { .. })
+        )
     }
 
     /// Tells the operator everything, and makes the answer that tells an attacker nothing.
     pub(crate) fn answer(self, headers: &HeaderMap, address: Option<IpAddr>) -> ApiError {
         metrics::counter!("pulp_engine_auth_failures_total", "reason" => self.label()).increment(1);
-        tracing::info!(reason = %self, ?address, brought = brought(headers), "refused a credential");
+        if matches!(self, Self::TooManyGuesses { .. }) {
+            // The guesses before are in the log; whoever goes on does not fill it.
+            tracing::debug!(reason = %self, ?address, "refused a credential");
+        } else {
+            tracing::info!(reason = %self, ?address, brought = brought(headers), "refused a credential");
+        }
         match self {
             Self::KeyExpired { .. } | Self::DatabaseKey { why: ApiKeyRefusal::Expired { .. }, .. } => {
                 ApiError::new(ErrorCode::ApiKeyExpired, "this API key has expired")
@@ -100,9 +121,11 @@ impl Refusal {
             Self::TenantMismatch { .. } => {
                 ApiError::new(ErrorCode::TenantMismatch, "this credential belongs to another tenant than X-PulpEngine-Tenant-Id names")
             }
+            Self::TooManyGuesses { wait } => {
+                ApiError::new(ErrorCode::RateLimited, "too many wrong credentials from this address").retry_after(wait.as_secs().max(1))
+            }
             Self::TenantUnknown => ApiError::new(ErrorCode::TenantUnknown, "there is no such tenant for this credential"),
             Self::Away(error) => error.into(),
-            Self::Answered(error) => error,
             Self::Deactivated { .. } => ApiError::new(ErrorCode::AccountDeactivated, "this account is deactivated"),
             // Nothing is decided: the same login or token may be accepted in a moment.
             Self::OpenId(OpenIdError::Away { .. }) => {
@@ -112,6 +135,7 @@ impl Refusal {
                 ApiError::new(ErrorCode::Forbidden, "this account may not come in here; the operator's log says why")
             }
             Self::Token(_)
+            | Self::WithdrawnToken { .. }
             | Self::ForeignScope { .. }
             | Self::OpenId(_)
             | Self::CodeUsed { .. }

@@ -28,6 +28,7 @@ use crate::auth::Caller;
 use crate::body::{JsonBody, Path};
 use crate::cors;
 use crate::error::ApiError;
+use crate::render_body::Wanted;
 use crate::router;
 
 /// Renders of a token when nothing is said.
@@ -128,6 +129,7 @@ pub async fn revoke(
     let token = tenant.render_tokens().get(id).await?.ok_or_else(unknown)?;
     token.templates.iter().filter_map(|key| key.parse().ok()).try_for_each(|key| caller.reaches(&key))?;
     let known = tenant.render_tokens().revoke(id, &caller.actor).await?;
+    setup.identity.changed();
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
 }
 
@@ -170,21 +172,56 @@ impl RenderTokenUse {
 pub(crate) struct Taken {
     tenant: TenantStore,
     id: RenderTokenId,
+    form_metadata: FormMetadata,
 }
 
 impl Taken {
-    /// The use was none.
-    pub(crate) async fn give_back(self) {
-        if let Err(error) = self.tenant.render_tokens().give_back(self.id).await {
+    /// The use led to no document: it is given back, unless the refused document cost as much as one, and the page is told
+    /// no more than it may know. A request that is broken off keeps its use: nobody knows how far it came.
+    pub(crate) async fn refused(self, refusal: ApiError) -> ApiError {
+        let code = refusal.code();
+        if !costs_a_document(code)
+            && let Err(error) = self.tenant.render_tokens().give_back(self.id).await
+        {
             tracing::warn!(%error, token = %self.id, "a use of a render token was not given back");
         }
+        if !is_about_the_template(code, self.form_metadata) {
+            return refusal;
+        }
+        tracing::info!(token = %self.id, code = code.as_str(), message = refusal.message(), "a render with a render token was refused");
+        refusal.saying("this template cannot be rendered with this data; its owner finds more in the log, under this requestId")
+    }
+}
+
+/// Refusals that come after most of the work. Pages that anybody can open must not have them for nothing.
+fn costs_a_document(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::TemplateBudgetExceeded
+            | ErrorCode::TooManyPages
+            | ErrorCode::PdfTooLarge
+            | ErrorCode::RenderTimeout
+            | ErrorCode::EngineCrash
+            | ErrorCode::InternalError
+    )
+}
+
+/// Refusals that quote the template: its expressions and, for a token that does not allow the form to be read, its schema.
+fn is_about_the_template(code: ErrorCode, form_metadata: FormMetadata) -> bool {
+    match code {
+        ErrorCode::TemplateExpressionError
+        | ErrorCode::UnresolvedBindings
+        | ErrorCode::TemplateBudgetExceeded
+        | ErrorCode::AssetBlocked => true,
+        ErrorCode::ValidationFailed => form_metadata == FormMetadata::Refused,
+        _ => false,
     }
 }
 
 /// Narrows a render to what the caller's render token allows, and takes one of its uses. Without a token nothing happens.
-pub(crate) async fn take(setup: &Setup, caller: &Caller, request: &mut RenderRequest) -> Result<Option<Taken>, ApiError> {
+pub(crate) async fn take(setup: &Setup, caller: &Caller, request: &mut RenderRequest, wanted: Wanted) -> Result<Option<Taken>, ApiError> {
     let Some(RenderTokenUse { token, origin }) = &caller.render_token else { return Ok(None) };
-    narrow(token, origin.as_deref(), request).map_err(|why| {
+    narrow(token, origin.as_deref(), request, wanted).map_err(|why| {
         tracing::info!(token = %token.id, %why, "a render token does not allow this");
         ApiError::new(ErrorCode::RenderTokenConstraint, why.to_string())
     })?;
@@ -193,7 +230,7 @@ pub(crate) async fn take(setup: &Setup, caller: &Caller, request: &mut RenderReq
     match outcome {
         TakeOutcome::Taken { left } => {
             tracing::debug!(token = %token.id, left, "one use of a render token");
-            Ok(Some(Taken { tenant, id: token.id }))
+            Ok(Some(Taken { tenant, id: token.id, form_metadata: token.form_metadata }))
         }
         TakeOutcome::Exhausted => Err(ApiError::new(
             ErrorCode::RenderTokenExhausted,
@@ -206,7 +243,7 @@ pub(crate) async fn take(setup: &Setup, caller: &Caller, request: &mut RenderReq
     }
 }
 
-fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest) -> Result<(), Refused> {
+fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest, wanted: Wanted) -> Result<(), Refused> {
     let Source::Stored { key, which } = &mut request.source else { return Err(Refused::Inline) };
     let asked = match which {
         Which::Current => None,
@@ -217,6 +254,9 @@ fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest
         render::Format::Html => Format::Html,
     };
     token.permits(RenderAsk { template: key, format: Some(format), origin, label: None, version: asked })?;
+    if wanted == Wanted::DryRun {
+        return Err(Refused::DryRun);
+    }
     match token.version {
         Some(version) => *which = Which::Version(version),
         // A page that could choose would bring back what was withdrawn from the template since.
@@ -235,6 +275,8 @@ enum Refused {
     Inline,
     #[error("the token is for the current version of the template; leave version out of the request")]
     Version,
+    #[error("the token is for documents; a dry run describes the template, and needs a key")]
+    DryRun,
     #[error(transparent)]
     Constraint(#[from] Constraint),
 }

@@ -11,34 +11,26 @@ use serde_json::{Value, json};
 
 use crate::Setup;
 use crate::auth::Caller;
-use crate::body::JsonBody;
+use crate::body::AnyJson;
 use crate::error::{ApiError, IssueBody};
 use crate::render_body::{self, ConversionBody, RenderBody, Wanted};
 use crate::render_tokens;
 
 /// A PDF from a template and data; with `dryRun`, what that would meet.
 #[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = RenderBody, responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
-pub async fn pdf(
-    State(setup): State<Setup>,
-    Extension(caller): Extension<Caller>,
-    JsonBody(body): JsonBody<Value>,
-) -> Result<Response, ApiError> {
+pub async fn pdf(State(setup): State<Setup>, Extension(caller): Extension<Caller>, AnyJson(body): AnyJson) -> Result<Response, ApiError> {
     render(&setup, &caller, body, Format::Pdf).await
 }
 
 /// The whole HTML document that would be printed.
 #[utoipa::path(post, path = "/render/html", tag = "render", request_body = RenderBody, responses((status = 200, description = "The HTML, or the dry run's report", content_type = "text/html"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault")))]
-pub async fn html(
-    State(setup): State<Setup>,
-    Extension(caller): Extension<Caller>,
-    JsonBody(body): JsonBody<Value>,
-) -> Result<Response, ApiError> {
+pub async fn html(State(setup): State<Setup>, Extension(caller): Extension<Caller>, AnyJson(body): AnyJson) -> Result<Response, ApiError> {
     render(&setup, &caller, body, Format::Html).await
 }
 
 /// The old name of `/render/pdf`.
 #[utoipa::path(post, path = "/render", tag = "render", request_body = RenderBody, responses((status = 200, description = "As /render/pdf", content_type = "application/pdf")))]
-pub async fn deprecated(State(setup): State<Setup>, Extension(caller): Extension<Caller>, JsonBody(body): JsonBody<Value>) -> Response {
+pub async fn deprecated(State(setup): State<Setup>, Extension(caller): Extension<Caller>, AnyJson(body): AnyJson) -> Response {
     let mut response = render(&setup, &caller, body, Format::Pdf).await.into_response();
     let headers = response.headers_mut();
     headers.insert("deprecation", HeaderValue::from_static("true"));
@@ -52,7 +44,7 @@ pub async fn deprecated(State(setup): State<Setup>, Extension(caller): Extension
 pub async fn convert(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
-    JsonBody(body): JsonBody<Value>,
+    AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
     caller.is_for_all_templates()?;
     let request = render_body::read_conversion(body, &caller)?;
@@ -64,7 +56,7 @@ pub async fn convert(
 pub async fn validate(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
-    JsonBody(mut body): JsonBody<Value>,
+    AnyJson(mut body): AnyJson,
 ) -> Result<Json<Value>, ApiError> {
     if let Some(object) = body.as_object_mut() {
         object.remove("formats");
@@ -89,20 +81,17 @@ fn render_issue(message: String) -> IssueBody {
 
 async fn render(setup: &Setup, caller: &Caller, body: Value, format: Format) -> Result<Response, ApiError> {
     let (mut request, wanted) = render_body::read(body, caller, format)?;
-    let taken = render_tokens::take(setup, caller, &mut request).await?;
+    let taken = render_tokens::take(setup, caller, &mut request, wanted).await?;
     reach(caller, &request.source)?;
     let answer = if wanted == Wanted::DryRun {
         setup.renderer.dry_run(request).await.map(|report| Json(report).into_response()).map_err(ApiError::from)
     } else {
         document(setup, request).await
     };
-    // A use that met a busy server was none.
-    if answer.as_ref().is_err_and(ApiError::is_for_later)
-        && let Some(taken) = taken
-    {
-        taken.give_back().await;
+    match (answer, taken) {
+        (Err(refusal), Some(taken)) => Err(taken.refused(refusal).await),
+        (answer, _) => answer,
     }
-    answer
 }
 
 /// Refuses what a limited credential is not for.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Setup;
 use crate::auth::Caller;
-use crate::body::{JsonBody, Path, Query};
+use crate::body::{AnyJson, Path, Query};
 use crate::error::{ApiError, IssueBody};
 use crate::templates::{known_key, unknown};
 
@@ -54,7 +54,7 @@ pub async fn put(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
-    JsonBody(sample): JsonBody<Value>,
+    AnyJson(sample): AnyJson,
 ) -> Result<Json<Value>, ApiError> {
     let key = known_key(&key)?;
     if !sample.is_object() {
@@ -85,7 +85,7 @@ pub async fn validate(
     Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
     Query(query): Query<VersionQuery>,
-    JsonBody(data): JsonBody<Value>,
+    AnyJson(data): AnyJson,
 ) -> Result<Json<Value>, ApiError> {
     let resolved = resolve(&setup, &caller, &known_key(&key)?, query).await?;
     let issues: Vec<IssueBody> = setup.renderer.validate(resolved.compiled, data).await?.into_iter().map(Into::into).collect();

@@ -24,6 +24,7 @@ pub async fn setup(config: &Config, store: Store, clock: Clock) -> Result<Identi
         tenant_ttl: Duration::from_millis(config.tenancy.status_cache_ttl_ms),
         pepper: store.pepper(random()?).await?,
         user_ttl: Duration::from_millis(config.identity.users_cache_ttl_ms),
+        guesses: Rate::of_guesses(config.identity.auth_failures_per_minute),
         oidc: config.identity.oidc.as_ref().map(|oidc| provider(oidc, clock.clone())).transpose()?,
         store,
         clock,

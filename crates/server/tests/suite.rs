@@ -17,6 +17,8 @@ mod duties;
 mod excess;
 #[path = "suite/first_minutes.rs"]
 mod first_minutes;
+#[path = "suite/guesses.rs"]
+mod guesses;
 #[path = "suite/hardening.rs"]
 mod hardening;
 #[path = "suite/isolation.rs"]
@@ -33,6 +35,8 @@ mod render_tokens;
 mod replicas;
 #[path = "suite/running.rs"]
 mod running;
+#[path = "suite/slow_bodies.rs"]
+mod slow_bodies;
 #[path = "suite/trust.rs"]
 mod trust;
 #[path = "suite/usage.rs"]

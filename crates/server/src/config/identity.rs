@@ -30,6 +30,8 @@ pub struct Identity {
     pub oidc: Option<Oidc>,
     /// Who passes where no credential is configured.
     pub without_credential: WithoutCredential,
+    /// How many credentials that nobody has one address may send in a minute.
+    pub auth_failures_per_minute: u32,
     /// What `/metrics` asks for.
     pub metrics_token: Option<Secret>,
 }
@@ -54,6 +56,7 @@ pub fn read(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Str
         editor_tokens,
         oidc,
         without_credential: keys::without_credential(values, problems, warnings),
+        auth_failures_per_minute: values.parsed(&known::AUTH_FAILURES_PER_MINUTE).unwrap_or_default(),
         metrics_token,
     }
 }

@@ -68,6 +68,10 @@ settings! {
         HARDEN_PRODUCTION: Form::Switch, Derived("true when NODE_ENV or PULP_ENV is production, false otherwise"), Open;
         /// Whether a server without any credential may listen where other machines reach it. Whoever reaches it is admin.
         ALLOW_UNAUTHENTICATED: Form::Switch, Value("false"), Open;
+        /// How many keys and tokens that nobody has one address may send in a minute, to each replica. More are answered with
+        /// 429; keys of the configuration, keys in use and valid tokens go on working from there. Behind a proxy all
+        /// clients are one address unless TRUST_PROXY names it.
+        AUTH_FAILURES_PER_MINUTE: Form::Whole { from: 1, to: 1_000_000 }, Value("30"), Open;
     }
     "API keys" {
         /// The key that may do everything. Without any key the server listens on the loopback address only,

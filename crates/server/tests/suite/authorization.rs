@@ -112,6 +112,18 @@ async fn without_keys_only_programs_of_this_machine_pass_and_no_web_page() {
     assert_eq!(ask("Host", "rebound.example:3000").await, 403);
     assert_eq!(ask("Origin", "https://evil.example").await, 403);
     assert_eq!(ask("Origin", "null").await, 403);
+
+    let rebound = |path: &'static str| {
+        let request = reqwest::Client::new().get(server.url(path)).header("Host", "rebound.example:3000");
+        async move { crate::running::answer(request).await }
+    };
+    for path in ["/metrics", "/auth/status", "/docs", "/docs/", "/docs/json", "/capabilities", "/no/such/path"] {
+        let (status, envelope) = rebound(path).await;
+        assert_eq!((status, &envelope["code"]), (403, &json!("forbidden")), "{path}");
+    }
+    for path in ["/health", "/health/ready"] {
+        assert_eq!(rebound(path).await.0, 200, "{path} is asked for by any name");
+    }
 }
 
 /// A token of an admin that was valid until an hour ago.

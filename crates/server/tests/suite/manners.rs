@@ -49,6 +49,8 @@ async fn both_spellings_of_a_path_answer_the_same_and_none_redirects() {
     for path in ["/readyz", "/healthz"] {
         assert_eq!(reqwest::get(server.url(path)).await.unwrap().status(), 200, "{path} asks for no key");
     }
+    let no_page: Value = ask(&server, Method::GET, "/docs/no-such-page").send().await.unwrap().json().await.unwrap();
+    assert_eq!(no_page["code"], "not_found", "{no_page}");
     let later: Value = ask(&server, Method::POST, "/templates/import").send().await.unwrap().json().await.unwrap();
     assert_eq!(later["code"], "not_implemented", "{later}");
     assert_eq!(reqwest::get(server.url("/schedules")).await.unwrap().status(), 401, "what comes later is told to callers with a key");

@@ -74,10 +74,73 @@ async fn what_a_token_fixes_also_stands_when_a_mapping_of_the_template_copies_ot
     assert_eq!(pdf::words(&rendered.bytes().await.unwrap()).trim(), "For Ann: 12");
     let rendered = from_page(&server, "/render/html", &made["token"], PAGE, &data).send().await.unwrap().text().await.unwrap();
     assert!(rendered.contains("For Ann: 12"), "{rendered}");
-    let mut dry = data;
-    dry["dryRun"] = json!(true);
-    let (status, report) = answer(from_page(&server, "/render/pdf", &made["token"], PAGE, &dry)).await;
-    assert_eq!((status, &report["valid"]), (200, &json!(true)), "{report}");
+}
+
+#[tokio::test]
+async fn only_what_costs_a_document_costs_a_use_and_a_page_learns_nothing_of_the_template() {
+    let server = Server::start_with(&[("RENDER_MAX_PAGES", "1")]);
+    let definition = json!({
+        "key": "receipt", "name": "Receipt",
+        "html": "<p>{{#if long}}<p style='break-before: page'>2</p>{{/if}}{{secretField}}</p>",
+        "inputSchema": {"type": "object", "properties": {"level": {"enum": ["secretGold", "secretSilver"]}}},
+    });
+    assert_eq!(server.post("/templates", &definition).await.status(), 201);
+    let make_one = async |renders: u32, form: bool| {
+        let asked = json!({"templates": ["receipt", "ghost"], "maxRenders": renders, "allowFormMetadata": form});
+        make(&server, RENDER_KEY, &asked).await.1["token"].clone()
+    };
+    let token = make_one(1, false).await;
+    let render = |token: &Value, body: Value| answer(from_page(&server, "/render/pdf", token, PAGE, &body));
+    for _ in 0..2 {
+        for (what, body, status, code) in [
+            ("no such template", json!({"template": "ghost"}), 404, "not_found"),
+            ("data that do not fit", json!({"template": "receipt", "data": {"level": "tin"}}), 422, "validation_failed"),
+            ("a binding", json!({"template": "receipt", "data": {}, "strictBindings": true}), 422, "unresolved_bindings"),
+            ("a dry run", json!({"template": "receipt", "data": {"level": "tin"}, "dryRun": true}), 403, "render_token_constraint"),
+            ("another template", json!({"template": "letter"}), 403, "render_token_constraint"),
+            ("no request", json!({"template": "receipt", "dat": {}}), 400, "bad_request"),
+        ] {
+            let (found, refused) = render(&token, body).await;
+            assert_eq!((found, &refused["code"]), (status, &json!(code)), "{what}: {refused}");
+            assert!(!refused.to_string().contains("secret"), "{what}: {refused}");
+        }
+    }
+    assert!(server.log().contains("secretGold") && server.log().contains("secretField"), "the owner finds it:\n{}", server.log());
+    assert_eq!(render(&token, json!({"template": "receipt", "data": {}})).await.0, 200, "nothing of that cost the only use");
+    assert_eq!(render(&token, json!({"template": "receipt", "data": {}})).await.0, 429);
+
+    let token = make_one(1, true).await;
+    let (_, refused) = render(&token, json!({"template": "receipt", "data": {"level": "tin"}})).await;
+    assert!(refused["issues"][0]["message"].as_str().unwrap().contains("secretGold"), "it may know the form: {refused}");
+    let (_, refused) = render(&token, json!({"template": "receipt", "data": {"long": true}})).await;
+    assert_eq!(refused["code"], "too_many_pages", "{refused}");
+    assert_eq!(render(&token, json!({"template": "receipt", "data": {}})).await.0, 429, "two pages were printed for it");
+}
+
+#[tokio::test]
+async fn uses_that_are_given_back_never_add_up_to_more_documents_than_a_token_is_for() {
+    let server = Server::start();
+    let definition = json!({"key": "receipt", "name": "Receipt", "html": "<p>{{level}}</p>",
+        "inputSchema": {"type": "object", "properties": {"level": {"const": 1}}}});
+    assert_eq!(server.post("/templates", &definition).await.status(), 201);
+    let (_, made) = make(&server, RENDER_KEY, &json!({"templates": ["receipt"], "formats": ["html"], "maxRenders": 3})).await;
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let body = json!({"template": "receipt", "data": {"level": number % 2}});
+        let request = from_page(&server, "/render/html", &made["token"], PAGE, &body);
+        asked.spawn(async move { answer(request).await.0 });
+    }
+    let found = asked.join_all().await;
+    let made_documents = found.iter().filter(|status| **status == 200).count();
+    assert!(made_documents <= 3 && found.iter().all(|status| matches!(status, 200 | 422 | 429)), "{found:?}");
+    let mut after = made_documents;
+    while answer(from_page(&server, "/render/html", &made["token"], PAGE, &json!({"template": "receipt", "data": {"level": 1}}))).await.0
+        == 200
+    {
+        after += 1;
+        assert!(after <= 3, "more documents than uses");
+    }
+    assert_eq!(after, 3, "every use that led to nothing is there again");
 }
 
 #[tokio::test]

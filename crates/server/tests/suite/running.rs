@@ -195,6 +195,8 @@ fn spawn(data: &Path, port: u16, changed: &[(&str, &str)]) -> Child {
         ("API_KEY_PREVIEW", PREVIEW_KEY),
         ("RENDER_MAX_CONCURRENT_PAGES", "1"),
         ("RENDER_MAX_QUEUE_DEPTH", "20"),
+        // All tests are one address, and many of them try what nobody has.
+        ("AUTH_FAILURES_PER_MINUTE", "100000"),
     ];
     let settings: Vec<_> = settings.iter().chain(changed).copied().collect();
     pulp_engine(&["serve"], &settings).stdout(Stdio::null()).stderr(log).spawn().expect("the binary runs")
