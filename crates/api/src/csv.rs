@@ -2,49 +2,83 @@
 
 use serde_json::Value;
 
-/// Adds one line with its end.
-pub(crate) fn line(text: &mut String, cells: impl IntoIterator<Item = impl AsRef<str>>) {
+/// What makes a formula of the text that begins with it. Spreadsheets set to an East Asian language also take the
+/// full-width forms.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{FF1D}', '\u{FF0B}', '\u{FF0D}', '\u{FF20}'];
+
+/// Adds the line of column names: words of ours, which need no quotes.
+pub(crate) fn heads<'a>(text: &mut String, names: impl IntoIterator<Item = &'a str>) {
+    let names: Vec<&str> = names.into_iter().collect();
+    text.push_str(&names.join(","));
+    text.push_str("\r\n");
+}
+
+/// Adds one line with its end. Text is always quoted; numbers, `true` and `false` are not; null is an empty cell, and what
+/// is nested is its JSON, as text.
+pub(crate) fn line<'a>(text: &mut String, cells: impl IntoIterator<Item = &'a Value>) {
     for (index, cell) in cells.into_iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
-        push(text, cell.as_ref());
+        match cell {
+            Value::Null => {}
+            Value::Bool(_) | Value::Number(_) => text.push_str(&cell.to_string()),
+            Value::String(cell) => quote(text, cell),
+            Value::Array(_) | Value::Object(_) => quote(text, &cell.to_string()),
+        }
     }
     text.push_str("\r\n");
 }
 
-/// A value as a cell: text as it is, nothing for null, JSON for the rest.
-pub(crate) fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn push(text: &mut String, cell: &str) {
-    // What begins like this is a formula to a spreadsheet; an apostrophe in front makes it text.
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
-    if !formula && !cell.contains([',', '"', '\n', '\r']) {
-        text.push_str(cell);
-        return;
-    }
+fn quote(text: &mut String, cell: &str) {
     text.push('"');
-    if formula {
+    if is_formula(cell) {
+        // An apostrophe in front makes it text.
         text.push('\'');
     }
     text.push_str(&cell.replace('"', "\"\""));
     text.push('"');
 }
 
+/// Some programs cut blanks and line ends off before they look at what a cell begins with.
+fn is_formula(cell: &str) -> bool {
+    let blank = |character: char| character.is_whitespace() || character.is_control() || character == '\u{FEFF}';
+    cell.starts_with(['\t', '\r', '\n']) || (cell.trim_start_matches(blank).starts_with(FORMULA) && cell.parse::<f64>().is_err())
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    #[test]
-    fn cells_are_quoted_where_needed_and_formulas_are_text() {
+    fn written(cells: &Value) -> String {
         let mut text = String::new();
-        line(&mut text, ["plain", "a,b", "say \"hi\"", "=HYPERLINK(1)", "-12.5", "-x", ""]);
-        assert_eq!(text, "plain,\"a,b\",\"say \"\"hi\"\"\",\"'=HYPERLINK(1)\",-12.5,\"'-x\",\r\n");
+        line(&mut text, cells.as_array().unwrap());
+        text
+    }
+
+    #[test]
+    fn text_is_quoted_and_what_is_no_text_is_not() {
+        let cells = json!(["plain", "a,b", "say \"hi\"", "two\nlines", "", "1", 12.5, -3, true, null, {"a": "b"}]);
+        let expected = "\"plain\",\"a,b\",\"say \"\"hi\"\"\",\"two\nlines\",\"\",\"1\",12.5,-3,true,,\"{\"\"a\"\":\"\"b\"\"}\"\r\n";
+        assert_eq!(written(&cells), expected);
+        let mut text = String::new();
+        heads(&mut text, ["id", "at"]);
+        assert_eq!(text, "id,at\r\n");
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_take_for_a_formula_begins_with_an_apostrophe() {
+        for begin in
+            ["=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n", " =", "\u{A0}=", "\t＝", "\u{FEFF}=", "\u{3000}＠", "\u{0}="]
+        {
+            let cell = format!("{begin}HYPERLINK(\"http://evil.example\")");
+            let expected = format!("\"'{}\"\r\n", cell.replace('"', "\"\""));
+            assert_eq!(written(&json!([cell])), expected, "{begin:?}");
+        }
+        for harmless in ["-12.5", "+1e5", "a=b", "1-2", " plain", "'", "é"] {
+            assert_eq!(written(&json!([harmless])), format!("\"{harmless}\"\r\n"));
+        }
     }
 }

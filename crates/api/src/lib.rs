@@ -23,6 +23,7 @@ mod editor_tokens;
 mod error;
 mod failures;
 mod health;
+mod heavy_reads;
 mod https;
 mod identity;
 mod incoming;
@@ -74,6 +75,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use configured_keys::{ConfiguredKey, ConfiguredKeys};
 pub use cors::AllowedOrigins;
+pub use heavy_reads::HeavyReads;
 pub use https::Https;
 pub use identity::{EditorTokens, Identity, IdentitySetup, Tenancy, WithoutCredential};
 pub use people::{Newcomers, Oidc, RolesBy};
@@ -101,6 +103,8 @@ pub struct Setup {
     pub max_connections: usize,
     /// Bytes that request bodies under way may have together, after decompression.
     pub bodies_bytes: usize,
+    /// The turns of questions that read much.
+    pub heavy_reads: HeavyReads,
     /// Whether `/docs` is served.
     pub docs: Docs,
     /// Where `/metrics` comes from.

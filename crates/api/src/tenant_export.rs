@@ -17,6 +17,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::Path;
 use crate::error::ApiError;
+use crate::heavy_reads::Turn;
 use crate::query::{Pairs, refused};
 use crate::tenants::{served, tenant_id, unknown};
 
@@ -32,12 +33,13 @@ pub async fn export(
     let id = tenant_id(&id)?;
     let pairs = Pairs::read(query.as_deref())?;
     let options = ExportOptions { kinds: kinds(pairs.text("include"))?, audit_since: pairs.time("auditSince")? };
+    let turn = setup.heavy_reads.turn(&id).await?;
     let export = setup.store.tenants().export(&id, options, &caller.actor).await?.ok_or_else(|| unknown(&id))?;
     let manifest = json!({ "tenantId": id, "exportedAt": setup.clock.now().to_string(), "engineVersion": setup.version, "format": 1 });
     let archive = Archive::begin(&manifest.to_string()).map_err(|error| ApiError::internal(&error))?;
     let name = format!("attachment; filename=\"{id}.zip\"");
     let headers = [(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, Body::from_stream(pieces(export, archive))).into_response())
+    Ok((headers, Body::from_stream(pieces(export, archive, turn))).into_response())
 }
 
 fn kinds(include: Option<&str>) -> Result<Vec<ExportKind>, ApiError> {
@@ -49,15 +51,16 @@ fn kinds(include: Option<&str>) -> Result<Vec<ExportKind>, ApiError> {
 
 /// The bytes of the archive as they come. A failure in its middle breaks the answer off: the archive then has no end, and no
 /// program takes it for a whole one.
-fn pieces(export: TenantExport, archive: Archive) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    stream::try_unfold(Some((export, archive)), async |state| {
-        let Some((mut export, mut archive)) = state else { return Ok(None) };
+/// It holds a connection throughout, and its turn with it.
+fn pieces(export: TenantExport, archive: Archive, turn: Turn) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold(Some((export, archive, turn)), async |state| {
+        let Some((mut export, mut archive, turn)) = state else { return Ok(None) };
         match export.next().await.map_err(io::Error::other)? {
             Some(piece) => {
                 // Packing a piece is work without waiting, of some milliseconds for each megabyte.
                 let packed = tokio::task::spawn_blocking(move || archive.add(piece.kind, &piece.ndjson).map(|bytes| (bytes, archive)));
                 let (bytes, archive) = packed.await.map_err(io::Error::other)??;
-                Ok(Some((bytes, Some((export, archive)))))
+                Ok(Some((bytes, Some((export, archive, turn)))))
             }
             None => Ok(Some((archive.end()?, None))),
         }

@@ -28,6 +28,7 @@ pub async fn summary(
 ) -> Result<Json<Value>, ApiError> {
     let question = Question::read(&Pairs::read(query.as_deref())?, &setup, UsageGroup::Template)?;
     usage_filter::reach(&caller, &question.filter)?;
+    let _turn = setup.heavy_reads.turn(&caller.tenant).await?;
     let tenant = setup.store.tenant(caller.tenant);
     let groups = tenant.usage().summary(&question.filter, question.by, question.percentiles).await?;
     let cut = groups.len() >= MAX_USAGE_GROUPS as usize;
@@ -37,8 +38,13 @@ pub async fn summary(
 
 /// As /usage for all tenants.
 #[utoipa::path(get, path = "/admin/usage", tag = "usage", params(("groupBy" = Option<String>, Query, description = "tenant (the default), template, actor, day, format or status"), ("from" = Option<String>, Query), ("to" = Option<String>, Query), ("source" = Option<String>, Query), ("status" = Option<String>, Query), ("stats" = Option<String>, Query), ("template" = Option<String>, Query), ("actor" = Option<String>, Query), ("format" = Option<String>, Query), ("meta" = Option<Vec<String>>, Query)), responses((status = 200, description = "The groups as items, and the totals of all")))]
-pub async fn summary_of_all(State(setup): State<Setup>, RawQuery(query): RawQuery) -> Result<Json<Value>, ApiError> {
+pub async fn summary_of_all(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, ApiError> {
     let question = Question::read(&Pairs::read(query.as_deref())?, &setup, UsageGroup::Tenant)?;
+    let _turn = setup.heavy_reads.turn(&caller.tenant).await?;
     let usage = setup.store.usage();
     let groups = usage.summary(&question.filter, question.by, question.percentiles).await?;
     let cut = groups.len() >= MAX_USAGE_GROUPS as usize;
@@ -56,8 +62,9 @@ pub async fn export(
     let pairs = Pairs::read(query.as_deref())?;
     let question = Question::read(&pairs, &setup, UsageGroup::Template)?;
     usage_filter::reach(&caller, &question.filter)?;
-    let tenant = setup.store.tenant(caller.tenant);
     let body = if pairs.text("groupBy").is_some() {
+        let _turn = setup.heavy_reads.turn(&caller.tenant).await?;
+        let tenant = setup.store.tenant(caller.tenant);
         let groups = tenant.usage().summary(&question.filter, question.by, question.percentiles).await?;
         if groups.len() >= MAX_USAGE_GROUPS as usize {
             let said = format!("there are {MAX_USAGE_GROUPS} groups or more; narrow the window or leave groupBy out");
@@ -65,7 +72,7 @@ pub async fn export(
         }
         question.lines(&groups).into()
     } else {
-        render_log::export(tenant, question.filter).await?
+        render_log::export(&setup, caller.tenant, question.filter).await?
     };
     let name = "attachment; filename=\"usage.csv\"";
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, name)], body).into_response())
@@ -90,6 +97,7 @@ pub async fn templates(
         }
     };
     let page = pairs.page()?;
+    let _turn = setup.heavy_reads.turn(&caller.tenant).await?;
     let tenant = setup.store.tenant(caller.tenant);
     let found: Page<TemplateUsage> = tenant.usage().templates(window, unused, sort, page.limit, page.offset).await?;
     let past_the_end = found.items.is_empty() && page.offset > 0;
@@ -181,9 +189,10 @@ impl Question {
     fn lines(&self, groups: &[UsageSummary]) -> String {
         let mut text = String::new();
         let with_percentiles: &[&str] = if self.percentiles == Percentiles::Included { &PERCENTILES } else { &[] };
-        csv::line(&mut text, [self.by.as_str(), "renders", "failed", "pages", "sizeBytes", "durationMs"].iter().chain(with_percentiles));
+        let columns = [self.by.as_str(), "renders", "failed", "pages", "sizeBytes", "durationMs"];
+        csv::heads(&mut text, columns.into_iter().chain(with_percentiles.iter().copied()));
         for group in groups {
-            csv::line(&mut text, self.group(group).values().map(csv::cell));
+            csv::line(&mut text, self.group(group).values());
         }
         text
     }

@@ -148,6 +148,7 @@ impl Running {
             max_connections: most_connections(),
             // Every render that may be under way can bring the largest body, and as many other requests.
             bodies_bytes: config.body_limit_bytes.saturating_mul(2 * (config.max_concurrent_pages + config.max_queue_depth)),
+            heavy_reads: api::HeavyReads::beside(config.database_max_connections),
             docs: match config.docs {
                 config::Docs::On => api::Docs::On,
                 config::Docs::Off => api::Docs::Off,

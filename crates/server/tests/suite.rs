@@ -21,6 +21,8 @@ mod first_minutes;
 mod guesses;
 #[path = "suite/hardening.rs"]
 mod hardening;
+#[path = "suite/heavy_reads.rs"]
+mod heavy_reads;
 #[path = "suite/isolation.rs"]
 mod isolation;
 #[path = "suite/keys.rs"]

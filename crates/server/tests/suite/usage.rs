@@ -160,7 +160,7 @@ async fn usage_is_summed_up_and_exported_so_that_a_spreadsheet_runs_nothing() {
     let actors = admin.request("GET", "/usage.csv?groupBy=actor").send().await.unwrap().text().await.unwrap();
     assert!(actors.starts_with("actor,renders,failed,pages,sizeBytes,durationMs\r\n"), "{actors}");
     assert!(
-        actors.contains("\r\n\"'=HYPERLINK(\"\"http://evil.example\"\")\",2,0,0,") && actors.contains("\r\nenv:admin,2,1,0,"),
+        actors.contains("\r\n\"'=HYPERLINK(\"\"http://evil.example\"\")\",2,0,0,") && actors.contains("\r\n\"env:admin\",2,1,0,"),
         "{actors}"
     );
 
