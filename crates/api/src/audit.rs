@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Json};
 use bytes::Bytes;
 use domain::audit::AuditKind;
+use domain::ids::RequestId;
 use domain::{ErrorCode, Issue, TenantId};
 use futures_util::{Stream, stream};
 use serde_json::{Value, json};
@@ -115,6 +116,7 @@ fn event(record: &AuditRecord) -> Value {
         "id": record.id, "seq": record.seq, "timestamp": record.occurred_at.to_string(), "event": record.event,
         "operation": record.operation, "resourceType": record.resource_type, "resourceId": record.resource_id, "actor": record.actor,
         "credentialScope": record.scope, "requestId": record.request_id, "instanceId": record.instance_id, "details": record.details,
+        "requestIdFrom": record.request_id.map(|id| if RequestId::from(id).is_own() { "server" } else { "caller" }),
     })
 }
 
@@ -149,7 +151,7 @@ struct Next {
     format: Lines,
 }
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "id",
     "seq",
     "timestamp",
@@ -162,6 +164,7 @@ const COLUMNS: [&str; 12] = [
     "requestId",
     "instanceId",
     "details",
+    "requestIdFrom",
 ];
 
 fn lines(records: &[AuditRecord], format: Lines, begins: bool) -> Bytes {

@@ -63,10 +63,10 @@ pub async fn identify(request: Request, next: Next) -> Response {
     response
 }
 
-/// A caller may bring its own id, if it is a UUID: anything else could forge log lines.
+/// A caller may bring its own id, if it is a UUID, as anything else could forge log lines, and none that looks like ours.
 fn requested_id(request: &Request) -> Option<RequestId> {
     let text = request.headers().get(REQUEST_ID)?.to_str().ok()?;
-    Some(RequestId::from(Uuid::parse_str(text).ok()?))
+    RequestId::of_caller(Uuid::parse_str(text).ok()?)
 }
 
 fn record(method: &str, route: &str, response: &Response, seconds: f64) {

@@ -126,6 +126,27 @@ async fn a_super_admin_acts_in_the_tenant_it_names_and_nobody_else_names_one() {
 }
 
 #[tokio::test]
+async fn a_row_tells_a_request_id_that_the_caller_chose_from_one_of_the_server() {
+    let server = Server::start();
+    let asked = |key: &str, id: &str| {
+        let definition = json!({"key": key, "name": key, "html": "x"});
+        let request =
+            reqwest::Client::new().post(server.url("/templates")).header("X-Api-Key", KEY).header("X-Request-Id", id).json(&definition);
+        async move { request.send().await.unwrap().headers()["x-request-id"].to_str().unwrap().to_owned() }
+    };
+    let chosen = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+    assert_eq!(asked("one", chosen).await, chosen);
+    let own = asked("two", "no-uuid").await;
+    let again = asked("three", &own).await;
+    assert_ne!(again, own, "nobody passes for the server");
+    for (key, id, from) in [("one", chosen, "caller"), ("two", own.as_str(), "server"), ("three", again.as_str(), "server")] {
+        let events: Value = server.get(&format!("/audit-events?resourceId={key}")).await.json().await.unwrap();
+        let event = &events["items"][0];
+        assert_eq!((&event["requestId"], &event["requestIdFrom"]), (&json!(id), &json!(from)), "{event}");
+    }
+}
+
+#[tokio::test]
 async fn the_audit_log_can_be_filtered_exported_and_purged() {
     let server = Server::start();
     for key in ["one", "=two"] {
