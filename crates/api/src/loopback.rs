@@ -43,15 +43,12 @@ fn is_loopback_origin(origin: &str) -> bool {
 
 /// A host, with or without a port, and nothing else.
 fn is_loopback(authority: &str) -> bool {
-    let (here, rest) = match authority.strip_prefix('[') {
-        Some(bracketed) => {
-            let Some((host, rest)) = bracketed.split_once(']') else { return false };
-            (host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()), rest)
-        }
-        None => {
-            let (host, rest) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            (host.eq_ignore_ascii_case("localhost") || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback()), rest)
-        }
+    let (here, rest) = if let Some(bracketed) = authority.strip_prefix('[') {
+        let Some((host, rest)) = bracketed.split_once(']') else { return false };
+        (host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()), rest)
+    } else {
+        let (host, rest) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        (host.eq_ignore_ascii_case("localhost") || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback()), rest)
     };
     here && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
 }
