@@ -31,7 +31,8 @@ pub struct Identity {
     pub display_name: Option<String>,
     /// At most 500 of at most 256 bytes each. Empty when no claim for groups is configured.
     pub groups: Vec<String>,
-    /// What the claim for the tenant says, at most 128 bytes. Whether there is such a tenant is for the caller to find out.
+    /// What the claim for the tenant says, 1 to 128 bytes; none only where there is no such claim. Whether there is such a tenant is
+    /// for the caller to find out.
     pub tenant: Option<String>,
     /// What the claim for the role says, at most 128 bytes.
     pub role: Option<String>,
@@ -55,7 +56,7 @@ impl Identity {
             email_verified: names.email == "email" && claims.get("email_verified").is_some_and(is_true),
             display_name: text(&names.display_name).map(shortened),
             groups: names.groups.as_deref().and_then(|name| find(&claims, name)).map(groups).unwrap_or_default(),
-            tenant: word(&names.tenant),
+            tenant: names.tenant.as_deref().map_or(Ok(None), |name| tenant(&claims, name))?,
             role: word(&names.role),
             claims,
         })
@@ -76,6 +77,34 @@ fn find<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     })
 }
 
+/// What the claim says, as it is written. Whoever comes with one that cannot be read belongs to some tenant, and must not be taken
+/// for somebody who belongs to none.
+fn tenant(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, OpenIdError> {
+    let unreadable = || OpenIdError::token(format!("its claim {name:?} for the tenant is not a text of 1 to {WORD_BYTES} bytes"));
+    let text = match find(claims, name) {
+        Some(claim) => claim.as_str().ok_or_else(unreadable)?,
+        None if leads_astray(claims, name) => return Err(unreadable()),
+        None => return Ok(None),
+    };
+    if text.is_empty() || text.len() > WORD_BYTES || text.contains(char::is_control) {
+        Err(unreadable())
+    } else {
+        Ok(Some(text.to_owned()))
+    }
+}
+
+/// Whether a path begins in the claims and then comes to what has no members.
+fn leads_astray(claims: &Map<String, Value>, path: &str) -> bool {
+    let mut names = path.split('.');
+    let mut at = names.next().and_then(|first| claims.get(first));
+    for name in names {
+        let Some(value) = at else { return false };
+        let Some(members) = value.as_object() else { return true };
+        at = members.get(name);
+    }
+    false
+}
+
 fn groups(claim: &Value) -> Vec<String> {
     let one = std::slice::from_ref(claim);
     let texts = claim.as_array().map_or(one, Vec::as_slice).iter().filter_map(Value::as_str);
@@ -89,4 +118,47 @@ fn is_true(claim: &Value) -> bool {
 
 fn is_email(text: &str) -> bool {
     text.len() <= EMAIL_BYTES && text.contains('@') && !text.contains(|one: char| one.is_control() || one.is_whitespace())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant_in(claims: Value, name: &str) -> Result<Option<String>, OpenIdError> {
+        let Value::Object(mut claims) = claims else { panic!("not claims: {claims}") };
+        claims.insert("sub".into(), "ann".into());
+        let names = ClaimNames { tenant: Some(name.into()), ..ClaimNames::default() };
+        Identity::read(claims, &names).map(|identity| identity.tenant)
+    }
+
+    #[test]
+    fn a_claim_for_the_tenant_is_read_or_absent_or_refused() {
+        use serde_json::json;
+        let longest = "x".repeat(WORD_BYTES);
+        for (claims, name, tenant) in [
+            (json!({}), "org", None),
+            (json!({"org": "acme"}), "org", Some("acme")),
+            (json!({"org": longest}), "org", Some(longest.as_str())),
+            (json!({"org": {"id": "acme"}}), "org.id", Some("acme")),
+            (json!({"org.id": "acme"}), "org.id", Some("acme")),
+            (json!({"org": {}}), "org.id", None),
+            (json!({}), "org.id", None),
+        ] {
+            assert_eq!(tenant_in(claims.clone(), name).unwrap().as_deref(), tenant, "{claims} {name}");
+        }
+        for (claims, name) in [
+            (json!({"org": ""}), "org"),
+            (json!({"org": null}), "org"),
+            (json!({"org": 7}), "org"),
+            (json!({"org": ["acme"]}), "org"),
+            (json!({"org": {"id": "acme"}}), "org"),
+            (json!({"org": "x".repeat(WORD_BYTES + 1)}), "org"),
+            (json!({"org": "acme\n"}), "org"),
+            (json!({"org": "acme"}), "org.id"),
+            (json!({"org": {"id": ["acme"]}}), "org.id"),
+            (json!({"org": []}), "org.id"),
+        ] {
+            assert!(tenant_in(claims.clone(), name).is_err(), "{claims} {name}");
+        }
+    }
 }

@@ -35,6 +35,7 @@ pub async fn setup(config: &Config, store: Store, clock: Clock) -> Result<Identi
 fn provider(oidc: &config::Oidc, clock: Clock) -> Result<Oidc, ServerError> {
     let cookie_secret = oidc.cookie_secret.reveal().into();
     let mut settings = openid::Settings::new(&oidc.discovery_url, &oidc.client_id, &oidc.redirect_uri, cookie_secret, clock);
+    settings.cookie_secrets.previous = oidc.previous_cookie_secret.as_ref().map(|secret| secret.reveal().into());
     settings.client_secret = Some(oidc.client_secret.reveal().into());
     settings.scopes = oidc.scopes.join(" ");
     settings.audience = Some(oidc.audience.clone());

@@ -24,6 +24,8 @@ pub struct Oidc {
     pub redirect_uri: String,
     /// Signs the cookie of a login under way.
     pub cookie_secret: Secret,
+    /// Verifies what was signed before the secret was changed.
+    pub previous_cookie_secret: Option<Secret>,
     /// What the provider is asked for, `openid` among them.
     pub scopes: Vec<String>,
     /// The claims that tell who somebody is.
@@ -59,7 +61,8 @@ pub struct Claims {
 const TOGETHER: [&Setting; 5] =
     [&known::OIDC_DISCOVERY_URL, &known::OIDC_CLIENT_ID, &known::OIDC_CLIENT_SECRET, &known::OIDC_REDIRECT_URI, &known::OIDC_COOKIE_SECRET];
 
-const OPTIONAL: [&Setting; 11] = [
+const OPTIONAL: [&Setting; 12] = [
+    &known::OIDC_COOKIE_SECRET_PREVIOUS,
     &known::OIDC_SCOPES,
     &known::OIDC_CLAIM_SUB,
     &known::OIDC_CLAIM_EMAIL,
@@ -96,12 +99,17 @@ pub fn read(values: &Values, secrets: &mut Distinct, problems: &mut Vec<Problem>
     }
     let cookie_secret = values.secret(&known::OIDC_COOKIE_SECRET)?;
     secrets.add(known::OIDC_COOKIE_SECRET.name, &cookie_secret, problems);
+    let previous_cookie_secret = values.secret(&known::OIDC_COOKIE_SECRET_PREVIOUS);
+    if let Some(secret) = &previous_cookie_secret {
+        secrets.add(known::OIDC_COOKIE_SECRET_PREVIOUS.name, secret, problems);
+    }
     let client_id: String = values.parsed(&known::OIDC_CLIENT_ID)?;
     Some(Oidc {
         discovery_url: values.parsed(&known::OIDC_DISCOVERY_URL)?,
         client_secret: values.secret(&known::OIDC_CLIENT_SECRET)?,
         redirect_uri: values.parsed(&known::OIDC_REDIRECT_URI)?,
         cookie_secret,
+        previous_cookie_secret,
         scopes,
         claims: Claims {
             sub: values.parsed(&known::OIDC_CLAIM_SUB)?,

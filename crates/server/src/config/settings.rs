@@ -134,6 +134,8 @@ settings! {
         OIDC_REDIRECT_URI: Form::Url(&["https", "http"]), NOT_SET, Open;
         /// The secret that signs the cookie of a login under way, the same on every replica.
         OIDC_COOKIE_SECRET: TOKEN_SECRET, NOT_SET, Secret;
+        /// The same secret before it was changed, while logins under way still carry it; it verifies only.
+        OIDC_COOKIE_SECRET_PREVIOUS: TOKEN_SECRET, NOT_SET, Secret;
         /// What the provider is asked for.
         OIDC_SCOPES: Form::Grammar("words with spaces between them, openid among them"), Value("openid profile email"), Open;
         /// The claim that identifies a person.
@@ -144,7 +146,7 @@ settings! {
         OIDC_CLAIM_DISPLAY_NAME: CLAIM, Value("name"), Open;
         /// The claim with the groups.
         OIDC_CLAIM_GROUPS: CLAIM, NOT_SET, Open;
-        /// The claim that names the tenant.
+        /// The claim that names the tenant. Whoever has it with something in it that is no text is refused.
         OIDC_CLAIM_TENANT: CLAIM, NOT_SET, Open;
         /// The claim that names the role. Where it is set, each login gives people the role that it names then.
         OIDC_CLAIM_ROLE: CLAIM, NOT_SET, Open;

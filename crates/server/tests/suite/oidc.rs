@@ -358,6 +358,23 @@ async fn tenant_and_role_are_those_of_the_claims_and_nobody_comes_into_a_tenant_
     carol(json!({"org": "acme"}));
     assert_eq!(me(&server, &idp.access_token("carol", CLIENT, &json!({}), &json!({}))).await.1["tenantId"], "acme");
     let squatter = json!({"id": "subject-of-alice", "displayName": "Alice", "key": "a-key-of-the-squatter-here", "role": "admin"});
+    for (unreadable, why) in [
+        (json!(""), "for the tenant is not a text"),
+        (json!(null), "for the tenant is not a text"),
+        (json!(["acme"]), "for the tenant is not a text"),
+        (json!("x".repeat(129)), "for the tenant is not a text"),
+    ] {
+        carol(json!({"org": unreadable}));
+        let mut browser = Browser::new();
+        let back = browser.leave(&server, &idp, "carol", "/").await;
+        let refused = browser.get(server.url(&back)).await;
+        assert_eq!((refused.status().as_u16(), refused.headers().get("location")), (401, None), "{unreadable}");
+        log(why);
+        assert_eq!(me(&server, &idp.access_token("carol", CLIENT, &json!({"org": unreadable}), &json!({}))).await.0, 401, "{unreadable}");
+    }
+    carol(json!({"org": "Acme, Inc."}));
+    assert_eq!(log_in(&server, &idp, "carol").await.0, 403, "a name that no tenant can have is nobody's");
+    carol(json!({"org": "acme"}));
     let in_acme = |path: &str| as_super(path).header("X-PulpEngine-Tenant-Id", "acme");
     assert_eq!(answer(in_acme("/admin/users").json(&squatter)).await.0, 201);
     let made_for_people = json!({"id": "Oidc:00", "displayName": "X", "key": "another-key-of-the-squatter", "role": "admin"});
@@ -433,4 +450,25 @@ async fn without_people_of_its_own_a_server_says_that_keys_are_shared() {
     let ann = json!({"id": "ann", "displayName": "Ann", "key": "the-key-of-ann-in-this-test", "role": "author"});
     assert_eq!(server.post("/admin/users", &ann).await.status(), 201);
     assert_eq!(mode().await, "named-users");
+}
+
+#[tokio::test]
+async fn a_login_goes_on_while_the_secret_of_its_cookie_is_changed() {
+    const NEW: &str = "another-cookie-secret-of-the-tests-that-is-long";
+    const OLD: &str = "a-cookie-secret-of-the-tests-that-is-long";
+    let idp = provider();
+    let people = ("OIDC_AUTO_PROVISION", "true");
+    let old = Server::start_with(settings(&idp, &[people]));
+    let both = Server::start_with(settings(&idp, &[people, ("OIDC_COOKIE_SECRET", NEW), ("OIDC_COOKIE_SECRET_PREVIOUS", OLD)]));
+    let new = Server::start_with(settings(&idp, &[people, ("OIDC_COOKIE_SECRET", NEW)]));
+    for (begun_at, ended_at, status) in [(&old, &both, 302), (&both, &new, 302), (&both, &old, 401), (&old, &new, 401)] {
+        let mut browser = Browser::new();
+        let back = browser.leave(begun_at, &idp, "alice", "/editor/").await;
+        let came = browser.get(ended_at.url(&back)).await;
+        assert_eq!(came.status(), status, "{}", ended_at.log());
+        if status == 302 {
+            let (status, minted) = browser.complete(ended_at, &code_of(&came, "/editor/")).await;
+            assert_eq!((status, &minted["actor"]), (200, &json!("subject-of-alice")), "{minted}");
+        }
+    }
 }

@@ -180,6 +180,8 @@ fn the_identity_provider_is_set_up_as_a_whole_and_over_https() {
     assert!(with("OIDC_DEFAULT_TENANT", "No Tenant").contains("OIDC_DEFAULT_TENANT: found \"No Tenant\""));
     assert!(with("OIDC_DEFAULT_TENANT", "acme").contains("MULTI_TENANT_ENABLED=true"));
     assert!(with("OIDC_COOKIE_SECRET", "short").contains("at least 32"));
+    assert!(with("OIDC_COOKIE_SECRET_PREVIOUS", "short").contains("at least 32"));
+    assert!(with("OIDC_COOKIE_SECRET_PREVIOUS", LONG_SECRET).contains("OIDC_COOKIE_SECRET_PREVIOUS"), "the same twice changes nothing");
     assert!(with("OIDC_REDIRECT_URI", "http://pulp.example.org/auth/oidc/callback").contains("http:// of another machine"));
     let idle = accepted(&[("OIDC_AUTO_PROVISION", "true")]);
     assert!(idle.identity.oidc.is_none() && idle.warnings[0].contains("OIDC_AUTO_PROVISION has no effect"), "{:?}", idle.warnings);
@@ -221,6 +223,7 @@ fn no_secret_is_in_what_a_configuration_prints_of_itself() {
         ("EDITOR_USERS_JSON", r#"[{"id": "a", "displayName": "A", "key": "hunter2-14-abcdefgh", "role": "author"}]"#),
         ("OIDC_CLIENT_SECRET", "hunter2-15"),
         ("OIDC_COOKIE_SECRET", "hunter2-16-abcdefgh-abcdefgh-abcdefgh"),
+        ("OIDC_COOKIE_SECRET_PREVIOUS", "hunter2-20-abcdefgh-abcdefgh-abcdefgh"),
         ("DATABASE_URL", "postgres://me:hunter2-17@db/pulp"),
         ("S3_ACCESS_KEY_ID", "hunter2-18"),
         ("S3_SECRET_ACCESS_KEY", "hunter2-19"),
