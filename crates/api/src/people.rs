@@ -187,6 +187,7 @@ impl Identity {
             }
             ProvisionOutcome::Unchanged(user) | ProvisionOutcome::Deactivated(user) => user,
             ProvisionOutcome::OtherTenant => return Err(other_tenant(&id, tenant.as_str())),
+            ProvisionOutcome::TooMany => return Err(Refusal::TenantFull { id: id.to_string(), tenant }),
             ProvisionOutcome::HasKey => return Err(Refusal::HasKey { id: id.to_string() }),
         };
         self.of_user(&UserCredential { user: *user, tenant_status: TenantStatus::Active })

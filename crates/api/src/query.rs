@@ -83,8 +83,13 @@ impl Pairs {
 
     /// `limit` and `offset`.
     pub(crate) fn page(&self) -> Result<PageQuery, ApiError> {
+        self.page_of(50)
+    }
+
+    /// As [`Pairs::page`], with that many rows where the query does not say.
+    pub(crate) fn page_of(&self, rows: u32) -> Result<PageQuery, ApiError> {
         let limit = match self.text("limit") {
-            None => 50,
+            None => rows,
             Some(text) => {
                 let accepted = format!("a whole number from 1 to {MAX_PAGE_ROWS}");
                 text.parse().ok().filter(|limit| (1..=MAX_PAGE_ROWS).contains(limit)).ok_or_else(|| refused("limit", text, &accepted))?

@@ -50,6 +50,8 @@ pub(crate) enum Refusal {
     Newcomer { id: String },
     #[error("the user {id} comes in with a key, and the identity provider does not speak for them")]
     HasKey { id: String },
+    #[error("{id} cannot become a user: the tenant {tenant} has as many as it may have")]
+    TenantFull { id: String, tenant: TenantId },
     #[error("the identity provider sees {id} in the tenant {tenant:?}: {why}")]
     NotInTenant { id: String, tenant: String, why: &'static str },
     #[error("{actor} names the foreign tenant {named}")]
@@ -82,6 +84,7 @@ impl Refusal {
             Self::CodeUsed { .. } => "code_used",
             Self::Newcomer { .. } => "newcomer",
             Self::HasKey { .. } => "has_key",
+            Self::TenantFull { .. } => "tenant_full",
             Self::NotInTenant { .. } => "not_in_tenant",
             Self::TenantMismatch { .. } => "tenant_mismatch",
             Self::TenantUnknown => "tenant_unknown",
@@ -131,7 +134,7 @@ impl Refusal {
             Self::OpenId(OpenIdError::Away { .. }) => {
                 ApiError::new(ErrorCode::ServiceUnavailable, "the identity provider does not answer").retry_after(PROVIDER_PAUSE_S)
             }
-            Self::Newcomer { .. } | Self::HasKey { .. } | Self::NotInTenant { .. } => {
+            Self::Newcomer { .. } | Self::HasKey { .. } | Self::TenantFull { .. } | Self::NotInTenant { .. } => {
                 ApiError::new(ErrorCode::Forbidden, "this account may not come in here; the operator's log says why")
             }
             Self::Token(_)

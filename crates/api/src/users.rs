@@ -1,7 +1,7 @@
 //! The registered users of a tenant.
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::users::{AuthMethod, UserActivity, UserId, UserKey};
@@ -9,7 +9,9 @@ use domain::{ErrorCode, Scope, TenantId};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{KeptSecret, MAX_PAGE_ROWS, NewUser, USER_GROUPS_LIMIT, USER_NAME_LIMIT_CHARS, UserOutcome, UserPatch, UserRecord};
+use store::{
+    KeptSecret, MAX_PAGE_ROWS, NewUser, USER_GROUPS_LIMIT, USER_NAME_LIMIT_CHARS, USERS_LIMIT, UserOutcome, UserPatch, UserRecord,
+};
 use utoipa::ToSchema;
 
 use crate::Setup;
@@ -17,6 +19,7 @@ use crate::auth::Caller;
 use crate::body::{JsonBody, Path, nullable};
 use crate::clients::Client;
 use crate::error::ApiError;
+use crate::query::Pairs;
 
 /// The longest e-mail address (RFC 5321).
 const EMAIL_CHARS: usize = 254;
@@ -80,22 +83,22 @@ pub struct UserPatchBody {
     token_issued_after: Option<Option<Timestamp>>,
 }
 
-/// All users of the tenant.
-#[utoipa::path(get, path = "/admin/users", tag = "users", responses((status = 200, description = "users")))]
-pub async fn list(State(setup): State<Setup>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, ApiError> {
-    let tenant = setup.store.tenant(caller.tenant);
-    let mut users: Vec<Value> = Vec::new();
-    loop {
-        let page = tenant.users().list(MAX_PAGE_ROWS, users.len() as u64).await?;
-        users.extend(page.items.iter().map(shown));
-        if page.items.is_empty() || users.len() as u64 >= page.total {
-            return Ok(Json(json!({ "users": users })));
-        }
-    }
+/// One page of the users of the tenant, by id: 1,000 of them unless `limit` says less.
+#[utoipa::path(get, path = "/admin/users", tag = "users", params(("limit" = Option<u32>, Query), ("offset" = Option<u64>, Query)), responses((status = 200, description = "users, total, limit and offset")))]
+pub async fn list(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, ApiError> {
+    // Clients of the published interface know no pages here: what they get is as long as a page can be.
+    let page = Pairs::read(query.as_deref())?.page_of(MAX_PAGE_ROWS)?;
+    let found = setup.store.tenant(caller.tenant).users().list(page.limit, page.offset).await?;
+    let users: Vec<Value> = found.items.iter().map(shown).collect();
+    Ok(Json(json!({ "users": users, "total": found.total, "limit": page.limit, "offset": page.offset })))
 }
 
 /// Makes a user.
-#[utoipa::path(post, path = "/admin/users", tag = "users", request_body = NewUserBody, responses((status = 201, description = "The user"), (status = 409, description = "The id or the key is taken")))]
+#[utoipa::path(post, path = "/admin/users", tag = "users", request_body = NewUserBody, responses((status = 201, description = "The user"), (status = 409, description = "The id or the key is taken, or the tenant has as many users as it may have (`quota_exceeded`)")))]
 pub async fn create(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -195,6 +198,10 @@ fn written(setup: &Setup, client: Client, outcome: UserOutcome) -> Result<Box<Us
     match outcome {
         UserOutcome::Written(user) => Ok(user),
         UserOutcome::NotFound => Err(unknown()),
+        UserOutcome::TooMany => Err(ApiError::new(
+            ErrorCode::QuotaExceeded,
+            format!("the tenant has {USERS_LIMIT} users, and no tenant has more; remove one first"),
+        )),
         UserOutcome::IdTaken => Err(ApiError::new(ErrorCode::Conflict, "this id is taken; choose another one")),
         UserOutcome::KeyTaken => {
             slow_down(setup, client)?;

@@ -64,6 +64,8 @@ pub enum ProvisionOutcome {
     Unchanged(Box<UserRecord>),
     /// The person may not come in; nothing was changed.
     Deactivated(Box<UserRecord>),
+    /// The person is new, and the tenant has [`crate::USERS_LIMIT`] people; nothing was changed.
+    TooMany,
     /// The provider's person of that id is in another tenant; nothing was changed.
     OtherTenant,
     /// Somebody of that id in the tenant comes in with a key of their own, and the provider is not to speak for them; nothing was changed.
@@ -153,6 +155,9 @@ impl Users<'_> {
             .await?;
             let Some(found) = found else {
                 let user = self.enter(&mut write, person).await?;
+                if self.are_too_many(&mut write).await? {
+                    return Ok(ProvisionOutcome::TooMany);
+                }
                 write.announce("user", person.id.as_str()).await?;
                 write.commit(created(&user)).await?;
                 return Ok(ProvisionOutcome::Inserted(Box::new(user)));

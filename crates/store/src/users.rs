@@ -16,6 +16,8 @@ use crate::write::Write;
 
 /// The longest display name of a person, in characters (a CHECK of the table).
 pub const USER_NAME_LIMIT_CHARS: usize = 200;
+/// The most people a tenant can have. Those of the configuration are entered whatever their number.
+pub const USERS_LIMIT: u64 = 10_000;
 /// The most groups a person can be in (a CHECK of the table).
 pub const USER_GROUPS_LIMIT: usize = 200;
 
@@ -108,6 +110,8 @@ pub enum UserOutcome {
     Written(Box<UserRecord>),
     /// There is no such person; nothing was changed.
     NotFound,
+    /// The tenant has [`USERS_LIMIT`] people; nothing was changed.
+    TooMany,
     /// Somebody in the tenant has that id; nothing was changed.
     IdTaken,
     /// Somebody in the installation has that key, perhaps in another tenant; nothing was changed. To whoever chose it by
@@ -184,12 +188,22 @@ impl Users<'_> {
         Ok(u64::try_from(count.fetch_one(connection).await?).unwrap_or(0))
     }
 
+    /// Whether the person who was just entered is one too many.
+    pub(crate) async fn are_too_many(&self, write: &mut Write<'_>) -> Result<bool, StoreError> {
+        // Whoever else enters somebody waits for the end of the chain, and then counts this one too.
+        write.chain_end().await?;
+        Ok(self.counted(write).await? > USERS_LIMIT)
+    }
+
     /// Enters a person with a key.
     pub async fn insert(&self, new: NewUser<'_>, actor: &Actor) -> Result<UserOutcome, StoreError> {
         let inserted = speak!(self.0.store, "users.insert", {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
             let user = insert(&mut write, self.0, new).await?;
+            if self.are_too_many(&mut write).await? {
+                return Ok(UserOutcome::TooMany);
+            }
             write.announce("user", new.id.as_str()).await?;
             write.commit(created(&user)).await?;
             Ok(UserOutcome::Written(Box::new(user)))

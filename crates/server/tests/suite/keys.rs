@@ -1,6 +1,7 @@
 //! Keys and users that are made while the server runs.
 
 use serde_json::{Value, json};
+use testkit::postgres::TestDatabase;
 
 use crate::running::{EDITOR_KEY, KEY, Server, answer};
 
@@ -180,4 +181,31 @@ async fn a_limited_credential_makes_no_other_and_sees_nothing_of_the_whole_tenan
     let purge = request(&server, "DELETE", "/audit-events?before=2020-01-01", &key);
     assert_eq!(answer(purge).await.0, 403);
     assert_eq!(reads(&server, "/templates/invoice", &key).await.0, 200);
+}
+
+#[tokio::test]
+async fn users_come_in_pages_and_no_tenant_has_more_of_them_than_it_may() {
+    let database = TestDatabase::empty().await;
+    let url: &'static str = Box::leak(database.url().to_owned().into_boxed_str());
+    let server = Server::start_with(Box::leak(vec![("DATABASE_URL", url)].into_boxed_slice()));
+    let seed = "INSERT INTO users (user_id, tenant_id, display_name, role, auth_method, created_at, updated_at)
+                SELECT 'person-' || lpad(n::text, 5, '0'), 'default', 'Person', 'viewer', 'oidc', now(), now()
+                FROM generate_series(1, 9999) AS n";
+    database.query(seed).await;
+    let user = |id: &str| json!({"id": id, "displayName": "Z", "key": format!("the-own-key-of-{id}"), "role": "viewer"});
+    let create = async |id: &str| answer(request(&server, "POST", "/admin/users", KEY).json(&user(id))).await;
+    assert_eq!(create("zoe").await.0, 201, "the ten thousandth");
+    let (status, refused) = create("one-too-many").await;
+    assert_eq!((status, &refused["code"]), (409, &json!("quota_exceeded")), "{refused}");
+    let page = async |query: &str| answer(request(&server, "GET", &format!("/admin/users{query}"), KEY)).await;
+    let (_, all) = page("/").await;
+    assert_eq!((all["users"].as_array().unwrap().len(), &all["total"], &all["limit"]), (1_000, &json!(10_000), &json!(1_000)));
+    let (_, last) = page("?limit=3&offset=9998").await;
+    let ids: Vec<&Value> = last["users"].as_array().unwrap().iter().map(|user| &user["id"]).collect();
+    assert_eq!((ids, &last["total"], &last["offset"]), (vec![&json!("person-09999"), &json!("zoe")], &json!(10_000), &json!(9_998)));
+    for wrong in ["?limit=0", "?limit=1001", "?offset=x"] {
+        assert_eq!(page(wrong).await.0, 400, "{wrong}");
+    }
+    assert_eq!(answer(request(&server, "DELETE", "/admin/users/person-00001", KEY)).await.0, 200);
+    assert_eq!(create("one-too-many").await.0, 201, "there is room again");
 }
