@@ -118,8 +118,8 @@ pub async fn create(
         allowed_templates: &body.allowed_templates,
         allowed_ips: &body.allowed_ips,
     };
-    let made = setup.store.tenant(caller.tenant).api_keys().insert(new, &caller.actor).await?;
-    setup.identity.changed();
+    let made = setup.store.tenant(caller.tenant.clone()).api_keys().insert(new, &caller.actor).await?;
+    setup.identity.changed(&caller.tenant);
     Ok((StatusCode::CREATED, Json(with_text(&made, &text))).into_response())
 }
 
@@ -150,8 +150,8 @@ pub async fn update(
         allowed_templates: body.allowed_templates.as_deref(),
         allowed_ips: body.allowed_ips.as_deref(),
     };
-    let outcome = setup.store.tenant(caller.tenant).api_keys().update(key_id(&id)?, patch, &caller.actor).await?;
-    setup.identity.changed();
+    let outcome = setup.store.tenant(caller.tenant.clone()).api_keys().update(key_id(&id)?, patch, &caller.actor).await?;
+    setup.identity.changed(&caller.tenant);
     let changed = written(outcome)?;
     Ok(Json(shown(&changed)))
 }
@@ -173,12 +173,12 @@ pub async fn rotate(
         ));
     }
     let id = key_id(&id)?;
-    let tenant = setup.store.tenant(caller.tenant);
+    let tenant = setup.store.tenant(caller.tenant.clone());
     let before = tenant.api_keys().get(id).await?.ok_or_else(unknown)?;
     let text = ApiKeyText::rotated(&before.lookup, random::bytes()?);
     let secret = KeptSecret::of_api_key(&text, setup.identity.pepper());
     let rotated = written(tenant.api_keys().rotate(id, &secret, overlap, &caller.actor).await?)?;
-    setup.identity.changed();
+    setup.identity.changed(&caller.tenant);
     Ok(Json(with_text(&rotated, &text)))
 }
 
@@ -189,8 +189,8 @@ pub async fn revoke(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let outcome = setup.store.tenant(caller.tenant).api_keys().revoke(key_id(&id)?, &caller.actor).await?;
-    setup.identity.changed();
+    let outcome = setup.store.tenant(caller.tenant.clone()).api_keys().revoke(key_id(&id)?, &caller.actor).await?;
+    setup.identity.changed(&caller.tenant);
     match outcome {
         ApiKeyOutcome::Written(key) | ApiKeyOutcome::Revoked(key) => Ok(Json(shown(&key))),
         ApiKeyOutcome::NotFound => Err(unknown()),

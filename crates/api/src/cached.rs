@@ -1,10 +1,11 @@
 //! What the database was asked about a credential a moment ago, so that requests need not ask again.
 
-use std::hash::Hash;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use domain::TenantId;
 use moka::future::Cache;
 use store::StoreError;
 use tokio::time::Instant;
@@ -13,10 +14,16 @@ use tokio::time::Instant;
 const ENTRIES: u64 = 100_000;
 /// How long an answer serves on while the database is away. Later a withdrawn credential must not pass any more.
 const STALE: Duration = Duration::from_mins(15);
+/// Tenants are told apart by this many places. Two that share one forget together, which costs a question and no more.
+const PLACES: usize = 1_024;
+
+/// Whose an answer is, as the name that was asked for and the answer tell; nobody's where neither does.
+type Owner<K, V> = for<'a> fn(&'a K, Option<&'a V>) -> Option<&'a TenantId>;
 
 #[derive(Clone)]
 struct Entry<V> {
     value: Option<V>,
+    /// How many changes were heard of before it was asked for.
     as_of: u64,
     read_at: Instant,
 }
@@ -24,13 +31,14 @@ struct Entry<V> {
 /// Answers by name, absence included. Clones share them.
 pub(crate) struct Cached<K, V> {
     entries: Cache<K, Entry<V>>,
-    changes: Arc<AtomicU64>,
+    changes: Arc<Changes>,
+    owner: Owner<K, V>,
     ttl: Duration,
 }
 
 impl<K, V> Clone for Cached<K, V> {
     fn clone(&self) -> Self {
-        Self { entries: self.entries.clone(), changes: Arc::clone(&self.changes), ttl: self.ttl }
+        Self { entries: self.entries.clone(), changes: Arc::clone(&self.changes), owner: self.owner, ttl: self.ttl }
     }
 }
 
@@ -39,41 +47,143 @@ where
     K: Hash + Eq + Send + Sync + Clone + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// An answer is asked for again when it is older than `ttl`, should the notice of a change have been lost.
-    pub(crate) fn new(ttl: Duration) -> Self {
-        Self { entries: Cache::builder().max_capacity(ENTRIES).time_to_live(STALE).build(), changes: Arc::default(), ttl }
+    /// An answer is asked for again when it is older than `ttl`, should the notice of a change have been lost. Where `owner` names
+    /// no tenant, the change of any one makes it be asked for again.
+    pub(crate) fn new(ttl: Duration, owner: Owner<K, V>) -> Self {
+        let entries = Cache::builder().max_capacity(ENTRIES).time_to_live(STALE).build();
+        Self { entries, changes: Arc::default(), owner, ttl }
     }
 
-    /// Something changed: every answer is asked for again, and none from before serves any more.
+    /// Anything may have changed: every answer is asked for again, and none from before serves any more.
     pub(crate) fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.changes.everywhere();
+    }
+
+    /// As [`Cached::changed`], of one tenant's answers and of those that are nobody's.
+    pub(crate) fn changed_of(&self, tenant: &TenantId) {
+        self.changes.of(tenant);
     }
 
     /// The answer for `key`, from memory or from `ask`.
     pub(crate) async fn get(&self, key: K, ask: impl Future<Output = Result<Option<V>, StoreError>>) -> Result<Option<V>, StoreError> {
         let known = self.entries.get(&key).await;
-        let as_of = self.changes.load(Ordering::SeqCst);
+        let as_of = self.changes.heard();
+        let holds = |entry: &Entry<V>| self.changes.last((self.owner)(&key, entry.value.as_ref())) <= entry.as_of;
         if let Some(entry) = &known
-            && entry.as_of == as_of
+            && holds(entry)
             && entry.read_at.elapsed() < self.ttl
         {
             return Ok(entry.value.clone());
         }
-        match (ask.await, known) {
+        let asked = ask.await;
+        let known = known.filter(holds);
+        match (asked, known) {
             (Ok(value), _) => {
                 self.entries.insert(key, Entry { value: value.clone(), as_of, read_at: Instant::now() }).await;
                 Ok(value)
             }
             // Something may have been withdrawn: what was known before a change serves nobody.
-            (Err(StoreError::Unavailable { .. }), Some(entry)) if entry.as_of == as_of => Ok(entry.value),
+            (Err(StoreError::Unavailable { .. }), Some(entry)) => Ok(entry.value),
             (Err(error), _) => Err(error),
         }
     }
 }
 
+/// Changes in the order in which they were heard of.
+struct Changes {
+    heard: AtomicU64,
+    /// The last one that was about everything.
+    everywhere: AtomicU64,
+    /// The last one of any tenant.
+    anywhere: AtomicU64,
+    /// The last one of the tenants of each place.
+    places: Box<[AtomicU64]>,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        let places = (0..PLACES).map(|_| AtomicU64::default()).collect();
+        Self { heard: AtomicU64::default(), everywhere: AtomicU64::default(), anywhere: AtomicU64::default(), places }
+    }
+}
+
+impl Changes {
+    fn heard(&self) -> u64 {
+        self.heard.load(Ordering::SeqCst)
+    }
+
+    fn next(&self) -> u64 {
+        self.heard.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn everywhere(&self) {
+        self.everywhere.fetch_max(self.next(), Ordering::SeqCst);
+    }
+
+    fn of(&self, tenant: &TenantId) {
+        let change = self.next();
+        self.anywhere.fetch_max(change, Ordering::SeqCst);
+        if let Some(place) = self.places.get(place(tenant)) {
+            place.fetch_max(change, Ordering::SeqCst);
+        }
+    }
+
+    /// The last change that an answer of that tenant, or nobody's, does not outlive.
+    fn last(&self, owner: Option<&TenantId>) -> u64 {
+        let own = owner.map_or(Some(&self.anywhere), |tenant| self.places.get(place(tenant)));
+        let own = own.map_or(u64::MAX, |own| own.load(Ordering::SeqCst));
+        own.max(self.everywhere.load(Ordering::SeqCst))
+    }
+}
+
+fn place(tenant: &TenantId) -> usize {
+    let mut hasher = DefaultHasher::new();
+    tenant.hash(&mut hasher);
+    usize::try_from(hasher.finish() % PLACES as u64).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn nobodys<'a, K>(_: &'a K, _: Option<&'a i32>) -> Option<&'a TenantId> {
+        None
+    }
+
+    #[tokio::test]
+    async fn a_change_in_one_tenant_leaves_what_is_known_of_another() {
+        let [a, b] = ["acme", "beta"].map(|tenant| tenant.parse::<TenantId>().unwrap());
+        // By a name that tells no tenant, as keys do; the answer does.
+        let cached: Cached<&str, (TenantId, i32)> = Cached::new(Duration::from_mins(1), |_, found| found.map(|(tenant, _)| tenant));
+        let ask = async |key, found: Option<(&TenantId, i32)>| {
+            let found = found.map(|(tenant, value)| (tenant.clone(), value));
+            cached.get(key, async { Ok(found) }).await.unwrap().map(|(_, value)| value)
+        };
+        assert_eq!((ask("a", Some((&a, 1))).await, ask("b", Some((&b, 1))).await, ask("none", None).await), (Some(1), Some(1), None));
+        cached.changed_of(&a);
+        assert_eq!(ask("a", Some((&a, 2))).await, Some(2));
+        assert_eq!(ask("b", Some((&b, 2))).await, Some(1), "a change in acme says nothing of beta");
+        assert_eq!(ask("none", Some((&a, 3))).await, Some(3), "what did not exist may have been made by anybody");
+        cached.changed_of(&b);
+        assert_eq!((ask("a", Some((&a, 4))).await, ask("b", Some((&b, 4))).await), (Some(2), Some(4)));
+        cached.changed();
+        assert_eq!((ask("a", Some((&a, 5))).await, ask("b", Some((&b, 5))).await), (Some(5), Some(5)));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_asked_for_before_its_tenant_changed_is_not_taken_for_fresh() {
+        let [a, b] = ["acme", "beta"].map(|tenant| tenant.parse::<TenantId>().unwrap());
+        let cached: Cached<TenantId, i32> = Cached::new(Duration::from_mins(1), |tenant, _| Some(tenant));
+        let slow = cached.clone();
+        let reading = async {
+            slow.changed_of(&a);
+            slow.changed_of(&b);
+            Ok(Some(1))
+        };
+        assert_eq!(cached.get(a.clone(), reading).await.unwrap(), Some(1));
+        cached.changed_of(&b);
+        assert_eq!(cached.get(a, async { Ok(Some(2)) }).await.unwrap(), Some(2));
+    }
 
     fn away() -> StoreError {
         StoreError::Unavailable { why: store::Outage::NoConnection, source: None }
@@ -81,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_asked_for_once_until_something_changes() {
-        let cached = Cached::new(Duration::from_mins(1));
+        let cached = Cached::new(Duration::from_mins(1), nobodys);
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
         assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(1));
         cached.changed();
@@ -93,14 +203,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_grew_old_serves_on_while_nobody_answers() {
-        let cached = Cached::new(Duration::ZERO);
+        let cached = Cached::new(Duration::ZERO, nobodys);
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
         assert_eq!(cached.get("a", async { Err(away()) }).await.unwrap(), Some(1));
     }
 
     #[tokio::test]
     async fn what_was_read_before_a_change_is_not_taken_for_fresh() {
-        let cached = Cached::new(Duration::from_mins(1));
+        let cached: Cached<&str, &str> = Cached::new(Duration::from_mins(1), |_, _| None);
         let slow = cached.clone();
         let reading = async {
             slow.changed();

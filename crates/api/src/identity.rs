@@ -113,10 +113,14 @@ pub(crate) struct Inner {
 impl Identity {
     /// Hears of changes for as long as the store is open. Call it within a runtime.
     pub fn new(setup: IdentitySetup) -> Self {
-        let (tenants, keys) = (Cached::new(setup.tenant_ttl), Cached::new(setup.user_ttl));
-        let (users, user_keys) = (Cached::new(setup.user_ttl), Cached::new(setup.user_ttl));
-        let (of_provider, any_user) = (Cached::new(setup.user_ttl), Cached::new(setup.user_ttl));
-        let (key_uses, render_tokens) = (ApiKeyUses::new(setup.store.clone()), Cached::new(setup.user_ttl));
+        let key_uses = ApiKeyUses::new(setup.store.clone());
+        let tenants = Cached::new(setup.tenant_ttl, |tenant, _| Some(tenant));
+        let keys = Cached::new(setup.user_ttl, |_, key: Option<&Arc<ApiKeyCredential>>| key.map(|key| &key.tenant));
+        let users = Cached::new(setup.user_ttl, |(tenant, _), _| Some(tenant));
+        let of_provider = Cached::new(setup.user_ttl, |_, user: Option<&Arc<UserCredential>>| user.map(|user| &user.user.tenant));
+        let user_keys = Cached::new(setup.user_ttl, |_, user: Option<&Arc<UserCredential>>| user.map(|user| &user.user.tenant));
+        let any_user = Cached::new(setup.user_ttl, |(), _| None);
+        let render_tokens = Cached::new(setup.user_ttl, |(tenant, _), _| Some(tenant));
         let identity = Self(Arc::new(Inner { setup, tenants, keys, users, of_provider, user_keys, any_user, render_tokens, key_uses }));
         tokio::spawn(identity.clone().listen());
         identity
@@ -126,23 +130,23 @@ impl Identity {
         let mut changes = self.0.setup.store.changes();
         while let Some(event) = changes.next().await {
             match event {
-                ChangeEvent::Changed(change) => self.heard(&change.kind),
-                ChangeEvent::Reconnected => self.changed(),
+                ChangeEvent::Changed(change) => self.heard(&change.kind, &change.tenant),
+                ChangeEvent::Reconnected => self.anything_changed(),
             }
         }
     }
 
-    /// What is remembered of that kind of things is asked for again.
-    fn heard(&self, kind: &str) {
+    /// What is remembered of that kind of things of the tenant is asked for again.
+    fn heard(&self, kind: &str, tenant: &TenantId) {
         match kind {
-            "tenant" => self.0.tenants.changed(),
-            "api_key" => self.0.keys.changed(),
-            "render_token" => self.0.render_tokens.changed(),
+            "tenant" => self.0.tenants.changed_of(tenant),
+            "api_key" => self.0.keys.changed_of(tenant),
+            "render_token" => self.0.render_tokens.changed_of(tenant),
             "user" => {
-                self.0.users.changed();
-                self.0.of_provider.changed();
-                self.0.user_keys.changed();
-                self.0.any_user.changed();
+                self.0.users.changed_of(tenant);
+                self.0.of_provider.changed_of(tenant);
+                self.0.user_keys.changed_of(tenant);
+                self.0.any_user.changed_of(tenant);
             }
             _ => {}
         }
@@ -163,11 +167,23 @@ impl Identity {
         self.0.setup.tenancy
     }
 
-    /// Tenants, keys, users or render tokens were changed here, before this replica hears of it, or anything may have been.
-    pub(crate) fn changed(&self) {
+    /// The tenant, or its keys, users or render tokens, were changed here, before this replica hears of it.
+    pub(crate) fn changed(&self, tenant: &TenantId) {
         for kind in ["tenant", "api_key", "user", "render_token"] {
-            self.heard(kind);
+            self.heard(kind, tenant);
         }
+    }
+
+    /// Anything may have changed in the meantime, of any tenant.
+    fn anything_changed(&self) {
+        let Inner { tenants, keys, users, of_provider, user_keys, any_user, render_tokens, .. } = &*self.0;
+        tenants.changed();
+        keys.changed();
+        users.changed();
+        of_provider.changed();
+        user_keys.changed();
+        any_user.changed();
+        render_tokens.changed();
     }
 
     /// The identity provider whose people may come in.

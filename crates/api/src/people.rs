@@ -182,7 +182,7 @@ impl Identity {
         let outcome = self.store().tenant(tenant.clone()).users().provision(provisioned, &actor).await.map_err(Refusal::Away)?;
         let user = match outcome {
             ProvisionOutcome::Inserted(user) | ProvisionOutcome::Refreshed(user) => {
-                self.changed();
+                self.changed(&tenant);
                 user
             }
             ProvisionOutcome::Unchanged(user) | ProvisionOutcome::Deactivated(user) => user,

@@ -129,7 +129,7 @@ pub async fn revoke(
     let token = tenant.render_tokens().get(id).await?.ok_or_else(unknown)?;
     token.templates.iter().filter_map(|key| key.parse().ok()).try_for_each(|key| caller.reaches(&key))?;
     let known = tenant.render_tokens().revoke(id, &caller.actor).await?;
-    setup.identity.changed();
+    setup.identity.changed(&caller.tenant);
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
 }
 

@@ -50,7 +50,7 @@ pub async fn delete(
         usage: retention(pairs.switch("retainUsage", Switch::Off)?),
     };
     let outcome = setup.store.tenants().purge(&id, options, &caller.actor).await?;
-    setup.identity.changed();
+    setup.identity.changed(&id);
     match outcome {
         PurgeOutcome::Purged { removed_rows } => {
             tracing::info!(tenant = %id, removed_rows, "a tenant was purged");

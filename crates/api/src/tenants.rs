@@ -125,7 +125,7 @@ pub(crate) async fn set_status(setup: &Setup, caller: &Caller, id: &str, to: Ten
     }
     let outcome = setup.store.tenants().set_status(&id, to, &caller.actor).await?;
     // This replica knows at once; the others hear of it.
-    setup.identity.changed();
+    setup.identity.changed(&id);
     match outcome {
         StatusOutcome::Done(tenant) => Ok(Json(shown(&tenant))),
         StatusOutcome::NotFound => Err(unknown(&id)),

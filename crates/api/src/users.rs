@@ -127,8 +127,8 @@ pub async fn create(
         user_name: optional("/userName", body.user_name.as_deref(), FOREIGN_CHARS)?,
         external_id: optional("/externalId", body.external_id.as_deref(), FOREIGN_CHARS)?,
     };
-    let outcome = setup.store.tenant(caller.tenant).users().insert(new, &caller.actor).await?;
-    setup.identity.changed();
+    let outcome = setup.store.tenant(caller.tenant.clone()).users().insert(new, &caller.actor).await?;
+    setup.identity.changed(&caller.tenant);
     let made = written(&setup, client, outcome)?;
     Ok((StatusCode::CREATED, Json(shown(&made))).into_response())
 }
@@ -163,8 +163,8 @@ pub async fn update(
         // Whoever had the old key may have exchanged it for a token.
         token_issued_after: body.token_issued_after.or_else(|| secret.is_some().then(|| Some(setup.clock.now()))),
     };
-    let outcome = setup.store.tenant(caller.tenant).users().update(&user_id(&id)?, patch, &caller.actor).await?;
-    setup.identity.changed();
+    let outcome = setup.store.tenant(caller.tenant.clone()).users().update(&user_id(&id)?, patch, &caller.actor).await?;
+    setup.identity.changed(&caller.tenant);
     let changed = written(&setup, client, outcome)?;
     Ok(Json(shown(&changed)))
 }
@@ -177,9 +177,9 @@ pub async fn delete(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     caller.may_make_credentials()?;
-    let tenant = setup.store.tenant(caller.tenant);
+    let tenant = setup.store.tenant(caller.tenant.clone());
     let deleted = tenant.users().delete(&user_id(&id)?, &caller.actor).await?;
-    setup.identity.changed();
+    setup.identity.changed(&caller.tenant);
     if !deleted {
         return Err(unknown());
     }
@@ -189,8 +189,8 @@ pub async fn delete(
 /// Forgets what this replica remembers of users; the others hear of changes by themselves.
 #[utoipa::path(post, path = "/admin/users/reload", tag = "users", responses((status = 200, description = "reloaded and count")))]
 pub async fn reload(State(setup): State<Setup>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, ApiError> {
-    setup.identity.changed();
-    let count = setup.store.tenant(caller.tenant).users().count().await?;
+    setup.identity.changed(&caller.tenant);
+    let count = setup.store.tenant(caller.tenant.clone()).users().count().await?;
     Ok(Json(json!({ "reloaded": true, "count": count })))
 }
 
