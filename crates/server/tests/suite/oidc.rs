@@ -360,7 +360,7 @@ async fn tenant_and_role_are_those_of_the_claims_and_nobody_comes_into_a_tenant_
     let squatter = json!({"id": "subject-of-alice", "displayName": "Alice", "key": "a-key-of-the-squatter-here", "role": "admin"});
     for (unreadable, why) in [
         (json!(""), "for the tenant is not a text"),
-        (json!(null), "for the tenant is not a text"),
+        (json!(7), "for the tenant is not a text"),
         (json!(["acme"]), "for the tenant is not a text"),
         (json!("x".repeat(129)), "for the tenant is not a text"),
     ] {
