@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::TenantId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bucket::Bucket;
@@ -12,7 +13,7 @@ use crate::content::{BlobContent, ByteRange};
 use crate::error::BlobError;
 use crate::folder::Folder;
 use crate::intake::Intake;
-use crate::key::{BlobKey, BlobPrefix, Listed};
+use crate::key::{BlobKey, BlobKind, Listed};
 use crate::settings::{Limits, Place, Settings};
 use crate::source::BlobSource;
 
@@ -31,6 +32,7 @@ struct Inner {
     reads: Arc<Semaphore>,
 }
 
+/// The futures of the SDK are so large that they are kept off the stack.
 enum Backend {
     Folder(Folder),
     Bucket(Bucket),
@@ -58,7 +60,7 @@ impl Blobs {
             let intake = Intake::new(key, source, &self.0.limits)?;
             match &self.0.backend {
                 Backend::Folder(folder) => folder.put(key, intake, turn).await,
-                Backend::Bucket(bucket) => bucket.put(key, intake, turn).await,
+                Backend::Bucket(bucket) => Box::pin(bucket.put(key, intake, turn)).await,
             }
         };
         let written = self.counted("put", acted, |_| "ok").await?;
@@ -74,7 +76,7 @@ impl Blobs {
             let turn = self.turn(&self.0.calls, "get").await?;
             let found = match &self.0.backend {
                 Backend::Folder(folder) => self.limited("get", folder.get(key, range, turn)).await?,
-                Backend::Bucket(bucket) => self.limited("get", bucket.get(key, range)).await?,
+                Backend::Bucket(bucket) => self.limited("get", Box::pin(bucket.get(key, range))).await?,
             };
             Ok(found.map(|found| BlobContent::new(key.clone(), found, open)))
         };
@@ -91,21 +93,22 @@ impl Blobs {
             let turn = self.turn(&self.0.calls, "stat").await?;
             match &self.0.backend {
                 Backend::Folder(folder) => self.limited("stat", folder.stat(key, turn)).await,
-                Backend::Bucket(bucket) => self.limited("stat", bucket.stat(key)).await,
+                Backend::Bucket(bucket) => self.limited("stat", Box::pin(bucket.stat(key))).await,
             }
         };
         self.counted("stat", acted, presence).await
     }
 
-    /// The keys behind `after` in the order of their texts, at most `limit` and at most 1000 of them. Fewer than that means that
-    /// there are no more. What has no key of ours for a name is left out.
-    pub async fn list(&self, prefix: &BlobPrefix, after: Option<&BlobKey>, limit: usize) -> Result<Vec<Listed>, BlobError> {
+    /// A tenant's keys of one kind behind `after`, in the order of their hashes; at most `limit` and at most 1000 of them. Fewer
+    /// than that means that there are no more. What has no key of ours for a name is left out. Nothing lists several tenants:
+    /// stores do not agree on the order of names whose folders begin alike.
+    pub async fn list(&self, tenant: &TenantId, kind: BlobKind, after: Option<&BlobKey>, limit: usize) -> Result<Vec<Listed>, BlobError> {
         let limit = limit.min(LIST_LINES);
         let acted = async {
             let turn = self.turn(&self.0.calls, "list").await?;
             match &self.0.backend {
-                Backend::Folder(folder) => self.limited("list", folder.list(prefix, after, limit, turn)).await,
-                Backend::Bucket(bucket) => self.limited("list", bucket.list(prefix, after, limit)).await,
+                Backend::Folder(folder) => self.limited("list", folder.list(tenant, kind, after, limit, turn)).await,
+                Backend::Bucket(bucket) => self.limited("list", Box::pin(bucket.list(tenant, kind, after, limit))).await,
             }
         };
         self.counted("list", acted, |_| "ok").await
@@ -117,7 +120,7 @@ impl Blobs {
             let turn = self.turn(&self.0.calls, "delete").await?;
             match &self.0.backend {
                 Backend::Folder(folder) => self.limited("delete", folder.delete(key, turn)).await,
-                Backend::Bucket(bucket) => self.limited("delete", bucket.delete(key)).await,
+                Backend::Bucket(bucket) => self.limited("delete", Box::pin(bucket.delete(key))).await,
             }
         };
         self.counted("delete", acted, |()| "ok").await
@@ -129,7 +132,7 @@ impl Blobs {
             let turn = self.turn(&self.0.calls, "probe").await?;
             match &self.0.backend {
                 Backend::Folder(folder) => self.limited("probe", folder.probe(turn)).await,
-                Backend::Bucket(bucket) => self.limited("probe", bucket.probe()).await,
+                Backend::Bucket(bucket) => self.limited("probe", Box::pin(bucket.probe())).await,
             }
         };
         self.counted("probe", acted, |()| "ok").await
@@ -141,7 +144,7 @@ impl Blobs {
             let turn = self.turn(&self.0.calls, "probe_writing").await?;
             match &self.0.backend {
                 Backend::Folder(folder) => self.limited("probe_writing", folder.probe_writing(turn)).await,
-                Backend::Bucket(bucket) => self.limited("probe_writing", bucket.probe_writing()).await,
+                Backend::Bucket(bucket) => self.limited("probe_writing", Box::pin(bucket.probe_writing())).await,
             }
         };
         self.counted("probe_writing", acted, |()| "ok").await
@@ -193,6 +196,7 @@ impl Blobs {
     }
 }
 
+#[expect(clippy::ref_option, reason = "it is called with what a verb found")]
 fn presence<T>(found: &Option<T>) -> &'static str {
     if found.is_some() { "ok" } else { "absent" }
 }

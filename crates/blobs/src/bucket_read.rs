@@ -102,7 +102,7 @@ impl Reading {
         tracing::info!(key = %self.key, at = self.at, broken, "a read broke off and is taken up again");
         tokio::time::sleep(PAUSE).await;
         let range = ByteRange { first: self.at, last: Some(self.end - 1) };
-        let opened = self.bucket.open_at(&self.key, Some(range));
+        let opened = Box::pin(self.bucket.open_at(&self.key, Some(range)));
         let opened = within("get", self.bucket.limits.call, async { Ok(opened.await) }).await?;
         let answer = opened.map_err(|failure| failure.into_error("get"))?;
         if answer.content_range().and_then(whole_size) != Some(self.size_bytes) {

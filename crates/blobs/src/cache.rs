@@ -80,6 +80,11 @@ impl BlobCache {
         }
     }
 
+    /// How many bytes it keeps, with what their entries take.
+    pub fn held_bytes(&self) -> u64 {
+        self.kept.weighted_size()
+    }
+
     /// Forgets a key whose bytes were deleted.
     pub async fn forget(&self, key: &BlobKey) {
         self.kept.invalidate(key).await;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::TenantId;
 use futures_util::stream::{StreamExt, try_unfold};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,7 +16,7 @@ use crate::blobs::within;
 use crate::content::{ByteRange, Found};
 use crate::error::BlobError;
 use crate::folder_paths::{Missing, Root, open_regular};
-use crate::key::{BlobKey, BlobPrefix, Listed};
+use crate::key::{BlobKey, BlobKind, Listed};
 use crate::settings::Limits;
 use crate::source::{PIECE_BYTES, read_piece};
 
@@ -32,7 +33,7 @@ pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
 impl Folder {
     pub(crate) async fn open(path: PathBuf, limits: &Limits) -> Result<Self, BlobError> {
         let limits = Arc::new(limits.clone());
-        let opened = tokio::task::spawn_blocking(move || Root::make(path));
+        let opened = tokio::task::spawn_blocking(move || Root::make(&path));
         let opened = async { opened.await.map_err(|error| BlobError::away("open", error.to_string()))? };
         let root = within("open", limits.call, opened).await?;
         Ok(Self { root: Arc::new(root), limits })
@@ -94,13 +95,14 @@ impl Folder {
 
     pub(crate) async fn list(
         &self,
-        prefix: &BlobPrefix,
+        tenant: &TenantId,
+        kind: BlobKind,
         after: Option<&BlobKey>,
         limit: usize,
         turn: OwnedSemaphorePermit,
     ) -> Result<Vec<Listed>, BlobError> {
-        let (prefix, after) = (prefix.to_string(), after.map(ToString::to_string));
-        self.working("list", Arc::new(turn), move |root| crate::folder_list::list(root, &prefix, after.as_deref(), limit)).await
+        let (tenant, after) = (tenant.clone(), after.cloned());
+        self.working("list", Arc::new(turn), move |root| crate::folder_list::list(root, &tenant, kind, after.as_ref(), limit)).await
     }
 
     pub(crate) async fn probe(&self, turn: OwnedSemaphorePermit) -> Result<(), BlobError> {
@@ -113,7 +115,7 @@ impl Folder {
     }
 
     pub(crate) async fn probe_writing(&self, turn: OwnedSemaphorePermit) -> Result<(), BlobError> {
-        self.working("probe_writing", Arc::new(turn), |root| root.probe_writing()).await
+        self.working("probe_writing", Arc::new(turn), Root::probe_writing).await
     }
 
     /// Works on a thread that may wait, within the time of a call.

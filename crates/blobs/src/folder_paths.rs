@@ -34,9 +34,9 @@ pub(crate) enum Missing {
 
 impl Root {
     /// Makes the folder where it is missing, readable to its owner alone, and checks that it can be written to.
-    pub(crate) fn make(path: PathBuf) -> Result<Self, BlobError> {
+    pub(crate) fn make(path: &Path) -> Result<Self, BlobError> {
         let of_folder = |error: io::Error| BlobError::of_folder("open", &error);
-        DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(of_folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(of_folder)?;
         // A folder named relative to the working directory stays the same one.
         let root = Self(path.canonicalize().map_err(of_folder)?);
         root.probe_writing().map_err(of_folder)?;

@@ -99,27 +99,6 @@ impl FromStr for BlobKey {
     }
 }
 
-/// Which keys to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BlobPrefix {
-    /// All of them.
-    Everything,
-    /// Those of a tenant.
-    Tenant(TenantId),
-    /// Those of a tenant that are for one thing.
-    Kind(TenantId, BlobKind),
-}
-
-impl fmt::Display for BlobPrefix {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Everything => write!(formatter, "tenants/"),
-            Self::Tenant(tenant) => write!(formatter, "tenants/{tenant}/"),
-            Self::Kind(tenant, kind) => write!(formatter, "tenants/{tenant}/{}/", kind.as_str()),
-        }
-    }
-}
-
 /// One line of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {

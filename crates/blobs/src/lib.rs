@@ -34,6 +34,6 @@ pub use blobs::Blobs;
 pub use cache::{BlobCache, CacheBounds};
 pub use content::{BlobContent, ByteRange};
 pub use error::BlobError;
-pub use key::{BlobKey, BlobKind, BlobPrefix, InvalidBlobKey, Listed};
+pub use key::{BlobKey, BlobKind, InvalidBlobKey, Listed};
 pub use settings::{Addressing, BucketSettings, Checksums, Limits, Place, Secret, Settings};
 pub use source::BlobSource;

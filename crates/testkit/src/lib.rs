@@ -1,4 +1,4 @@
-//! What tests of several crates need: a database each, an OpenID provider, and assertions on PDFs. Never part of the product.
+//! What tests of several crates need: a database each, an OpenID provider, S3 servers, and assertions on PDFs. Never part of the product.
 //!
 //! It must not name `store`, `api` or any other room above `embedded_postgres`: they name it in their
 //! tests, and what it needs of them (such as the migrations) comes in as an argument.
@@ -11,3 +11,7 @@
 pub mod openid;
 pub mod pdf;
 pub mod postgres;
+#[cfg(feature = "s3")]
+pub mod s3;
+#[cfg(feature = "s3")]
+pub mod seaweedfs;

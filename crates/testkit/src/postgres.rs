@@ -9,6 +9,8 @@ mod template;
 use std::sync::OnceLock;
 use std::sync::mpsc;
 
+#[cfg(feature = "s3")]
+pub(crate) use server::target_dir;
 use server::{Server, quoted};
 
 /// A database that nothing else uses. Dropping the value drops the database in the background; what a

@@ -140,7 +140,7 @@ fn free_slot() -> (PathBuf, File) {
 }
 
 /// Test programs lie in `<target>/<profile>/deps`, wherever the target folder was put.
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     let program = std::env::current_exe().expect("a test program has a path");
     let deps = program.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "deps"));
     deps.and_then(|deps| deps.ancestors().nth(2)).map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), Path::to_owned)
