@@ -29,7 +29,7 @@ impl Drop for Upload {
         let (bucket, object) = (self.bucket.clone(), std::mem::take(&mut self.object));
         runtime.spawn(async move {
             let abort = bucket.client.abort_multipart_upload().bucket(&*bucket.name).key(&object).upload_id(id);
-            let aborted = async { abort.send().await.map_err(|error| failure("put", &error)) };
+            let aborted = Box::pin(async { abort.send().await.map_err(|error| failure("put", &error)) });
             let aborted = within("put", bucket.limits.call, async { Ok(aborted.await) }).await;
             if let Err(error) | Ok(Err(Failure::Other(error))) = aborted {
                 // The parts take space until a rule of the bucket removes unfinished uploads.
