@@ -118,6 +118,11 @@ impl Compiled {
         self.schema.as_ref().map(|schema| &schema.source)
     }
 
+    /// Whether data is mapped before it is checked.
+    pub fn has_field_mappings(&self) -> bool {
+        !self.mappings.is_empty()
+    }
+
     /// The author's `sampleData`, or data made from the schema, or an empty object.
     pub fn sample_data(&self) -> Value {
         match (&self.sample, &self.schema) {

@@ -7,6 +7,7 @@
 //! there is refused as unknown) and write it in its `write_html`. To add another format, write a walk over
 //! `nodes::Content` beside `html.rs`. The whole path of a document is `html::write`.
 
+pub mod bindings;
 mod check;
 pub mod compatibility;
 mod css;
@@ -18,6 +19,7 @@ mod furniture;
 mod head;
 mod html;
 mod images;
+pub mod inference;
 mod issues;
 mod limits;
 mod links;
@@ -33,6 +35,7 @@ mod schema_depth;
 mod schema_steps;
 mod style;
 mod tags;
+mod visible_text;
 mod writer;
 
 pub use check::{check, refused, validate, validate_unless};
@@ -43,3 +46,4 @@ pub use limits::Limits;
 pub use report::{
     DryRun, ExpressionProblem, Expressions, Location, Reason, Severity, Suggestion, UnresolvedBinding, Validation, Warning, Warnings,
 };
+pub use visible_text::{squeezed, visible_text};

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::tree::Tree;
 use super::{Content, Node, write_all};
+use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::Fields;
 use crate::issues::short;
@@ -80,6 +81,10 @@ fn ratio_of(fields: &mut Fields<'_, '_>, name: &str, value: &Value) -> Option<f6
 }
 
 impl Columns {
+    pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
+        self.columns.iter().for_each(|column| uses.nodes(column));
+    }
+
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.open_with("div", "columns", style, &self.layout);
         for column in &self.columns {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::tree::Tree;
 use super::{Content, Node, write_all};
+use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula};
 use crate::issues::short;
@@ -108,6 +109,12 @@ fn read_test(fields: &mut Fields<'_, '_>, subjects: &[&'static str]) -> Option<T
 }
 
 impl Conditional {
+    pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
+        uses.formula(&self.test.subject);
+        uses.nodes(&self.children);
+        uses.nodes(&self.otherwise);
+    }
+
     pub(crate) fn write_html<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let Some(found) = writer.evaluate(&self.test.subject, scope)? else { return Ok(()) };
         writer.charge(self.test.steps(&found))?;

@@ -4,6 +4,7 @@ use expressions::Scope;
 
 use super::Content;
 use super::tree::Tree;
+use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
 use crate::style::Style;
@@ -33,6 +34,10 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
 }
 
 impl Heading {
+    pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
+        uses.text(&self.content);
+    }
+
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.open(self.tag, "", style);
         writer.text(&self.content, scope)?;

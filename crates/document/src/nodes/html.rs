@@ -4,6 +4,7 @@ use expressions::Scope;
 
 use super::Content;
 use super::tree::Tree;
+use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
 use crate::writer::Writer;
@@ -19,6 +20,10 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
 }
 
 impl Html {
+    pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
+        uses.text(&self.content);
+    }
+
     pub(crate) fn write_html<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let from = writer.len();
         writer.markup(&self.content, scope)?;

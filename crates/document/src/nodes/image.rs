@@ -4,6 +4,7 @@ use expressions::Scope;
 
 use super::Content;
 use super::tree::Tree;
+use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
 use crate::style::{Style, length};
@@ -32,6 +33,11 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
 }
 
 impl Image {
+    pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
+        uses.text(&self.src);
+        self.alt.iter().for_each(|alt| uses.text(alt));
+    }
+
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let src = writer.plain(&self.src, scope)?;
         let src = src.trim();

@@ -1,7 +1,7 @@
 //! The block tree: one file per kind of node, each with how it is read and how it is written as HTML.
 //!
-//! To add a kind: a file here with a struct, `read` and `write_html`; a variant of [`Content`]; one line in [`KINDS`]
-//! and one in [`Node::write_html`]. Another format (CSV, XLSX) is another walk with its own match over [`Content`].
+//! To add a kind: a file here with a struct, `read`, `write_html` and `uses`; a variant of [`Content`]; one line in [`KINDS`]
+//! one in [`Node::write_html`] and one in [`Content::uses`]. Another format (CSV, XLSX) is another walk with its own match over [`Content`].
 
 mod columns;
 mod conditional;
@@ -19,6 +19,7 @@ use expressions::Scope;
 
 pub(crate) use tree::{Document, label, read_document};
 
+use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::Fields;
 use crate::style::Style;
@@ -66,6 +67,24 @@ const KINDS: [(&str, Read); 10] = [
     ("repeater", repeater::read),
     ("html", html::read),
 ];
+
+impl Content {
+    /// Gathers the data it names.
+    pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
+        match self {
+            Self::Columns(columns) => columns.uses(uses),
+            Self::Conditional(conditional) => conditional.uses(uses),
+            Self::Heading(heading) => heading.uses(uses),
+            Self::Html(html) => html.uses(uses),
+            Self::Image(image) => image.uses(uses),
+            Self::PageBreak => {}
+            Self::Repeater(repeater) => repeater.uses(uses),
+            Self::Section(section) => section.uses(uses),
+            Self::Table(table) => table.uses(uses),
+            Self::Text(text) => text.uses(uses),
+        }
+    }
+}
 
 impl Node {
     /// Writes this node where `scope` is its data.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::tree::Tree;
 use super::{Content, Node, members, write_all};
+use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
 use crate::writer::Writer;
@@ -36,6 +37,12 @@ fn is_name(text: &str) -> bool {
 }
 
 impl Repeater {
+    pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
+        uses.formula(&self.items);
+        uses.each(&self.items, self.name.as_deref(), |uses| uses.nodes(&self.children));
+        self.empty_text.iter().for_each(|text| uses.text(text));
+    }
+
     pub(crate) fn write_html<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let Some(found) = writer.evaluate(&self.items, scope)? else { return Ok(()) };
         let value = found.as_value();

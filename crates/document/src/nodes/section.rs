@@ -4,6 +4,7 @@ use expressions::Scope;
 
 use super::tree::Tree;
 use super::{Content, Node, write_all};
+use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
 use crate::style::Style;
@@ -22,6 +23,11 @@ pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Conte
 }
 
 impl Section {
+    pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
+        self.title.iter().for_each(|title| uses.text(title));
+        uses.nodes(&self.children);
+    }
+
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.open("section", "", style);
         if let Some(title) = &self.title {

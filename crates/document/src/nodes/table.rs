@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::tree::Tree;
 use super::{Content, members};
+use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
 use crate::style::{Style, length};
@@ -72,6 +73,13 @@ fn read_column(column: &mut Fields<'_, '_>) -> Option<Column> {
 }
 
 impl Table {
+    pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
+        uses.formula(&self.items);
+        self.columns.iter().filter_map(|column| column.header.as_ref()).for_each(|header| uses.text(header));
+        uses.each(&self.items, None, |uses| self.columns.iter().for_each(|column| uses.text(&column.cell)));
+        self.empty_text.iter().for_each(|text| uses.text(text));
+    }
+
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.open("table", self.class, style);
         self.write_head(writer, scope)?;

@@ -1,6 +1,7 @@
 //! What authors, callers and readers see of this room, on whole definitions.
 #![cfg(test)]
 
+mod bindings;
 mod compatibility;
 mod data;
 mod definitions;
@@ -10,6 +11,7 @@ mod dry_run;
 mod hostile_data;
 mod hostile_schemas;
 mod html_templates;
+mod inference;
 mod limits;
 mod page_setup;
 mod properties;

@@ -1,0 +1,47 @@
+//! What a form for a template's data is made from, and which data the template prints.
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use serde_json::{Value, json};
+
+use crate::Setup;
+use crate::auth::Caller;
+use crate::body::{Path, Query};
+use crate::error::ApiError;
+use crate::samples::{VersionQuery, resolve};
+use crate::templates::known_key;
+
+/// What a form for the data is made from: the schema, a sample to begin with, and what the template is called.
+#[utoipa::path(get, path = "/templates/{key}/form-metadata", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, description = "inputSchema, sample, name and description"), (status = 404, description = "Unknown")))]
+pub async fn form_metadata(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let key = known_key(&key)?;
+    let resolved = resolve(&setup, &caller, &key, query).await?;
+    let stored = setup.store.tenant(caller.tenant).samples().get(&key).await?;
+    let compiled = &resolved.compiled;
+    Ok(Json(json!({
+        "templateKey": key, "version": resolved.version, "name": compiled.name(), "description": compiled.description(),
+        "inputSchema": compiled.input_schema().cloned().unwrap_or_else(|| json!({})),
+        "sample": stored.unwrap_or_else(|| compiled.sample_data()),
+        // Where there are mappings, the schema is about what they make of the data.
+        "hasFieldMappings": compiled.has_field_mappings(),
+    })))
+}
+
+/// Every path of the data that the template names, with its node and whether the schema declares it.
+#[utoipa::path(get, path = "/templates/{key}/bindings", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, description = "bindings in the order of the document"), (status = 404, description = "Unknown")))]
+pub async fn bindings(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+    Query(query): Query<VersionQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let key = known_key(&key)?;
+    let resolved = resolve(&setup, &caller, &key, query).await?;
+    let found = setup.renderer.bindings(resolved.compiled).await?;
+    Ok(Json(json!({ "templateKey": key, "version": resolved.version, "bindings": found.bindings, "truncated": found.truncated })))
+}
