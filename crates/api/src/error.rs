@@ -196,6 +196,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::NotFound | ErrorCode::TenantUnknown | ErrorCode::FolderNotFound | ErrorCode::DatasetNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::Conflict
+        | ErrorCode::DraftIdentityRequired
         | ErrorCode::AssetInUse
         | ErrorCode::AssetSlugConflict
         | ErrorCode::QuotaExceeded

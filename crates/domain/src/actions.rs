@@ -37,6 +37,12 @@ actions! {
     TemplateDelete = "template:delete",
     /// Make an old version current again.
     TemplateRestore = "template:restore",
+    /// Say which version a label leads to, now or later.
+    TemplateRelease = "template:release",
+    /// Read assets and what is known of them.
+    AssetRead = "asset:read",
+    /// Upload, change and remove assets.
+    AssetWrite = "asset:write",
     /// Render documents.
     DocumentRender = "document:render",
     /// Render previews.
@@ -60,7 +66,16 @@ actions! {
 impl Action {
     /// Whether it only looks, or is about the tenant itself: such actions are also there for an archived tenant.
     pub fn spares_archived_tenants(self) -> bool {
-        matches!(self, Self::ServerRead | Self::SystemRead | Self::TemplateRead | Self::AuditRead | Self::UsageRead | Self::TenantManage)
+        matches!(
+            self,
+            Self::ServerRead
+                | Self::SystemRead
+                | Self::TemplateRead
+                | Self::AssetRead
+                | Self::AuditRead
+                | Self::UsageRead
+                | Self::TenantManage
+        )
     }
 }
 
@@ -75,6 +90,7 @@ impl Action {
                 | Self::TemplateWrite
                 | Self::TemplateDelete
                 | Self::TemplateRestore
+                | Self::TemplateRelease
                 | Self::DocumentRender
                 | Self::DocumentPreview
                 | Self::RenderTokenManage

@@ -1,6 +1,7 @@
 //! On whose behalf something is done.
 
 use crate::ids::RequestId;
+use crate::invisible::is_invisible;
 use crate::scopes::Scope;
 
 /// Who changes something, as the audit log keeps it. The name is attribution, never authority.
@@ -29,9 +30,9 @@ impl Actor {
     }
 }
 
-/// Control characters could forge lines of the log and cannot all be stored.
+/// Control characters could forge lines of the log and cannot all be stored; what nobody sees makes two names look the same.
 fn printable(name: &str) -> Box<str> {
-    name.chars().map(|character| if character.is_control() { '\u{FFFD}' } else { character }).take(Actor::NAME_CHARS).collect()
+    name.chars().map(|character| if is_invisible(character) { '\u{FFFD}' } else { character }).take(Actor::NAME_CHARS).collect()
 }
 
 #[cfg(test)]

@@ -64,6 +64,10 @@ kinds! {
     SampleSaved = "template.sample-saved", "update", "template";
     /// The example data of a template was removed.
     SampleDeleted = "template.sample-deleted", "delete", "template";
+    /// A draft was saved: the first time, from another version, or after a while.
+    DraftSaved = "template.draft-saved", "update", "template";
+    /// A draft was removed by its owner.
+    DraftDeleted = "template.draft-deleted", "delete", "template";
     /// A label of a template was given another version, or the first one.
     TemplateLabelMoved = "template.label-moved", "update", "template";
     /// A label of a template was removed.

@@ -49,6 +49,8 @@ codes! {
     ApiKeyTemplateNotAllowed = "api_key_template_not_allowed",
     /// The user of this credential was deactivated.
     AccountDeactivated = "account_deactivated",
+    /// Drafts belong to people, and the caller is nobody in particular.
+    DraftIdentityRequired = "draft_identity_required",
     /// The render token is not for this template, format or origin.
     RenderTokenConstraint = "render_token_constraint",
     /// The render token has been used as often as it may.

@@ -12,6 +12,7 @@ pub mod assets;
 pub mod audit;
 pub mod clock;
 pub mod codes;
+pub mod drafts;
 pub mod editor_tokens;
 pub mod formats;
 pub mod forwarding;

@@ -71,6 +71,8 @@ pub enum QuotaDimension {
     RenderSeconds,
     /// Renders at the same time.
     ConcurrentRenders,
+    /// Bytes that are kept.
+    StorageBytes,
 }
 
 impl QuotaDimension {
@@ -80,6 +82,7 @@ impl QuotaDimension {
             Self::Renders => "renders",
             Self::RenderSeconds => "render_seconds",
             Self::ConcurrentRenders => "concurrent_renders",
+            Self::StorageBytes => "storage_bytes",
         }
     }
 }
@@ -90,7 +93,7 @@ impl QuotaDimension {
 pub struct QuotaStanding {
     /// Whose limit it is: always `tenant`.
     pub scope: &'static str,
-    /// What it is counted over: `month`, or `now` for what is under way at the same time.
+    /// What it is counted over: `month`, or `now` for what there is at the moment.
     pub period: &'static str,
     /// What is counted.
     pub dimension: QuotaDimension,
@@ -100,7 +103,7 @@ pub struct QuotaStanding {
     pub used: u64,
     /// How much is left.
     pub remaining: u64,
-    /// When it is counted from zero again; of what is under way, when a try may help.
+    /// When it is counted from zero again; of what there is at the moment, when a try may help.
     pub reset_at: Timestamp,
 }
 

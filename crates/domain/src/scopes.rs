@@ -90,12 +90,22 @@ impl Scope {
             // A render token is a part of what the key itself may do.
             Self::Render => matches!(action, A::ServerRead | A::DocumentRender | A::RenderTokenManage),
             Self::Preview => matches!(action, A::ServerRead | A::DocumentPreview),
-            Self::Viewer | Self::Scheduler => matches!(action, A::ServerRead | A::TemplateRead),
-            Self::Editor | Self::Author => matches!(action, A::ServerRead | A::TemplateRead | A::TemplateWrite | A::DocumentPreview),
-            Self::Publisher => {
-                matches!(action, A::ServerRead | A::TemplateRead | A::TemplateWrite | A::TemplateRestore | A::DocumentPreview)
+            Self::Viewer | Self::Scheduler => matches!(action, A::ServerRead | A::TemplateRead | A::AssetRead),
+            Self::Editor | Self::Author => {
+                matches!(action, A::ServerRead | A::TemplateRead | A::TemplateWrite | A::AssetRead | A::AssetWrite | A::DocumentPreview)
             }
-            Self::Auditor => matches!(action, A::ServerRead | A::TemplateRead | A::AuditRead | A::UsageRead),
+            Self::Publisher => matches!(
+                action,
+                A::ServerRead
+                    | A::TemplateRead
+                    | A::TemplateWrite
+                    | A::TemplateRestore
+                    | A::TemplateRelease
+                    | A::AssetRead
+                    | A::AssetWrite
+                    | A::DocumentPreview
+            ),
+            Self::Auditor => matches!(action, A::ServerRead | A::TemplateRead | A::AssetRead | A::AuditRead | A::UsageRead),
             Self::None => false,
         }
     }

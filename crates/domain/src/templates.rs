@@ -119,7 +119,7 @@ impl fmt::Display for TemplateVersion {
     }
 }
 
-/// SHA-256 of a definition's JSON text as it is stored: equal hashes mean equal definitions.
+/// SHA-256 of a definition's JSON text as it is stored, or of a file's bytes: equal hashes mean equal content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ContentHash([u8; 32]);
 
@@ -127,6 +127,11 @@ impl ContentHash {
     /// The hash of `definition` as compact JSON with the author's order of properties.
     pub fn of(definition: &serde_json::Value) -> Self {
         Self(Sha256::digest(definition.to_string()).into())
+    }
+
+    /// The hash of these bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
     }
 
     /// The 32 bytes.

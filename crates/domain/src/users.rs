@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::ApiKeyText;
+use crate::invisible::is_invisible;
 
 /// Names a person in their tenant: 1–128 printable characters without spaces at the ends. What the audit log calls
 /// by a name of its own (`system:…`, `apikey:…`, `env:…`) is nobody's name.
@@ -48,7 +49,7 @@ impl FromStr for UserId {
     type Err = InvalidUserId;
 
     fn from_str(text: &str) -> Result<Self, InvalidUserId> {
-        let printable = !text.is_empty() && text.trim() == text && !text.chars().any(unprintable);
+        let printable = !text.is_empty() && text.trim() == text && !text.contains(is_invisible);
         if !printable || text.chars().count() > Self::MAX_CHARS {
             return Err(InvalidUserId::Form);
         }
@@ -61,12 +62,6 @@ impl FromStr for UserId {
 
 fn begins_with(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
-/// Control characters, and those that nobody sees but that change how a line of the audit log reads.
-fn unprintable(character: char) -> bool {
-    let unseen = matches!(character, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
-    unseen || character.is_control()
 }
 
 impl TryFrom<String> for UserId {

@@ -29,9 +29,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 pub struct Change {
     /// Whose it is.
     pub tenant: TenantId,
-    /// Which noun: `template`, `tenant`, `api_key`, `user` or `render_token`. A newer release may name others.
+    /// Which noun: `template`, `asset`, `tenant`, `api_key`, `user` or `render_token`. A newer release may name others.
     pub kind: String,
-    /// Which one of them: a template's key, a tenant's or user's id, the public part of an API key, a render token's id.
+    /// Which one of them: a template's key, an asset's id, a tenant's or user's id, the public part of an API key, a render token's id.
     pub key: String,
 }
 

@@ -8,7 +8,7 @@
 //! wrapped in `speak!`, then `scripts/generate-sqlx`. A write announces itself with `changes::announce` in its own
 //! transaction, so that the caches of all replicas let go of what they hold.
 //!
-//! Some things are written past `write`, because nobody's change is behind them: what was rendered (`usage`), the months that
+//! Most saves of a draft are written past `write` (`drafts`), and some things because nobody's change is behind them: what was rendered (`usage`), the months that
 //! big tables are cut into (`partitions`), who is at which duty (`duties`, under a `lease`), uses of keys, tokens and codes, and
 //! the rows of a tenant whose end is recorded (`tenant_purge`). A new table with rows of tenants is entered in the lists of
 //! `tenant_purge` and `tenant_export`.
@@ -27,6 +27,7 @@ mod audit_walk;
 mod changes;
 mod connect;
 mod connection;
+mod drafts;
 mod duties;
 mod error;
 mod installation_secrets;
@@ -73,12 +74,13 @@ pub use audit::{Audit, AuditFilter, AuditRecord, Purge};
 pub use audit_chain::ChainReport;
 pub use changes::{Change, ChangeEvent, ChangeListener};
 pub use connect::{ConnectOptions, Store};
+pub use drafts::{DraftContent, DraftOutcome, DraftRecord, DraftSummary, Drafts};
 pub use duties::{Duties, DutyLease, DutyOutcome, DutyRecord};
 pub use error::{Outage, StoreError};
 pub use installation_secrets::{KeptSecret, PepperStanding};
 pub use label_events::{CancelOutcome, LabelEvent, LabelThen, ScheduleOutcome};
 pub use label_moves::{DueOutcome, PendingMove};
-pub use labels::{LabelMove, LabelOutcome, LabelRecord, LabelSplit, LabelUse, Labels, TemplateHead};
+pub use labels::{LabelExpected, LabelMove, LabelOutcome, LabelRecord, LabelSplit, LabelUse, Labels, TemplateHead};
 pub use migrations::{MigrationReport, migrate};
 pub use page::{MAX_PAGE_ROWS, Page};
 pub use partitions::{PARTITION_MONTHS_AHEAD, PartitionedTable, Partitions};

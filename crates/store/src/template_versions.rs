@@ -1,5 +1,6 @@
 //! The immutable versions of templates: one for each save, the definition with it.
 
+use domain::asset_references::asset_references;
 use domain::audit::AuditKind;
 use domain::ids::TemplateId;
 use domain::templates::{ContentHash, TemplateKey, TemplateVersion};
@@ -9,6 +10,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::asset_usage::insert_references;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
@@ -247,6 +249,7 @@ pub(crate) async fn insert_version(
     connection: &mut PgConnection,
     tenant: &TenantId,
     template: &TemplateRow,
+    definition: &Value,
     definition_text: &str,
     hash: ContentHash,
     revision: Revision<'_>,
@@ -270,9 +273,10 @@ pub(crate) async fn insert_version(
         &*revision.actor.name,
         revision.change_note
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    // With the version, so that no way to save one can forget them.
+    insert_references(connection, tenant, template, &asset_references(definition)).await
 }
 
 struct VersionRow {

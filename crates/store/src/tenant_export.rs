@@ -35,6 +35,8 @@ pub enum ExportKind {
     Samples,
     /// The named example data of templates.
     Datasets,
+    /// What people are writing and have not saved as a version.
+    Drafts,
     /// The assets as they are now, without their bytes.
     Assets,
     /// Every version of them, with the hash of its bytes.
@@ -51,7 +53,7 @@ pub enum ExportKind {
 
 impl ExportKind {
     /// Every kind, in the order of an export: what others refer to first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Tenant,
         Self::TemplateFolders,
         Self::Templates,
@@ -60,6 +62,7 @@ impl ExportKind {
         Self::LabelHistory,
         Self::Samples,
         Self::Datasets,
+        Self::Drafts,
         Self::Assets,
         Self::AssetVersions,
         Self::Users,
@@ -79,6 +82,7 @@ impl ExportKind {
             Self::LabelHistory => "label-history",
             Self::Samples => "samples",
             Self::Datasets => "datasets",
+            Self::Drafts => "drafts",
             Self::Assets => "assets",
             Self::AssetVersions => "asset-versions",
             Self::Users => "users",
@@ -105,6 +109,7 @@ impl ExportKind {
             Self::LabelHistory => LABEL_HISTORY,
             Self::Samples => SAMPLES,
             Self::Datasets => DATASETS,
+            Self::Drafts => DRAFTS,
             Self::Assets => ASSETS,
             Self::AssetVersions => ASSET_VERSIONS,
             Self::Users => USERS,
@@ -115,7 +120,7 @@ impl ExportKind {
     }
 
     fn piece_rows(self) -> i64 {
-        if matches!(self, Self::TemplateVersions | Self::Samples | Self::Datasets) { LARGE_PIECE_ROWS } else { PIECE_ROWS }
+        if matches!(self, Self::TemplateVersions | Self::Samples | Self::Datasets | Self::Drafts) { LARGE_PIECE_ROWS } else { PIECE_ROWS }
     }
 }
 
@@ -299,6 +304,21 @@ const LABEL_HISTORY: &str = concat!(
     ", 'settledBy', e.settled_by, 'reason', e.reason)::text AS line
      FROM template_label_events e JOIN templates t USING (tenant_id, template_id)
      WHERE e.tenant_id = $1 AND e.place > COALESCE($2::text::bigint, 0) ORDER BY e.place LIMIT $3"
+);
+
+const DRAFTS: &str = concat!(
+    "SELECT concat_ws(' ', d.template_id, d.owner) AS place,
+            json_build_object('templateId', d.template_id, 'key', t.template_key, 'owner', d.owner, 'revision', d.revision,
+                'baseVersion', concat_ws('.', d.base_major, d.base_minor, d.base_patch), 'createdAt', ",
+    utc!("d.created_at"),
+    ", 'updatedAt', ",
+    utc!("d.updated_at"),
+    ", 'definition', d.definition)::text AS line
+     FROM template_drafts d JOIN templates t USING (tenant_id, template_id)
+     WHERE d.tenant_id = $1
+       AND (d.template_id, d.owner) > (COALESCE(split_part($2::text, ' ', 1)::uuid, '00000000-0000-0000-0000-000000000000'),
+                                       COALESCE(substr($2::text, 38), '') COLLATE \"C\")
+     ORDER BY d.template_id, d.owner LIMIT $3"
 );
 
 const DATASETS: &str = concat!(

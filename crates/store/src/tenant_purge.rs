@@ -90,7 +90,7 @@ struct Part {
 }
 
 /// In the order in which they go: who may come in first.
-const PARTS: [Part; 17] = [
+const PARTS: [Part; 18] = [
     Part {
         table: "api_keys",
         fate: PurgeFate::Removed,
@@ -135,6 +135,16 @@ const PARTS: [Part; 17] = [
         delete: Some(
             "DELETE FROM template_datasets WHERE (template_id, dataset_name) IN
                  (SELECT template_id, dataset_name FROM template_datasets WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "template_drafts",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(definition) + pg_column_size(owner)), 0)::bigint
+                FROM template_drafts WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM template_drafts WHERE (template_id, owner) IN
+                 (SELECT template_id, owner FROM template_drafts WHERE tenant_id = $1 LIMIT $2)",
         ),
     },
     Part {

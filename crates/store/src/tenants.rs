@@ -9,6 +9,7 @@ use crate::asset_versions::AssetVersions;
 use crate::assets::Assets;
 use crate::audit::Audit;
 use crate::connect::{Store, speak};
+use crate::drafts::Drafts;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
 use crate::quotas::quotas;
@@ -54,6 +55,11 @@ impl TenantStore {
     /// The example data of templates.
     pub fn samples(&self) -> Samples<'_> {
         Samples(self)
+    }
+
+    /// The drafts of the tenant's templates.
+    pub fn drafts(&self) -> Drafts<'_> {
+        Drafts(self)
     }
 
     /// The named example data of templates.

@@ -38,6 +38,8 @@ pub struct UsageFilter {
     pub status: Option<UsageStatus>,
     /// `pdf`, `html`, ….
     pub format: Option<String>,
+    /// Whose version this label led to.
+    pub label: Option<String>,
     /// That have all of these words.
     pub metadata: UsageMetadata,
 }
@@ -45,7 +47,16 @@ pub struct UsageFilter {
 impl UsageFilter {
     /// All renders of a window.
     pub fn all(window: UsageWindow) -> Self {
-        Self { window, template: None, actor: None, mode: None, status: None, format: None, metadata: UsageMetadata::default() }
+        Self {
+            window,
+            template: None,
+            actor: None,
+            mode: None,
+            status: None,
+            format: None,
+            label: None,
+            metadata: UsageMetadata::default(),
+        }
     }
 }
 
@@ -77,6 +88,7 @@ pub(crate) struct Arguments<'a> {
     pub(crate) outcome_is: bool,
     pub(crate) format: Option<&'a str>,
     pub(crate) metadata: Option<String>,
+    pub(crate) label: Option<&'a str>,
 }
 
 impl<'a> Arguments<'a> {
@@ -98,6 +110,7 @@ impl<'a> Arguments<'a> {
             outcome_is,
             format: filter.format.as_deref(),
             metadata: (!filter.metadata.is_empty()).then(|| filter.metadata.to_string()),
+            label: filter.label.as_deref(),
         }
     }
 }
@@ -119,7 +132,8 @@ macro_rules! of_filtered {
                     AND ($6::text IS NULL OR mode = $6)
                     AND ($7::text IS NULL OR (outcome = $7) = $8)
                     AND ($9::text IS NULL OR format = $9)
-                    AND ($10::text IS NULL OR metadata @> $10::text::jsonb) "
+                    AND ($10::text IS NULL OR metadata @> $10::text::jsonb)
+                    AND ($11::text IS NULL OR label = $11) "
                 + $($after)+,
             $arguments.tenant,
             $arguments.from as _,
@@ -130,7 +144,8 @@ macro_rules! of_filtered {
             $arguments.outcome,
             $arguments.outcome_is,
             $arguments.format,
-            $arguments.metadata
+            $arguments.metadata,
+            $arguments.label
             $(, $more)*
         )
     };
@@ -160,7 +175,7 @@ impl Usage<'_> {
             let arguments = Arguments::of(filter, Some(&self.0.tenant));
             let mut connection = self.0.store.acquire().await?;
             let rows =
-                records_of_filtered!(one tenant, "ORDER BY rendered_at DESC, usage_id DESC LIMIT $11 OFFSET $12", arguments, limit, offset)
+                records_of_filtered!(one tenant, "ORDER BY rendered_at DESC, usage_id DESC LIMIT $12 OFFSET $13", arguments, limit, offset)
                     .fetch_all(&mut *connection)
                     .await?;
             let known = Page::<UsageRecord>::total_from_its_end(rows.len(), limit, offset);
@@ -207,7 +222,7 @@ impl Usage<'_> {
             let mut connection = self.0.store.acquire().await?;
             let rows = records_of_filtered!(
                 one tenant,
-                "AND (rendered_at, usage_id) > ($11::timestamptz, $12::uuid) ORDER BY rendered_at, usage_id LIMIT $13",
+                "AND (rendered_at, usage_id) > ($12::timestamptz, $13::uuid) ORDER BY rendered_at, usage_id LIMIT $14",
                 arguments,
                 after_time as _,
                 after_id,
@@ -232,8 +247,8 @@ impl UsageOfAll<'_> {
             let mut connection = store.acquire().await?;
             let rows = records_of_filtered!(
                 all tenants,
-                "AND (tenant_id, rendered_at, usage_id) > ($11::text, $12::timestamptz, $13::uuid)
-                 ORDER BY tenant_id, rendered_at, usage_id LIMIT $14",
+                "AND (tenant_id, rendered_at, usage_id) > ($12::text, $13::timestamptz, $14::uuid)
+                 ORDER BY tenant_id, rendered_at, usage_id LIMIT $15",
                 arguments,
                 after_tenant,
                 after_time as _,

@@ -92,7 +92,7 @@ macro_rules! summarize {
         of_filtered!(
             $($scope)+,
             query_as!(SummaryRow),
-            [r#"SELECT CASE $11::text
+            [r#"SELECT CASE $12::text
                            WHEN 'actor' THEN actor
                            WHEN 'template' THEN template_key
                            WHEN 'tenant' THEN tenant_id
@@ -105,7 +105,7 @@ macro_rules! summarize {
                        sum(pages) AS "pages!",
                        sum(size_bytes)::bigint AS "size_bytes!",
                        sum(duration_ms) AS "duration_ms!", "# + $percentiles],
-            ["GROUP BY 1 ORDER BY CASE WHEN $11 = 'day' THEN 0 ELSE -count(*) END, 1 LIMIT $12"],
+            ["GROUP BY 1 ORDER BY CASE WHEN $12 = 'day' THEN 0 ELSE -count(*) END, 1 LIMIT $13"],
             $arguments,
             $by.as_str(),
             i64::from(MAX_USAGE_GROUPS)
