@@ -11,7 +11,7 @@ pub struct Limits {
     pub html_bytes: usize,
     /// Bytes of one image, decoded from its data URI. Default 10 MiB.
     pub image_bytes: usize,
-    /// Pixels of one image. Default 100 megapixels; a pixel costs Chromium four bytes whatever the file's size is.
+    /// Pixels of one image. Default [`domain::pictures::PICTURE_PIXELS`]; a pixel costs Chromium four bytes whatever the file's size is.
     pub image_pixels: u64,
     /// Pixels of all different images of a document together. Default 400 megapixels.
     pub all_image_pixels: u64,
@@ -39,7 +39,7 @@ impl Default for Limits {
             depth: MAX_DEPTH,
             html_bytes,
             image_bytes: 10 * 1024 * 1024,
-            image_pixels: 100_000_000,
+            image_pixels: domain::pictures::PICTURE_PIXELS,
             all_image_pixels: 400_000_000,
             issues: 100,
             schema_bytes: 1024 * 1024,
