@@ -45,10 +45,12 @@ pub fn refused(error: DocumentError) -> Result<DryRun, DocumentError> {
         DocumentError::Data(issues) | DocumentError::Options(issues) => report(issues, 0, Gathered::default()),
         // A template that uses up its budget ends what can be found out.
         DocumentError::Budget(problem) | DocumentError::Expression(problem) => report(Vec::new(), 0, gathered(*problem)),
-        DocumentError::TooLarge { .. } | DocumentError::AssetBlocked { .. } | DocumentError::UnresolvedBindings(_) => {
-            report(Vec::new(), 0, gathered(problem(error.to_string())))
-        }
-        DocumentError::Stopped(_) => return Err(error),
+        DocumentError::TooLarge { .. }
+        | DocumentError::AssetBlocked { .. }
+        | DocumentError::FontMissing { .. }
+        | DocumentError::FontBudget { .. }
+        | DocumentError::UnresolvedBindings(_) => report(Vec::new(), 0, gathered(problem(error.to_string()))),
+        DocumentError::Stopped(_) | DocumentError::AssetsNeeded(_) => return Err(error),
     })
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use domain::assets::AssetName;
+
 use crate::report::{Warning, warn};
 
 /// `text` as a CSS string with its quotes. Everything but plain characters is written as an escape.
@@ -61,7 +63,7 @@ pub(crate) fn in_style_element(sheet: &str) -> String {
     out
 }
 
-/// Takes `@import` rules and every `url()` that is not a data URI out of a style sheet, with a warning each.
+/// Takes `@import` rules and every `url()` that is neither a data URI nor the address of an asset out of a style sheet, with a warning each.
 ///
 /// Names may be written with escapes (`u\72l(`): a sheet with a backslash outside of strings is refused as a whole,
 /// because only a full CSS parser could tell what it loads.
@@ -87,10 +89,11 @@ pub(crate) fn without_loads(sheet: &str, warnings: &mut Vec<Warning>) -> String 
         } else if let Some(name) = ["url(", "image-set(", "src("].into_iter().find(|name| starts_ignoring_case(rest, name)) {
             let (argument, end) = function_argument(&rest[name.len()..]);
             let inside = argument.trim().trim_matches(['"', '\'']);
-            if name == "url(" && starts_ignoring_case(inside, "data:") {
+            // What names an asset is replaced by its bytes before the sheet is used.
+            if name == "url(" && (starts_ignoring_case(inside, "data:") || AssetName::of_address(inside).is_some()) {
                 out.push_str(&rest[..name.len() + end]);
             } else {
-                warn(warnings, "css_url", || format!("a {name}) of customCss was left out; only data: is accepted"));
+                warn(warnings, "css_url", || format!("a {name}) of customCss was left out; only data: and asset: are accepted"));
                 out.push_str("none");
             }
             rest = &rest[name.len() + end..];

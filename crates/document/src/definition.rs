@@ -1,5 +1,7 @@
 //! A template definition: read from JSON, checked whole, and kept in the form that documents are written from.
 
+use domain::asset_references::{asset_references, font_name};
+use domain::assets::AssetName;
 use domain::furniture::PageFurniture;
 use domain::issues::pointer;
 use domain::options::RenderOptions;
@@ -55,6 +57,7 @@ pub struct Compiled {
     pub(crate) mapping_source: Option<Value>,
     pub(crate) config: RenderConfig,
     sample: Option<Value>,
+    assets: Vec<AssetName>,
     pub(crate) body: Body,
 }
 
@@ -73,6 +76,8 @@ pub(crate) struct RenderConfig {
     pub(crate) custom_css: String,
     pub(crate) header: Option<Furniture>,
     pub(crate) footer: Option<Furniture>,
+    /// Fonts that are assets, in the order of the template.
+    pub(crate) fonts: Vec<AssetName>,
     /// Noticed while reading, told with every document.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -86,7 +91,8 @@ impl Compiled {
             return Err(DocumentError::Definition(vec![issue]));
         };
         let mut reading = Reading { limits, issues: Issues::new(limits.issues), trail: Vec::new() };
-        let compiled = read(&mut reading, object);
+        let assets = asset_references(definition).named.into_iter().map(|reference| reference.name).collect();
+        let compiled = read(&mut reading, object).map(|compiled| Self { assets, ..compiled });
         match compiled {
             Some(compiled) if reading.issues.is_empty() => Ok(compiled),
             _ => Err(DocumentError::Definition(reading.issues.into_list())),
@@ -111,6 +117,11 @@ impl Compiled {
     /// The version the author wrote into the definition.
     pub fn version(&self) -> Option<TemplateVersion> {
         self.version
+    }
+
+    /// The assets that the definition names itself; data may name more.
+    pub fn assets(&self) -> &[AssetName] {
+        &self.assets
     }
 
     /// The schema of the data as the author wrote it; `None` accepts any data.
@@ -158,7 +169,7 @@ fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Option<Compil
     let body = read_body(&mut fields);
     fields.finish("a template definition");
     let mapping_source = object.get("fieldMappings").filter(|list| !list.is_null()).cloned();
-    Some(Compiled { key, name, description, version, schema, mappings, mapping_source, config, sample, body: body? })
+    Some(Compiled { key, name, description, version, schema, mappings, mapping_source, config, sample, assets: Vec::new(), body: body? })
 }
 
 fn read_body(fields: &mut Fields<'_, '_>) -> Option<Body> {
@@ -244,6 +255,20 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
         let path = pointer(&at, format_args!("fontImports/{index}"));
         warn(&mut warnings, "font_import", || format!("{path}: fonts are not loaded from elsewhere; it was left out"));
     }
+    let mut fonts = Vec::new();
+    for (index, entry) in fields.list("fonts").unwrap_or_default().iter().enumerate() {
+        match entry.as_str().and_then(font_name) {
+            Some(name) => fonts.push(name),
+            None => {
+                let found = crate::issues::short(entry);
+                let path = pointer(&at, format_args!("fonts/{index}"));
+                fields
+                    .reading
+                    .issues
+                    .push(domain::Issue::new(path, format!("is {found}; accepted: the slug or id of a font that is an asset")));
+            }
+        }
+    }
     let mut compiled = |furniture: &Option<PageFurniture>, name: &str| {
         let limits = fields.reading.limits;
         let outcome = furniture::compile(furniture.as_ref()?, &format!("renderConfig.{name}"), &pointer(&at, name), limits);
@@ -252,5 +277,5 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
     let header = compiled(&options.page_header, "pageHeader");
     let footer = compiled(&options.page_footer, "pageFooter");
     fields.finish("renderConfig");
-    RenderConfig { options, custom_css, header, footer, warnings }
+    RenderConfig { options, custom_css, header, footer, fonts, warnings }
 }

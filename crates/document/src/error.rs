@@ -41,6 +41,25 @@ pub enum DocumentError {
         /// What was found and what would be accepted.
         reason: String,
     },
+    /// A font of the template's list is no asset, or no font.
+    #[error("{at}: {reason}")]
+    FontMissing {
+        /// Where the template names it.
+        at: String,
+        /// What was found.
+        reason: String,
+    },
+    /// The fonts of the document are too large together.
+    #[error("{at}: {reason}")]
+    FontBudget {
+        /// Where the one is named that is too much.
+        at: String,
+        /// How large they are and how large they may be.
+        reason: String,
+    },
+    /// The document names assets of which nothing was said: say what they mean and write it again.
+    #[error("{} assets have to be found first", .0.len())]
+    AssetsNeeded(Vec<domain::assets::AssetName>),
     /// Strict bindings were asked for and these have no value.
     #[error("{} bindings have no value, the first is `{}`", .0.len(), .0.first().map_or("", |binding| binding.path.as_str()))]
     UnresolvedBindings(Vec<UnresolvedBinding>),
@@ -65,7 +84,9 @@ impl DocumentError {
             Self::Budget(_) => ErrorCode::TemplateBudgetExceeded,
             Self::Stopped(_) => ErrorCode::RenderTimeout,
             Self::TooLarge { .. } => ErrorCode::RenderInputTooLarge,
-            Self::AssetBlocked { .. } => ErrorCode::AssetBlocked,
+            Self::AssetBlocked { .. } | Self::AssetsNeeded(_) => ErrorCode::AssetBlocked,
+            Self::FontMissing { .. } => ErrorCode::FontAssetMissing,
+            Self::FontBudget { .. } => ErrorCode::FontBudgetExceeded,
             Self::UnresolvedBindings(_) => ErrorCode::UnresolvedBindings,
         }
     }
@@ -75,9 +96,11 @@ impl DocumentError {
         match self {
             Self::Definition(issues) | Self::Data(issues) | Self::Options(issues) => issues.clone(),
             Self::Expression(problem) | Self::Budget(problem) | Self::Stopped(problem) => vec![problem.as_issue()],
-            Self::AssetBlocked { at, reason } => vec![Issue::new(at.clone(), reason.clone()).with_code("asset_blocked")],
+            Self::AssetBlocked { at, reason } | Self::FontMissing { at, reason } | Self::FontBudget { at, reason } => {
+                vec![Issue::new(at.clone(), reason.clone()).with_code(self.code().as_str())]
+            }
             Self::UnresolvedBindings(bindings) => bindings.iter().map(UnresolvedBinding::as_issue).collect(),
-            Self::TooLarge { .. } => Vec::new(),
+            Self::TooLarge { .. } | Self::AssetsNeeded(_) => Vec::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use expressions::{Run, Scope, Template};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::assets::AssetMap;
 use crate::css::in_style_element;
 use crate::definition::{Body, Compiled};
 use crate::error::DocumentError;
@@ -39,6 +40,9 @@ pub struct Input<'a> {
     pub now: Timestamp,
     /// What a binding without a value means.
     pub bindings: Bindings,
+    /// What names of assets mean, as far as it is known. A document that names others is not written: see
+    /// [`DocumentError::AssetsNeeded`].
+    pub assets: Option<&'a AssetMap>,
     /// Becomes true when nobody waits for the document any more.
     pub cancelled: Option<&'a AtomicBool>,
 }
@@ -111,7 +115,7 @@ pub(crate) struct Outcome {
 
 pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_problem: OnProblem) -> Result<Outcome, DocumentError> {
     // 1. The data, as the template wants it.
-    let mut writer = Writer::new(run(input.cancelled, limits), limits, on_problem);
+    let mut writer = Writer::new(run(input.cancelled, limits), limits, on_problem).with_assets(input.assets);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
     let data = mapping::fix(data, input.fixed_data);
@@ -144,10 +148,12 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
             let author_css =
                 css.as_ref().map(|css| writer.style_sheet(css, &scope).map(|()| writer.take())).transpose()?.unwrap_or_default();
             writer.check_images_in(&author_css)?;
+            let author_css = writer.inlined(author_css)?;
             writer.begin("html");
             writer.markup(html, &scope)?;
             let body = writer.take();
             writer.check_images_in(&body)?;
+            let body = writer.inlined(body)?;
             if let Some(anatomy) = head::anatomy(&body) {
                 let ours = title.clone().or_else(|| compiled.name.clone().filter(|_| anatomy.title.is_none()));
                 let known = ours.clone().or_else(|| anatomy.title.clone());
@@ -165,6 +171,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
             }
         }
     };
+    writer.check_needed()?;
     writer.check_size()?;
     writer.take_out_active_links()?;
     let (html, gathered) = writer.finish();
@@ -239,9 +246,12 @@ fn head_css(
             css.push('}');
         }
     }
+    writer.begin("renderConfig.fonts");
+    css.push_str(&writer.font_faces(&compiled.config.fonts)?);
     css.push_str(base);
     css.push_str(author_css);
-    css.push_str(&compiled.config.custom_css);
+    writer.begin("renderConfig.customCss");
+    css.push_str(&writer.inlined(compiled.config.custom_css.clone())?);
     Ok(in_style_element(&css))
 }
 

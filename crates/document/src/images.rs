@@ -53,6 +53,13 @@ impl<'l> ImageCheck<'l> {
         // A browser goes by the bytes and not by the declared type, so they are what is measured.
         let size = size_of(&decoded(HEADER_BYTES)).or_else(|| size_of(&decoded(usize::MAX)));
         let (width, height) = size.ok_or("the image's bytes are no PNG, JPEG, GIF or WebP, or are cut off")?;
+        self.admit(width, height)?;
+        self.seen.insert(uri.into());
+        Ok(())
+    }
+
+    /// Takes one more picture of so many pixels.
+    pub(crate) fn admit(&mut self, width: u32, height: u32) -> Result<(), String> {
         let pixels = u64::from(width) * u64::from(height);
         if pixels > self.limits.image_pixels {
             return Err(format!("the image is {width} × {height} pixels; at most {} pixels are accepted", self.limits.image_pixels));
@@ -62,7 +69,6 @@ impl<'l> ImageCheck<'l> {
             let limit = self.limits.all_image_pixels;
             return Err(format!("the document's images have more than {limit} pixels together"));
         }
-        self.seen.insert(uri.into());
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 //! there is refused as unknown) and write it in its `write_html`. To add another format, write a walk over
 //! `nodes::Content` beside `html.rs`. The whole path of a document is `html::write`.
 
+mod assets;
 pub mod bindings;
 mod check;
 pub mod compatibility;
@@ -38,6 +39,7 @@ mod tags;
 mod visible_text;
 mod writer;
 
+pub use assets::{AssetMap, InlineAsset};
 pub use check::{check, refused, validate, validate_unless};
 pub use definition::Compiled;
 pub use error::DocumentError;

@@ -15,6 +15,9 @@ pub struct Limits {
     pub image_pixels: u64,
     /// Pixels of all different images of a document together. Default 400 megapixels.
     pub all_image_pixels: u64,
+    /// Bytes of all different fonts of a document that are assets, together. Default 32 MiB: one large font of East Asian
+    /// letters, or some hundred others.
+    pub font_bytes: usize,
     /// Issues gathered before the rest is left out. Default 100.
     pub issues: usize,
     /// Bytes of `inputSchema` as JSON. Default 1 MiB.
@@ -41,6 +44,7 @@ impl Default for Limits {
             image_bytes: 10 * 1024 * 1024,
             image_pixels: domain::pictures::PICTURE_PIXELS,
             all_image_pixels: 400_000_000,
+            font_bytes: 32 * 1024 * 1024,
             issues: 100,
             schema_bytes: 1024 * 1024,
             schema_steps: 40_000_000,

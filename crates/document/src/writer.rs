@@ -2,9 +2,11 @@
 
 mod noting;
 
+use domain::assets::AssetName;
 use domain::{ErrorCode, Issue};
 use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Run, Scope};
 
+use crate::assets::{AssetMap, Inlining, InliningError, Refused};
 use crate::error::DocumentError;
 use crate::fields::{Formula, Text};
 use crate::images::ImageCheck;
@@ -31,6 +33,7 @@ pub(crate) struct Writer<'w> {
     run: Run<'w>,
     pub(crate) limits: &'w Limits,
     images: ImageCheck<'w>,
+    assets: Inlining<'w>,
     on_problem: OnProblem,
     /// In a branch that is visited only to find its mistakes.
     rehearsing: Rehearsing,
@@ -65,12 +68,19 @@ impl<'w> Writer<'w> {
             run,
             limits,
             images: ImageCheck::new(limits),
+            assets: Inlining::new(None, limits),
             on_problem,
             rehearsing: Rehearsing::No,
             path: Vec::new(),
             place: "definition",
             report: Gathered::default(),
         }
+    }
+
+    /// The same where it is known what some assets are.
+    pub(crate) fn with_assets(mut self, assets: Option<&'w AssetMap>) -> Self {
+        self.assets = Inlining::new(assets, self.limits);
+        self
     }
 
     pub(crate) fn push(&mut self, markup: &str) {
@@ -252,6 +262,69 @@ impl<'w> Writer<'w> {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// What stands in the document for the address of an asset, which is nothing where it is refused or not found out yet;
+    /// `None` for every other address.
+    pub(crate) fn asset_address(&mut self, address: &str) -> Result<Option<&'w str>, DocumentError> {
+        let images = &mut self.images;
+        match self.assets.address(address, |width, height| images.admit(width, height)) {
+            Ok(found) => Ok(found),
+            Err(refused) => self.refuse_asset(refused).map(|()| Some("")),
+        }
+    }
+
+    /// A part of the document with its assets in place.
+    pub(crate) fn inlined(&mut self, text: String) -> Result<String, DocumentError> {
+        self.charge(steps_of(text.len()))?;
+        let images = &mut self.images;
+        match self.assets.text(&text, |width, height| images.admit(width, height)) {
+            Ok(replaced) => Ok(replaced.unwrap_or(text)),
+            Err(InliningError::TooLarge) => {
+                Err(DocumentError::TooLarge { what: "HTML with its assets (bytes)", limit: self.limits.html_bytes as u64 })
+            }
+            Err(InliningError::Refused(refused)) => self.refuse_asset(refused).map(|()| text),
+        }
+    }
+
+    /// The same for what was written from `from` on.
+    pub(crate) fn inline_from(&mut self, from: usize) -> Result<(), DocumentError> {
+        let tail = self.out.split_off(from);
+        let tail = self.inlined(tail)?;
+        self.out.push_str(&tail);
+        Ok(())
+    }
+
+    /// The rules that make the template's fonts known.
+    pub(crate) fn font_faces(&mut self, fonts: &[AssetName]) -> Result<String, DocumentError> {
+        let mut css = String::new();
+        for name in fonts {
+            match self.assets.font_face(name) {
+                Ok(rule) => css.push_str(&rule),
+                Err(refused) => self.refuse_asset(refused)?,
+            }
+        }
+        Ok(css)
+    }
+
+    /// Fails where the meaning of some names has to be found out first.
+    pub(crate) fn check_needed(&mut self) -> Result<(), DocumentError> {
+        let needed = self.assets.needed();
+        if needed.is_empty() { Ok(()) } else { Err(DocumentError::AssetsNeeded(needed)) }
+    }
+
+    fn refuse_asset(&mut self, refused: Refused) -> Result<(), DocumentError> {
+        let at = self.breadcrumb();
+        if self.on_problem == OnProblem::Stop {
+            return Err(refused.at(at));
+        }
+        let message = format!("{at}: {}", refused.reason);
+        match self.rehearsing {
+            // What the data does not reach stops no render.
+            Rehearsing::Yes => self.warn(refused.code.as_str(), message),
+            Rehearsing::No => self.note_problem(ExpressionProblem { message, location: None, suggestion: None }),
+        }
+        Ok(())
     }
 
     /// Keeps a reader's click from running or opening what a link of the data names.

@@ -27,6 +27,7 @@ impl Html {
     pub(crate) fn write_html<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let from = writer.len();
         writer.markup(&self.content, scope)?;
-        writer.check_images_from(from)
+        writer.check_images_from(from)?;
+        writer.inline_from(from)
     }
 }

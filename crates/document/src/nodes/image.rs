@@ -1,4 +1,4 @@
-//! `image`: a picture from a data URI.
+//! `image`: a picture from a data URI or an asset.
 
 use expressions::Scope;
 
@@ -10,7 +10,7 @@ use crate::fields::{Fields, Text};
 use crate::style::{Style, length};
 use crate::writer::Writer;
 
-/// `{src, width?, height?, alt?}`; `src` is a data URI or an expression that gives one.
+/// `{src, width?, height?, alt?}`; `src` is a data URI, the address of an asset (`asset:<slug or id>`) or an expression that gives one of them.
 #[derive(Debug)]
 pub(crate) struct Image {
     src: Text,
@@ -45,10 +45,16 @@ impl Image {
         if src.is_empty() {
             return Ok(());
         }
-        writer.check_image(src)?;
+        let asset = writer.asset_address(src)?;
+        if asset.is_none() {
+            writer.check_image(src)?;
+        }
         writer.open("div", "image", style);
         writer.push("<img src=\"");
-        writer.push_escaped(src);
+        match asset {
+            Some(uri) => writer.push(uri),
+            None => writer.push_escaped(src),
+        }
         writer.push("\" alt=\"");
         if let Some(alt) = &self.alt {
             writer.text(alt, scope)?;

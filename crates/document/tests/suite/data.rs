@@ -91,8 +91,15 @@ fn fixed_data_wins_over_what_the_mappings_copy_and_before_the_check() {
         (json!(["no object"]), "Ann||7"),
     ] {
         let now = crate::NOW.parse().unwrap();
-        let input =
-            Input { data: &data, fixed_data: fixed.as_object(), options: &options, now, bindings: Bindings::Lenient, cancelled: None };
+        let input = Input {
+            data: &data,
+            fixed_data: fixed.as_object(),
+            options: &options,
+            now,
+            bindings: Bindings::Lenient,
+            cancelled: None,
+            assets: None,
+        };
         let html = write_html(&compiled, &input, &limits).unwrap_or_else(|error| panic!("{data}: {error}")).html;
         assert!(html.contains(expected), "{data} gave {html}");
         assert!(check(&compiled, &input, &limits).unwrap().valid, "the dry run of {data}");

@@ -137,6 +137,7 @@ fn strict_bindings_refuse_what_is_missing_and_accept_an_explicit_null() {
         now: crate::NOW.parse().unwrap(),
         bindings: Bindings::Lenient,
         cancelled: None,
+        assets: None,
     };
     let limits = Limits::default();
     assert_eq!(write_html(&compiled, &lenient, &limits).unwrap().unresolved_bindings.len(), 2);

@@ -8,8 +8,15 @@ use crate::{compile, tree};
 
 fn dry_run(definition: &Value, data: &Value) -> Value {
     let options = RenderOptions::default();
-    let input =
-        Input { data, fixed_data: None, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let input = Input {
+        data,
+        fixed_data: None,
+        options: &options,
+        now: crate::NOW.parse().unwrap(),
+        bindings: Bindings::Lenient,
+        cancelled: None,
+        assets: None,
+    };
     serde_json::to_value(check(&compile(definition), &input, &Limits::default()).unwrap()).unwrap()
 }
 
@@ -96,6 +103,7 @@ fn a_cancelled_check_is_stopped() {
         now: crate::NOW.parse().unwrap(),
         bindings: Bindings::Lenient,
         cancelled: Some(&flag),
+        assets: None,
     };
     let compiled = compile(&json!({"html": "{{#each x}}{{/each}}x"}));
     assert!(matches!(check(&compiled, &input, &Limits::default()), Err(DocumentError::Stopped(_))));

@@ -20,8 +20,15 @@ fn soon<T>(work: impl FnOnce() -> T) -> T {
 
 fn dry_run(definition: &Value, data: &Value) -> Value {
     let options = RenderOptions::default();
-    let input =
-        Input { data, fixed_data: None, options: &options, now: crate::NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let input = Input {
+        data,
+        fixed_data: None,
+        options: &options,
+        now: crate::NOW.parse().unwrap(),
+        bindings: Bindings::Lenient,
+        cancelled: None,
+        assets: None,
+    };
     serde_json::to_value(check(&compile(definition), &input, &Limits::default()).unwrap()).unwrap()
 }
 
@@ -175,6 +182,7 @@ fn work_between_expressions_is_charged() {
             now: crate::NOW.parse().unwrap(),
             bindings: Bindings::Lenient,
             cancelled: None,
+            assets: None,
         };
         let error = soon(|| write_html(&compiled, &input, &limits())).unwrap_err();
         assert!(matches!(error, DocumentError::Budget(_)), "{error}");

@@ -50,6 +50,7 @@ fn html_past_its_limit_is_refused_with_the_number() {
         now: crate::NOW.parse().unwrap(),
         bindings: Bindings::Lenient,
         cancelled: None,
+        assets: None,
     };
     let limits = Limits { html_bytes: 100_000, ..Limits::default() };
     let error = write_html(&compiled, &input, &limits).unwrap_err();
@@ -80,6 +81,7 @@ fn a_deadline_stops_the_walk() {
         now: crate::NOW.parse().unwrap(),
         bindings: Bindings::Lenient,
         cancelled: None,
+        assets: None,
     };
     let error = write_html(&compile(&table()), &input, &limits).unwrap_err();
     assert!(matches!(error, DocumentError::Stopped(_)), "{error}");

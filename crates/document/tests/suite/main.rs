@@ -40,8 +40,15 @@ fn refusals(definition: &Value) -> Vec<String> {
 
 fn write_with(definition: &Value, data: &Value, options: &Value) -> Result<Written, DocumentError> {
     let options = RenderOptions::from_json(options, "/options").unwrap();
-    let input =
-        Input { data, fixed_data: None, options: &options, now: NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None };
+    let input = Input {
+        data,
+        fixed_data: None,
+        options: &options,
+        now: NOW.parse().unwrap(),
+        bindings: Bindings::Lenient,
+        cancelled: None,
+        assets: None,
+    };
     write_html(&compile(definition), &input, &Limits::default())
 }
 

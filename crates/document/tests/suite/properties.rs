@@ -143,6 +143,7 @@ fn with_input<T>(data: &Value, act: impl FnOnce(&Input<'_>) -> T) -> T {
         now: crate::NOW.parse().unwrap(),
         bindings: Bindings::Lenient,
         cancelled: None,
+        assets: None,
     })
 }
 
