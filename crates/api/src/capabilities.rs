@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use domain::variants::Variants;
 use serde_json::{Value, json};
 
 use crate::Setup;
@@ -16,8 +17,10 @@ pub async fn capabilities(State(setup): State<Setup>) -> Json<Value> {
         "formats": ["pdf", "html"],
         "definitions": ["document", "html"],
         "features": [
-            "templates", "versions", "samples", "dryRun", "convert", "editorTokens", "renderTokens", "apiKeys", "users", "audit", "usage",
+            "templates", "versions", "templateMeta", "templateFolders", "templateTrash", "labels", "samples", "diff", "compatibility", "drafts", "inferSchema", "formMetadata", "bindings", "dryRun", "convert", "editorTokens", "renderTokens", "apiKeys", "users", "audit", "usage",
         ],
+        "defaultLiveLabel": setup.renderer.releases().default_live_label,
+        "variants": setup.renderer.releases().variants == Variants::On,
         "multiTenant": setup.identity.tenancy() == Tenancy::Multi,
         "limits": { "requestBodyBytes": setup.body_limit_bytes, "concurrentPages": pool.tabs },
         "engine": pool.version,

@@ -22,7 +22,13 @@ impl ApiError {
         let said = error.to_string();
         match error {
             RenderError::Shared(error) => Self::from_render(error),
-            RenderError::UnknownTemplate { .. } | RenderError::UnknownVersion { .. } => Self::not_found(said),
+            RenderError::UnknownTemplate { .. }
+            | RenderError::UnknownVersion { .. }
+            | RenderError::UnknownLabel { .. }
+            | RenderError::NotReleased { .. }
+            | RenderError::AsOfBeforeHistory { .. }
+            | RenderError::LabelWasRemoved { .. }
+            | RenderError::AsOfInFuture { .. } => Self::new(error.code(), said),
             RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
             RenderError::Store(error) => Self::from_store(error),
             RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),

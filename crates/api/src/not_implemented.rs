@@ -2,13 +2,11 @@
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, post};
+use axum::routing::any;
 use domain::ErrorCode;
 
 use crate::Setup;
-use crate::body::Path;
 use crate::error::ApiError;
-use crate::router::method_not_allowed;
 
 /// Published paths and beginnings of paths (those with a wildcard).
 const PATHS: &[&str] = &[
@@ -50,18 +48,13 @@ const PATHS: &[&str] = &[
     "/schedules",
     "/schedules/{*rest}",
     "/templates/office/lint",
-    "/templates/{key}/bindings",
     "/templates/{key}/comments",
     "/templates/{key}/comments/{id}",
     "/templates/{key}/dependencies",
     "/templates/{key}/dependents",
     "/templates/{key}/dependents/validate",
-    "/templates/{key}/draft",
-    "/templates/{key}/drafts",
-    "/templates/{key}/drafts/{owner}",
     "/templates/{key}/effective",
     "/templates/{key}/fork",
-    "/templates/{key}/form-metadata",
     "/templates/{key}/i18n",
     "/templates/{key}/office",
     "/templates/{key}/office/{*rest}",
@@ -70,7 +63,6 @@ const PATHS: &[&str] = &[
     "/templates/{key}/lock",
     "/templates/{key}/parameters/resolve",
     "/templates/{key}/presence",
-    "/templates/{key}/tests/run",
     "/templates/{key}/theme",
     "/templates/{key}/thumbnail",
     "/templates/{key}/upgrade",
@@ -80,18 +72,10 @@ const PATHS: &[&str] = &[
     "/webhooks/{*rest}",
 ];
 
-/// Published acts whose paths read like the key of a template.
-const ACTS: &[&str] = &["edit", "generate", "generate-sample", "import", "infer-schema", "office"];
-
 pub fn router() -> Router<Setup> {
-    let router = Router::new().route("/templates/{key}", post(act));
-    PATHS.iter().fold(router, |router, path| router.route(path, any(not_implemented)))
+    PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(not_implemented)))
 }
 
-async fn act(Path(key): Path<String>) -> Response {
-    if ACTS.contains(&key.as_str()) { not_implemented().await } else { method_not_allowed().await }
-}
-
-async fn not_implemented() -> Response {
+pub(crate) async fn not_implemented() -> Response {
     ApiError::new(ErrorCode::NotImplemented, "this operation is not available in this version; /capabilities lists what is").into_response()
 }

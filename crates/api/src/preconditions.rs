@@ -1,8 +1,11 @@
 //! `If-Match` on writes, and the change note that comes with them.
 
+use std::num::NonZeroU64;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use domain::ErrorCode;
 use domain::templates::TemplateVersion;
+use store::{LabelExpected, LabelRecord};
 
 use crate::error::ApiError;
 
@@ -23,6 +26,32 @@ pub fn stale(expected: TemplateVersion, current: TemplateVersion) -> ApiError {
         ErrorCode::PreconditionFailed,
         format!("the current version is {current}, not {expected}; read it, merge your change and send If-Match: \"{current}\""),
     )
+}
+
+/// What a write expects of a label: a revision (`"7"`; `"0"` for a label that must not exist) or the version that it leads to;
+/// none where it expects nothing.
+pub fn expected_label(headers: &HeaderMap) -> Result<Option<LabelExpected>, ApiError> {
+    let Some(given) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = given.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
+    let revision = |text: &str| text.parse().map(LabelExpected::Revision).ok();
+    let version = |text: &str| text.parse().map(LabelExpected::Version).ok();
+    text.and_then(|text| revision(text).or_else(|| version(text))).map(Some).ok_or_else(|| {
+        ApiError::bad_request(
+            "If-Match must be one revision of the label in double quotes, such as \"7\" (\"0\" for a label that must not exist), or the version that it leads to",
+        )
+    })
+}
+
+/// The write expected something else of the label.
+pub fn stale_label(current: Option<&LabelRecord>) -> ApiError {
+    let now = current
+        .map_or_else(|| "does not exist".to_owned(), |label| format!("leads to {} since its revision {}", label.version, label.revision));
+    ApiError::new(ErrorCode::PreconditionFailed, format!("the label {now}, which is not what If-Match says; read it again and decide"))
+}
+
+/// A label's revision as a strong entity tag.
+pub fn revision_etag(revision: NonZeroU64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{revision}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// A version as a strong entity tag.

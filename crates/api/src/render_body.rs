@@ -1,13 +1,16 @@
 //! The body of a render request, read so that every wrong field is named.
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use document::Bindings;
 use domain::issues::near_names;
 use domain::options::RenderOptions;
 use domain::templates::TemplateKey;
 use domain::usage::{RenderMode, UsageMetadata};
+use domain::variants::{BucketKey, InvalidBucketKey};
 use domain::{ErrorCode, Issue};
 use jiff::Timestamp;
-use render::{Attribution, Format, RenderRequest, Source};
+use render::{Attribution, Format, RenderRequest, Source, Which};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -18,17 +21,17 @@ use crate::samples::which;
 
 /// What a document from a template takes.
 const OF_A_RENDER: &[&str] =
-    &["template", "definition", "data", "version", "label", "options", "metadata", "strictBindings", "now", "dryRun"];
+    &["template", "definition", "data", "version", "label", "asOf", "bucketKey", "options", "metadata", "strictBindings", "now", "dryRun"];
+/// What says which version of a stored template is meant.
+const OF_A_STORED_TEMPLATE: [&str; 4] = ["version", "label", "asOf", "bucketKey"];
 /// What a conversion takes.
 const OF_A_CONVERSION: &[&str] = &["html", "data", "options", "locale", "metadata", "strictBindings", "now"];
 /// Published fields that this version does not have.
-const LATER: [&str; 15] = [
+const LATER: [&str; 13] = [
     "dataInput",
     "dataUrl",
     "dataHeaders",
     "dataRef",
-    "asOf",
-    "bucketKey",
     "tableId",
     "parameters",
     "aiNarratives",
@@ -52,8 +55,16 @@ pub struct RenderBody {
     /// The data, before the template's field mappings.
     #[schema(value_type = Object)]
     data: Option<Value>,
-    /// A version such as `1.0.3`, or a label; the current one when absent.
+    /// A version such as `1.0.3`; this or `label`. Without either, the version of the live label, or the current one where
+    /// this server has no live label.
     version: Option<String>,
+    /// A label, whose version is rendered; `@latest` is the current version, whatever the live label.
+    label: Option<String>,
+    /// A moment in the past, in ISO 8601: the version that `label` led to then.
+    as_of: Option<String>,
+    /// Who gets the same side of a split label each time, such as a customer's number; the header `x-pulp-engine-bucket`
+    /// says the same. Without it the side is the control.
+    bucket_key: Option<String>,
     /// `paperSize`, `orientation`, `margins`, `locale`, `timeZone`, `direction`, `metadata`, `filename`, `disposition`,
     /// `bookmarks`, `pageHeader`, `pageFooter`.
     #[schema(value_type = Object)]
@@ -95,7 +106,7 @@ pub enum Wanted {
 }
 
 /// Reads a render request.
-pub fn read(body: Value, caller: &Caller, format: Format) -> Result<(RenderRequest, Wanted), ApiError> {
+pub fn read(body: Value, bucket: Option<BucketKey>, caller: &Caller, format: Format) -> Result<(RenderRequest, Wanted), ApiError> {
     let Value::Object(mut object) = body else {
         return Err(ApiError::bad_request("the body must be an object with \"template\" or \"definition\""));
     };
@@ -105,11 +116,11 @@ pub fn read(body: Value, caller: &Caller, format: Format) -> Result<(RenderReque
     let data = object.shift_remove("data");
     let object = &object;
     let source = match (field(object, "template"), definition) {
-        (Some(template), None) => stored(object, template)?,
-        (None, Some(definition)) if field(object, "version").or_else(|| field(object, "label")).is_none() => Source::Inline(definition),
-        (None, Some(_)) => {
-            return Err(ApiError::bad_request("version and label belong to a stored template; leave them out with definition"));
-        }
+        (Some(template), None) => stored(object, template, bucket)?,
+        (None, Some(definition)) => match OF_A_STORED_TEMPLATE.iter().find(|name| field(object, name).is_some()) {
+            None => Source::Inline(definition),
+            Some(name) => return Err(ApiError::bad_request(format!("{name} belongs to a stored template; leave it out with definition"))),
+        },
         (Some(_), Some(_)) => return Err(ApiError::bad_request("template and definition exclude each other; send one of them")),
         (None, None) => return Err(ApiError::bad_request("send template (the key of a stored template) or definition")),
     };
@@ -175,7 +186,7 @@ fn request(
     Ok(RenderRequest { tenant, source, data, fixed_data: None, options, now, bindings, format, attribution })
 }
 
-fn stored(object: &Map<String, Value>, template: &Value) -> Result<Source, ApiError> {
+fn stored(object: &Map<String, Value>, template: &Value, bucket: Option<BucketKey>) -> Result<Source, ApiError> {
     let text = template.as_str().ok_or_else(|| ApiError::bad_request("template must be the key of a stored template, as text"))?;
     let key: TemplateKey = text
         .parse()
@@ -185,7 +196,34 @@ fn stored(object: &Map<String, Value>, template: &Value) -> Result<Source, ApiEr
         Some(Value::String(text)) => Ok(Some(text.as_str())),
         Some(_) => Err(ApiError::bad_request(format!("{name} must be text"))),
     };
-    Ok(Source::Stored { key, which: which(word("version")?, word("label")?)? })
+    let mut which = which(word("version")?, word("label")?)?;
+    if let Some(text) = word("asOf")? {
+        let Which::Label { as_of, .. } = &mut which else {
+            return Err(ApiError::bad_request("asOf is about a label: send label with it, and not @latest"));
+        };
+        *as_of = Some(moment("/asOf", text)?);
+    }
+    let own =
+        word("bucketKey")?.map(|text| text.parse().map_err(|error: InvalidBucketKey| ApiError::field("/bucketKey", error.to_string())));
+    Ok(Source::Stored { key, which, bucket_key: own.transpose()?.or(bucket) })
+}
+
+/// An ISO 8601 time with its offset; `path` is a JSON Pointer to it.
+pub fn moment(path: &str, text: &str) -> Result<Timestamp, ApiError> {
+    text.parse().map_err(|_| ApiError::field(path, "must be an ISO 8601 time with its offset, such as \"2026-11-21T10:00:00Z\""))
+}
+
+/// What the header `x-pulp-engine-bucket` says, for callers that cannot change the body.
+pub struct BucketHeader(pub Option<BucketKey>);
+
+impl<S: Send + Sync> FromRequestParts<S> for BucketHeader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let Some(given) = parts.headers.get("x-pulp-engine-bucket") else { return Ok(Self(None)) };
+        let wrong = |error: InvalidBucketKey| ApiError::bad_request(format!("x-pulp-engine-bucket: {error}"));
+        std::str::from_utf8(given.as_bytes()).map_err(|_| InvalidBucketKey).and_then(str::parse).map(Some).map(Self).map_err(wrong)
+    }
 }
 
 fn refuse_unknown(object: &Map<String, Value>, known: &[&str]) -> Result<(), ApiError> {

@@ -26,7 +26,7 @@ const MOST_EXPORTED: u64 = 1_000_000;
 const PIECE: u32 = 1_000;
 
 /// One page of the renders, newest first. A render appears a moment after it ended.
-#[utoipa::path(get, path = "/renders", tag = "usage", params(("from" = Option<String>, Query, description = "The first moment; 30 days before to when absent"), ("to" = Option<String>, Query, description = "The first moment after; now when absent"), ("meta" = Option<Vec<String>>, Query, description = "name:value, all of them"), ("template" = Option<String>, Query), ("actor" = Option<String>, Query), ("source" = Option<String>, Query), ("status" = Option<String>, Query, description = "succeeded, failed, cancelled or an error code"), ("format" = Option<String>, Query), ("limit" = Option<u32>, Query), ("offset" = Option<u64>, Query)), responses((status = 200, description = "items, total, limit and offset")))]
+#[utoipa::path(get, path = "/renders", tag = "usage", params(("from" = Option<String>, Query, description = "The first moment; 30 days before to when absent"), ("to" = Option<String>, Query, description = "The first moment after; now when absent"), ("meta" = Option<Vec<String>>, Query, description = "name:value, all of them"), ("template" = Option<String>, Query), ("actor" = Option<String>, Query), ("source" = Option<String>, Query), ("status" = Option<String>, Query, description = "succeeded, failed, cancelled or an error code"), ("format" = Option<String>, Query), ("label" = Option<String>, Query, description = "the label whose version was rendered"), ("limit" = Option<u32>, Query), ("offset" = Option<u64>, Query)), responses((status = 200, description = "items, total, limit and offset")))]
 pub async fn list(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::formats::Format;
 use domain::ids::RenderTokenId;
+use domain::labels::{LATEST, LabelName};
 use domain::origins::Origin;
 use domain::render_tokens::{Constraint, FormMetadata, RenderAsk, RenderToken};
 use domain::signed_tokens::in_milliseconds;
@@ -41,7 +42,7 @@ pub struct NewRenderToken {
     /// The keys of the templates, 1 to 50.
     #[schema(value_type = Vec<String>)]
     templates: Vec<TemplateKey>,
-    /// Not available in this version.
+    /// The label whose version is rendered, whatever the page says; excludes `version`. `@latest` is the current version.
     #[serde(default)]
     label: Option<String>,
     /// The version that is rendered, whatever the page says.
@@ -81,8 +82,8 @@ pub async fn create(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<NewRenderToken>,
 ) -> Result<Response, ApiError> {
-    if body.label.is_some() {
-        return Err(ApiError::new(ErrorCode::NotImplemented, "labels are not available in this version; use version"));
+    if let Some(label) = body.label.as_deref().filter(|label| *label != LATEST) {
+        label.parse::<LabelName>().map_err(|error| ApiError::field("/label", error.to_string()))?;
     }
     if !caller.may(Action::DocumentRender) {
         return Err(ApiError::new(ErrorCode::Forbidden, "a token renders, and this credential does not"));
@@ -96,7 +97,7 @@ pub async fn create(
         tenant: caller.tenant.clone(),
         templates: body.templates,
         formats: body.formats.unwrap_or_else(|| vec![Format::Pdf]),
-        label: None,
+        label: body.label,
         version: body.version,
         max_renders: NonZeroU32::new(max_renders).unwrap_or(NonZeroU32::MIN),
         issued_at: in_milliseconds(issued_at),
@@ -244,25 +245,32 @@ pub(crate) async fn take(setup: &Setup, caller: &Caller, request: &mut RenderReq
 }
 
 fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest, wanted: Wanted) -> Result<(), Refused> {
-    let Source::Stored { key, which } = &mut request.source else { return Err(Refused::Inline) };
-    let asked = match which {
-        Which::Current => None,
-        Which::Version(version) => Some(*version),
+    let Source::Stored { key, which, .. } = &mut request.source else { return Err(Refused::Inline) };
+    let (label, version) = match which {
+        Which::Default => (None, None),
+        Which::Current => (Some(LATEST), None),
+        Which::Version(version) => (None, Some(*version)),
+        // What a label was is not what the token's maker handed out.
+        Which::Label { as_of: Some(_), .. } => return Err(Refused::Past),
+        Which::Label { label, as_of: None } => (Some(label.as_str()), None),
     };
     let format = match request.format {
         render::Format::Pdf => Format::Pdf,
         render::Format::Html => Format::Html,
     };
-    token.permits(RenderAsk { template: key, format: Some(format), origin, label: None, version: asked })?;
+    token.permits(RenderAsk { template: key, format: Some(format), origin, label, version })?;
     if wanted == Wanted::DryRun {
         return Err(Refused::DryRun);
     }
-    match token.version {
-        Some(version) => *which = Which::Version(version),
+    let asked = label.is_some() || version.is_some();
+    *which = match (token.version, token.label.as_deref()) {
+        (Some(version), _) => Which::Version(version),
+        (None, Some(LATEST)) => Which::Current,
+        (None, Some(label)) => Which::Label { label: label.parse().map_err(|_| Refused::Label)?, as_of: None },
         // A page that could choose would bring back what was withdrawn from the template since.
-        None if asked.is_some() => return Err(Refused::Version),
-        None => {}
-    }
+        (None, None) if asked => return Err(Refused::Version),
+        (None, None) => Which::Default,
+    };
     request.data = token.with_fixed_data(std::mem::take(&mut request.data))?;
     request.fixed_data.clone_from(&token.fixed_data);
     Ok(())
@@ -273,8 +281,12 @@ fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest
 enum Refused {
     #[error("the token is for stored templates; name one in template")]
     Inline,
-    #[error("the token is for the current version of the template; leave version out of the request")]
+    #[error("the token is for the current version of the template; leave version and label out of the request")]
     Version,
+    #[error("the token fixes what is no label")]
+    Label,
+    #[error("the token is for what its label leads to now; leave asOf out of the request")]
+    Past,
     #[error("the token is for documents; a dry run describes the template, and needs a key")]
     DryRun,
     #[error(transparent)]

@@ -13,25 +13,40 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::AnyJson;
 use crate::error::{ApiError, IssueBody};
-use crate::render_body::{self, ConversionBody, RenderBody, Wanted};
+use crate::render_body::{self, BucketHeader, ConversionBody, RenderBody, Wanted};
 use crate::render_tokens;
 
 /// A PDF from a template and data; with `dryRun`, what that would meet.
 #[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = RenderBody, responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
-pub async fn pdf(State(setup): State<Setup>, Extension(caller): Extension<Caller>, AnyJson(body): AnyJson) -> Result<Response, ApiError> {
-    render(&setup, &caller, body, Format::Pdf).await
+pub async fn pdf(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    bucket: BucketHeader,
+    AnyJson(body): AnyJson,
+) -> Result<Response, ApiError> {
+    render(&setup, &caller, body, bucket, Format::Pdf).await
 }
 
 /// The whole HTML document that would be printed.
 #[utoipa::path(post, path = "/render/html", tag = "render", request_body = RenderBody, responses((status = 200, description = "The HTML, or the dry run's report", content_type = "text/html"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault")))]
-pub async fn html(State(setup): State<Setup>, Extension(caller): Extension<Caller>, AnyJson(body): AnyJson) -> Result<Response, ApiError> {
-    render(&setup, &caller, body, Format::Html).await
+pub async fn html(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    bucket: BucketHeader,
+    AnyJson(body): AnyJson,
+) -> Result<Response, ApiError> {
+    render(&setup, &caller, body, bucket, Format::Html).await
 }
 
 /// The old name of `/render/pdf`.
 #[utoipa::path(post, path = "/render", tag = "render", request_body = RenderBody, responses((status = 200, description = "As /render/pdf", content_type = "application/pdf")))]
-pub async fn deprecated(State(setup): State<Setup>, Extension(caller): Extension<Caller>, AnyJson(body): AnyJson) -> Response {
-    let mut response = render(&setup, &caller, body, Format::Pdf).await.into_response();
+pub async fn deprecated(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    bucket: BucketHeader,
+    AnyJson(body): AnyJson,
+) -> Response {
+    let mut response = render(&setup, &caller, body, bucket, Format::Pdf).await.into_response();
     let headers = response.headers_mut();
     headers.insert("deprecation", HeaderValue::from_static("true"));
     headers.insert("sunset", HeaderValue::from_static("Thu, 31 Dec 2027 23:59:59 GMT"));
@@ -56,6 +71,7 @@ pub async fn convert(
 pub async fn validate(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
+    bucket: BucketHeader,
     AnyJson(mut body): AnyJson,
 ) -> Result<Json<Value>, ApiError> {
     if let Some(object) = body.as_object_mut() {
@@ -67,7 +83,7 @@ pub async fn validate(
             object.insert("definition".to_owned(), definition);
         }
     }
-    let (request, _) = render_body::read(body, &caller, Format::Pdf)?;
+    let (request, _) = render_body::read(body, bucket.0, &caller, Format::Pdf)?;
     reach(&caller, &request.source)?;
     let report = setup.renderer.dry_run(request).await?;
     let problems = report.expressions.errors.iter().map(|problem| render_issue(problem.whole_message()));
@@ -79,8 +95,8 @@ fn render_issue(message: String) -> IssueBody {
     IssueBody { path: String::new(), message, code: Some("RENDER_ERROR") }
 }
 
-async fn render(setup: &Setup, caller: &Caller, body: Value, format: Format) -> Result<Response, ApiError> {
-    let (mut request, wanted) = render_body::read(body, caller, format)?;
+async fn render(setup: &Setup, caller: &Caller, body: Value, bucket: BucketHeader, format: Format) -> Result<Response, ApiError> {
+    let (mut request, wanted) = render_body::read(body, bucket.0, caller, format)?;
     let taken = render_tokens::take(setup, caller, &mut request, wanted).await?;
     reach(caller, &request.source)?;
     let answer = if wanted == Wanted::DryRun {
@@ -121,6 +137,9 @@ fn refusal(setup: &Setup, error: RenderError) -> ApiError {
 }
 
 const RESOLVED_VERSION: HeaderName = HeaderName::from_static("x-pulpengine-resolved-version");
+const RESOLVED_LABEL: HeaderName = HeaderName::from_static("x-pulpengine-resolved-label");
+const VARIANT: HeaderName = HeaderName::from_static("x-pulpengine-variant");
+const BUCKET: HeaderName = HeaderName::from_static("x-pulpengine-bucket");
 const WARNINGS: HeaderName = HeaderName::from_static("x-render-warnings");
 
 fn document_headers(rendered: &Rendered, fallback: &str, format: Format, disposition: Disposition) -> HeaderMap {
@@ -147,6 +166,15 @@ fn document_headers(rendered: &Rendered, fallback: &str, format: Format, disposi
     insert(header::CONTENT_DISPOSITION, content_disposition(name, extension, disposition));
     if let Some(version) = rendered.version {
         insert(RESOLVED_VERSION, version.to_string());
+    }
+    if let Some(via) = &rendered.via {
+        insert(RESOLVED_LABEL, via.label.to_string());
+        if let Some(choice) = via.choice {
+            insert(VARIANT, choice.variant.as_str().to_owned());
+            if let Some(bucket) = choice.bucket {
+                insert(BUCKET, bucket.number().to_string());
+            }
+        }
     }
     if !rendered.warnings.is_empty() {
         let count: usize = rendered.warnings.iter().map(|(_, count)| count).sum();

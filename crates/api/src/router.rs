@@ -19,14 +19,17 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::{
-    Docs, Setup, api_keys, audit, capabilities, clients, cors, diffs, docs, editor_tokens, health, https, label_events, labels, loopback, metrics,
-    not_implemented, oidc, render_log, render_tokens, renders, requests, samples, security_headers, system, template_datasets,
-    template_folders, template_meta, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users,
+    Docs, Setup, api_keys, audit, bindings, capabilities, clients, cors, diffs, docs, drafts, editor_tokens, health, https, inference,
+    label_events, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders, requests, samples,
+    security_headers, system, template_datasets, template_folders, template_meta, template_tests, template_trash, template_versions,
+    templates, tenant_export, tenant_purge, tenants, usage, users,
 };
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Pulp Engine", description = "Stored templates and JSON in, documents out. Every refusal has the shape of ErrorEnvelope."),
+    // Stands in the place of a key, so it is no route of its own.
+    paths(crate::inference::infer),
     components(schemas(crate::error::ErrorEnvelope)),
     modifiers(&ApiKeyHeader),
     security((), ("ApiKey" = []))
@@ -86,6 +89,12 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
                 .routes(routes!(template_versions::get))
                 .routes(routes!(diffs::diff))
                 .routes(routes!(diffs::compatibility))
+                .route("/templates/{key}", post(inference::act))
+                .routes(routes!(bindings::form_metadata))
+                .routes(routes!(bindings::bindings))
+                .routes(routes!(drafts::get))
+                .routes(routes!(drafts::list))
+                .routes(routes!(drafts::review))
                 .routes(routes!(labels::list))
                 .routes(routes!(labels::get))
                 .routes(routes!(label_events::history))
@@ -106,6 +115,7 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
                 .routes(routes!(template_folders::update, template_folders::delete))
                 .routes(routes!(template_versions::set_note))
                 .routes(routes!(samples::put, samples::delete))
+                .routes(routes!(drafts::put, drafts::delete))
                 .routes(routes!(template_datasets::put, template_datasets::delete)),
         ))
         .merge(needs(
@@ -173,6 +183,7 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
                 .routes(routes!(renders::deprecated))
                 .routes(routes!(renders::convert)),
         ))
+        .merge(needs(Action::DocumentPreview, OpenApiRouter::new().routes(routes!(template_tests::run))))
 }
 
 pub(crate) fn router(setup: Setup) -> Router {

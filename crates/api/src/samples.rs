@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use domain::ErrorCode;
+use domain::labels::{InvalidLabelName, LATEST};
 use domain::templates::TemplateKey;
 use render::{Resolved, Which};
 use serde::Deserialize;
@@ -23,7 +24,7 @@ pub struct VersionQuery {
 }
 
 /// The JSON Schema of the data.
-#[utoipa::path(get, path = "/templates/{key}/schema", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query)), responses((status = 200, description = "The schema"), (status = 404, description = "Unknown")))]
+#[utoipa::path(get, path = "/templates/{key}/schema", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, description = "The schema"), (status = 404, description = "Unknown")))]
 pub async fn schema(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -35,7 +36,7 @@ pub async fn schema(
 }
 
 /// A sample of the data: the stored one, the definition's own, or one made from the schema.
-#[utoipa::path(get, path = "/templates/{key}/sample", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query)), responses((status = 200, description = "The sample"), (status = 404, description = "Unknown")))]
+#[utoipa::path(get, path = "/templates/{key}/sample", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, description = "The sample"), (status = 404, description = "Unknown")))]
 pub async fn get(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -79,7 +80,7 @@ pub async fn delete(
 }
 
 /// Checks data against the template's schema.
-#[utoipa::path(post, path = "/templates/{key}/validate", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query)), request_body = Value, responses((status = 200, description = "valid and issues"), (status = 404, description = "Unknown")))]
+#[utoipa::path(post, path = "/templates/{key}/validate", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query), ("label" = Option<String>, Query)), request_body = Value, responses((status = 200, description = "valid and issues"), (status = 404, description = "Unknown")))]
 pub async fn validate(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -92,21 +93,24 @@ pub async fn validate(
     Ok(Json(json!({ "valid": issues.is_empty(), "issues": issues })))
 }
 
-async fn resolve(setup: &Setup, caller: &Caller, key: &TemplateKey, query: VersionQuery) -> Result<Resolved, ApiError> {
+pub async fn resolve(setup: &Setup, caller: &Caller, key: &TemplateKey, query: VersionQuery) -> Result<Resolved, ApiError> {
     let which = which(query.version.as_deref(), query.label.as_deref())?;
     Ok(setup.renderer.template(&caller.tenant, key, which).await?)
 }
 
-/// The version that `version` or `label` asks for; `@latest` is the current one.
+/// The version that `version` or `label` asks for; `@latest` is the current one. Without either it is the live label's, where
+/// the installation has one.
 pub fn which(version: Option<&str>, label: Option<&str>) -> Result<Which, ApiError> {
     match (version, label) {
-        (None, None | Some("@latest")) => Ok(Which::Current),
+        (None, None) => Ok(Which::Default),
+        (None, Some(LATEST)) => Ok(Which::Current),
         (Some(_), Some(_)) => Err(ApiError::bad_request("version and label exclude each other; send one of them")),
         (Some(version), None) => {
             version.parse().map(Which::Version).map_err(|_| ApiError::not_found("there is no such version; versions look like 1.0.3"))
         }
-        (None, Some(_)) => {
-            Err(ApiError::new(ErrorCode::NotImplemented, "labels are not available in this version; send version, or leave both out"))
+        (None, Some(label)) => {
+            let label = label.parse().map_err(|error: InvalidLabelName| ApiError::not_found(format!("there is no such label: {error}")))?;
+            Ok(Which::Label { label, as_of: None })
         }
     }
 }

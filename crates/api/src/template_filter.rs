@@ -1,6 +1,5 @@
 //! What a list of templates is asked for: the names and values behind the question mark.
 
-use domain::ErrorCode;
 use domain::template_folders::FolderPath;
 use store::{FolderFilter, FolderReach, SortOrder, TemplateFilter, TemplateKind, TemplateSort, TemplateState};
 use uuid::Uuid;
@@ -33,9 +32,7 @@ pub(crate) fn filter(query: Option<&str>) -> Result<TemplateFilter, ApiError> {
                     _ => return Err(refused("asc, desc")),
                 }
             }
-            "label" => {
-                return Err(ApiError::new(ErrorCode::NotImplemented, "the filter label is not available in this version; leave it out"));
-            }
+            "label" => filter.label = Some(value.parse().map_err(|_| refused("the name of a label"))?),
             _ => {}
         }
     }

@@ -25,7 +25,7 @@ use crate::template_trash;
 /// Lists templates.
 #[utoipa::path(get, path = "/templates", tag = "templates",
     params(("limit" = Option<u32>, Query), ("offset" = Option<u64>, Query), ("q" = Option<String>, Query, description = "part of key or name"), ("kind" = Option<String>, Query),
-        ("key" = Option<Vec<String>>, Query), ("tag" = Option<Vec<String>>, Query, description = "all of them"), ("owner" = Option<String>, Query),
+        ("key" = Option<Vec<String>>, Query), ("tag" = Option<Vec<String>>, Query, description = "all of them"), ("owner" = Option<String>, Query), ("label" = Option<String>, Query, description = "those with this label"),
         ("folderId" = Option<String>, Query), ("folderPath" = Option<String>, Query, description = "such as /finance; / is the top"), ("recursive" = Option<bool>, Query),
         ("state" = Option<String>, Query, description = "active or deleted"), ("sort" = Option<String>, Query, description = "key, name, createdAt, updatedAt or deletedAt"),
         ("order" = Option<String>, Query, description = "asc or desc")),

@@ -13,7 +13,7 @@ use crate::query::{Pairs, refused};
 /// What is looked at when nobody says since when.
 const USUAL_WINDOW: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The filter of a query: `from`, `to`, `template`, `actor`, `source`, `status`, `format` and any number of `meta`.
+/// The filter of a query: `from`, `to`, `template`, `actor`, `source`, `status`, `format`, `label` and any number of `meta`.
 pub(crate) fn read(pairs: &Pairs, now: Timestamp) -> Result<UsageFilter, ApiError> {
     let mode = match pairs.text("source") {
         None => None,
@@ -29,6 +29,7 @@ pub(crate) fn read(pairs: &Pairs, now: Timestamp) -> Result<UsageFilter, ApiErro
         mode,
         status: pairs.text("status").map(status).transpose()?,
         format: pairs.filter("format"),
+        label: pairs.filter("label"),
         metadata: metadata(pairs)?,
     })
 }

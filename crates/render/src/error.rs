@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use blobs::BlobError;
 use chromium::{ChromiumError, Phase};
 use document::DocumentError;
 use domain::ErrorCode;
 use domain::quotas::QuotaExhausted;
+use jiff::Timestamp;
 use pdf::PdfError;
 use store::StoreError;
 
@@ -26,6 +28,54 @@ pub enum RenderError {
         key: String,
         /// The version that was asked for.
         version: String,
+    },
+    /// The template has no such label.
+    #[error("the template \"{key}\" has no label \"{label}\"")]
+    UnknownLabel {
+        /// The key that was asked for.
+        key: String,
+        /// The label that was asked for.
+        label: String,
+    },
+    /// No version of the template is the live one.
+    #[error(
+        "the template \"{key}\" is not released: it has no label \"{label}\", which renders by default here; move that label to a version, or ask for a version, another label or @latest"
+    )]
+    NotReleased {
+        /// The key that was asked for.
+        key: String,
+        /// The installation's live label.
+        label: String,
+    },
+    /// The label is younger than the moment that was asked for.
+    #[error("the template \"{key}\" had no label \"{label}\" at {as_of}; its history begins at {made_at}")]
+    AsOfBeforeHistory {
+        /// The key that was asked for.
+        key: String,
+        /// The label that was asked for.
+        label: String,
+        /// The moment that was asked for.
+        as_of: Timestamp,
+        /// When the label was made.
+        made_at: Timestamp,
+    },
+    /// The label was removed before the moment that was asked for, and made again after it if at all.
+    #[error("the template \"{key}\" had no label \"{label}\" at {as_of}: it was removed before")]
+    LabelWasRemoved {
+        /// The key that was asked for.
+        key: String,
+        /// The label that was asked for.
+        label: String,
+        /// The moment that was asked for.
+        as_of: Timestamp,
+    },
+    /// The moment that was asked for has not come.
+    #[error("asOf is {as_of}, and it is {now}: what a label will be then is not known")]
+    AsOfInFuture {
+        /// The moment that was asked for.
+        as_of: Timestamp,
+        /// The present.
+        now: Timestamp,
     },
     /// The definition, the data or an option is at fault.
     #[error(transparent)]
@@ -57,17 +107,59 @@ pub enum RenderError {
     /// The tenant has reached one of its limits.
     #[error(transparent)]
     QuotaExhausted(#[from] QuotaExhausted),
+    /// An asset is known, and its bytes are not where they were put.
+    #[error("the bytes of the asset \"{name}\" are missing; restore them, or upload the file again")]
+    AssetBinaryMissing {
+        /// As it was asked for.
+        name: String,
+    },
+    /// The place of stored files failed.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// An uploaded file was not taken.
+    #[error(transparent)]
+    Upload(#[from] media::Refusal),
+    /// An uploaded file is of another kind than the asset whose next version it was to be.
+    #[error("the asset is of the kind {is}, and the file is {given}; upload it as an asset of its own")]
+    OtherKind {
+        /// The asset's kind.
+        is: &'static str,
+        /// The file's type.
+        given: String,
+    },
     /// Writing the document panicked: a defect of ours.
     #[error("writing the document failed")]
     Defect(#[source] tokio::task::JoinError),
 }
 
 impl RenderError {
+    /// Whether the template or its data is at fault, and no limit of the server or of the moment.
+    pub fn is_of_the_template(&self) -> bool {
+        match self {
+            Self::Shared(error) => error.is_of_the_template(),
+            Self::Document(_) => true,
+            _ => matches!(
+                self.code(),
+                ErrorCode::RenderTimeout
+                    | ErrorCode::TooManyPages
+                    | ErrorCode::PdfTooLarge
+                    | ErrorCode::RenderInputTooLarge
+                    | ErrorCode::AssetBlocked
+                    | ErrorCode::ValidationFailed
+            ),
+        }
+    }
+
     /// The code under which clients and the log of renders know it.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Shared(error) => error.code(),
-            Self::UnknownTemplate { .. } | Self::UnknownVersion { .. } => ErrorCode::NotFound,
+            Self::UnknownTemplate { .. } | Self::UnknownVersion { .. } | Self::UnknownLabel { .. } | Self::LabelWasRemoved { .. } => {
+                ErrorCode::NotFound
+            }
+            Self::NotReleased { .. } => ErrorCode::TemplateNotReleased,
+            Self::AsOfBeforeHistory { .. } => ErrorCode::AsOfBeforeHistory,
+            Self::AsOfInFuture { .. } => ErrorCode::ValidationFailed,
             Self::Document(error) => error.code(),
             Self::Store(StoreError::Unavailable { .. }) => ErrorCode::ServiceUnavailable,
             Self::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
@@ -75,6 +167,12 @@ impl RenderError {
             Self::QuotaExhausted(_) => ErrorCode::QuotaExhausted,
             Self::Pdf(PdfError::TooManyPages { .. }) => ErrorCode::TooManyPages,
             Self::Pdf(PdfError::TooLarge { .. }) => ErrorCode::PdfTooLarge,
+            Self::AssetBinaryMissing { .. } | Self::Blobs(BlobError::Corrupt { .. }) => ErrorCode::AssetBinaryMissing,
+            Self::Blobs(BlobError::TooLarge { .. }) => ErrorCode::PayloadTooLarge,
+            Self::Blobs(BlobError::OutOfRange { .. }) => ErrorCode::BadRequest,
+            Self::Blobs(_) => ErrorCode::ServiceUnavailable,
+            Self::Upload(refusal) => crate::asset_uploads::code_of(refusal),
+            Self::OtherKind { .. } => ErrorCode::AssetMimeMismatch,
             Self::Pdf(PdfError::Unreadable(_)) | Self::Store(_) | Self::Defect(_) => ErrorCode::InternalError,
             Self::Chromium(error) => match error {
                 ChromiumError::Saturated { .. } | ChromiumError::DeadlineExceeded { phase: Phase::Queue } => ErrorCode::RenderSaturated,

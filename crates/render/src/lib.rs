@@ -3,23 +3,31 @@
 //! It must not know HTTP, scopes or SQL. To add an output format, give [`run`](Renderer::render) one more branch after
 //! the HTML is written; to add a door (a job, a schedule), call the same function from there.
 
+mod asset_uploads;
+mod assets;
 mod error;
 mod hashes;
+mod labels;
 mod limits;
 mod quotas;
 mod request;
 mod run;
+mod template_tests;
 mod templates;
 mod usage;
 mod usage_queue;
 #[cfg(test)]
 mod usage_tests;
 
+pub use asset_uploads::{AssetDetails, Upload};
+pub use assets::Assets;
 pub use chromium::{ChromiumError, Phase};
 pub use error::RenderError;
+pub use labels::{Choice, Via, Which};
 pub use limits::Limits;
 pub use pdf::PdfError;
 pub use request::{Attribution, Format, RenderRequest, Rendered, Source};
 pub use run::{Renderer, Setup};
-pub use templates::{Resolved, Which};
+pub use template_tests::{TestCase, TestResult, TestRun, Tested};
+pub use templates::Resolved;
 pub use usage::UsageOptions;

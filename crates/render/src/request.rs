@@ -6,11 +6,12 @@ use domain::ids::UsageId;
 use domain::options::RenderOptions;
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::usage::{RenderMode, UsageMetadata};
+use domain::variants::BucketKey;
 use domain::{Actor, TenantId};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::templates::Which;
+use crate::labels::{Via, Which};
 
 /// What to render from.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub enum Source {
         key: TemplateKey,
         /// Which of its versions.
         which: Which,
+        /// What decides on which side of a split label the caller is.
+        bucket_key: Option<BucketKey>,
     },
     /// A definition that came with the request.
     Inline(Value),
@@ -89,6 +92,8 @@ pub struct Rendered {
     pub body: Bytes,
     /// The template version that was rendered; none for an inline definition.
     pub version: Option<TemplateVersion>,
+    /// The label that led to it, where one did.
+    pub via: Option<Via>,
     /// The file's name as the request's option made it, without its extension.
     pub filename: Option<String>,
     /// Codes of what was not quite right, with how often; in a fixed order.

@@ -8,23 +8,30 @@ use std::time::Duration;
 use bytes::Bytes;
 use chromium::fonts::{Coverage, FontsError};
 use chromium::{Outline, Pool, PrintJob};
-use document::{Compiled, DryRun, Input, Written};
-use domain::options::Bookmarks;
+use document::bindings::BindingList;
+use document::compatibility::{self, Compatibility};
+use document::diff::{self, TemplateDiff};
+use document::{AssetMap, Bindings, Compiled, DocumentError, DryRun, Input, Written};
+use domain::labels::Releases;
+use domain::assets::AssetName;
+use domain::options::{Bookmarks, RenderOptions};
 use domain::quotas::QuotaStanding;
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::usage::RenderOutcome;
 use domain::{Clock, TenantId};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use store::Store;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::assets::Assets;
 use crate::error::RenderError;
 use crate::hashes::{hash_of_data, hash_of_output};
+use crate::labels::{Via, Which};
 use crate::limits::Limits;
 use crate::request::{Format, RenderRequest, Rendered, Source};
-use crate::templates::{Resolved, Templates, Which};
+use crate::templates::{Resolved, Templates};
 use crate::usage::{Output, Record, Usage, UsageOptions};
 
 /// How far behind the deadline work may notice it: its own error says more than ours.
@@ -42,8 +49,12 @@ pub struct Setup {
     pub clock: Clock,
     /// What one render may use.
     pub limits: Limits,
+    /// Where the bytes of assets are.
+    pub blobs: blobs::Blobs,
     /// How what was rendered is kept until it is written.
     pub usage: UsageOptions,
+    /// Which version renders when none is named.
+    pub releases: Releases,
 }
 
 /// Renders documents. Cloning shares everything.
@@ -55,6 +66,7 @@ struct Inner {
     clock: Clock,
     limits: Limits,
     templates: Templates,
+    assets: Assets,
     usage: Usage,
     renders: Semaphore,
     checks: Semaphore,
@@ -67,8 +79,9 @@ impl Renderer {
     /// [`Renderer::drain_usage`]. Call it within a runtime.
     pub fn new(setup: Setup) -> Self {
         let usage = Usage::new(setup.store.clone(), setup.clock.clone(), setup.usage);
-        let templates = Templates::new(setup.store.clone(), setup.limits.document);
-        tokio::spawn(listen(setup.store, templates.clone(), usage.clone()));
+        let templates = Templates::new(setup.store.clone(), setup.limits.document, setup.releases);
+        let assets = Assets::new(setup.store.clone(), setup.blobs);
+        tokio::spawn(listen(setup.store, templates.clone(), assets.clone(), usage.clone()));
         tokio::spawn(usage.clone().keep());
         let fonts = Arc::new(OnceLock::new());
         tokio::spawn(read_fonts(Arc::clone(&fonts)));
@@ -79,6 +92,7 @@ impl Renderer {
             clock: setup.clock,
             limits: setup.limits,
             templates,
+            assets,
             usage,
             renders,
             checks,
@@ -98,9 +112,9 @@ impl Renderer {
         match self.document(request, &mut record, started).await {
             Ok(Document { body, filename, warnings, pages }) => {
                 let output = Output { pages, size_bytes: body.len() as u64, sha256: Some(hash_of_output(&body).await) };
-                let version = record.version;
+                let (version, via) = (record.version, record.via.clone());
                 let usage_id = record.end(RenderOutcome::Succeeded, &output);
-                Ok(Rendered { body, version, filename, warnings, pages, usage_id })
+                Ok(Rendered { body, version, via, filename, warnings, pages, usage_id })
             }
             Err(error) => {
                 record.end(RenderOutcome::Failed(error.code()), &Output::default());
@@ -111,8 +125,11 @@ impl Renderer {
 
     async fn document(&self, mut request: RenderRequest, record: &mut Record, started: Instant) -> Result<Document, RenderError> {
         let deadline = self.deadline(started);
-        let (version, compiled) = self.resolve(&mut request, deadline).await?;
-        record.version = version;
+        let (found, compiled) = self.resolve(&mut request, deadline).await?;
+        if let Some((version, via)) = found {
+            record.version = Some(version);
+            record.via = via;
+        }
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
         let (data_sha256, written) = self.write(&mut request, &compiled, now, deadline).await?;
         record.data_sha256 = Some(data_sha256);
@@ -153,23 +170,36 @@ impl Renderer {
             Err(error) => return Err(error),
         };
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
-        self.compute(deadline, move |limits, cancelled| {
-            let input = Input {
-                data: &request.data,
-                fixed_data: request.fixed_data.as_ref(),
-                options: &request.options,
-                now,
-                bindings: request.bindings,
-                cancelled: Some(cancelled),
-            };
-            document::check(&compiled, &input, limits)
-        })
-        .await
+        let work = Arc::new(Work::of(&mut request, &compiled, now));
+        let mut assets = self.assets_of(&work, &AssetMap::default(), compiled.assets(), deadline).await?;
+        loop {
+            let (with, known) = (Arc::clone(&work), assets.clone());
+            let checking = self.compute(deadline, move |limits, cancelled| {
+                document::check(&with.compiled, &with.input(&known, cancelled), limits)
+            });
+            match checking.await {
+                Err(RenderError::Document(DocumentError::AssetsNeeded(names))) => {
+                    assets = self.assets_of(&work, &assets, &names, deadline).await?;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The assets of all tenants.
+    pub fn assets(&self) -> &Assets {
+        &self.0.assets
     }
 
     /// A stored template version, compiled.
     pub async fn template(&self, tenant: &TenantId, key: &TemplateKey, which: Which) -> Result<Resolved, RenderError> {
-        self.0.templates.resolve(tenant, key, which).await
+        which.refuse_the_future(self.0.clock.now())?;
+        self.0.templates.resolve(tenant, key, &which, None).await
+    }
+
+    /// How this installation uses labels.
+    pub fn releases(&self) -> &Releases {
+        self.0.templates.releases()
     }
 
     /// What fits `data` to the template's schema, after its mappings.
@@ -177,6 +207,27 @@ impl Renderer {
         let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
         self.compute(deadline, move |limits, cancelled| document::validate_unless(cancelled, &compiled, &data, limits)).await
+    }
+
+    /// What callers who send what `base` takes would meet at `candidate`.
+    pub async fn compare(&self, base: Arc<Compiled>, candidate: Arc<Compiled>) -> Result<Compatibility, RenderError> {
+        let _admitted = self.admit(&self.0.checks)?;
+        let deadline = self.deadline(Instant::now());
+        self.compute(deadline, move |_, _| Ok(compatibility::compare_versions(&base, &candidate))).await
+    }
+
+    /// What changed between two definitions.
+    pub async fn diff(&self, before: Value, after: Value) -> Result<TemplateDiff, RenderError> {
+        let _admitted = self.admit(&self.0.checks)?;
+        let deadline = self.deadline(Instant::now());
+        self.compute(deadline, move |_, _| Ok(diff::diff(&before, &after))).await
+    }
+
+    /// Every path of the data that a template names.
+    pub async fn bindings(&self, compiled: Arc<Compiled>) -> Result<BindingList, RenderError> {
+        let _admitted = self.admit(&self.0.checks)?;
+        let deadline = self.deadline(Instant::now());
+        self.compute(deadline, move |_, _| Ok(compiled.bindings())).await
     }
 
     /// Checks a definition and keeps nothing.
@@ -227,16 +278,13 @@ impl Renderer {
         started + Duration::from_millis(self.0.limits.deadline_ms)
     }
 
-    async fn resolve(
-        &self,
-        request: &mut RenderRequest,
-        deadline: Instant,
-    ) -> Result<(Option<TemplateVersion>, Arc<Compiled>), RenderError> {
+    async fn resolve(&self, request: &mut RenderRequest, deadline: Instant) -> Result<(Option<Found>, Arc<Compiled>), RenderError> {
         match &mut request.source {
-            Source::Stored { key, which } => {
-                let resolving = self.0.templates.resolve(&request.tenant, key, *which);
+            Source::Stored { key, which, bucket_key } => {
+                which.refuse_the_future(self.0.clock.now())?;
+                let resolving = self.0.templates.resolve(&request.tenant, key, which, bucket_key.as_ref());
                 let resolved = tokio::time::timeout_at(deadline, resolving).await.map_err(|_| self.late())??;
-                Ok((Some(resolved.version), resolved.compiled))
+                Ok((Some((resolved.version, resolved.via)), resolved.compiled))
             }
             Source::Inline(definition) => Ok((None, Arc::new(self.compiled(std::mem::take(definition), deadline).await?))),
         }
@@ -254,14 +302,26 @@ impl Renderer {
         now: Timestamp,
         deadline: Instant,
     ) -> Result<([u8; 32], Result<Written, document::DocumentError>), RenderError> {
-        let (compiled, options, bindings) = (Arc::clone(compiled), request.options.clone(), request.bindings);
-        let (data, fixed_data) = (std::mem::take(&mut request.data), request.fixed_data.take());
-        self.compute(deadline, move |limits, cancelled| {
-            let fixed_data = fixed_data.as_ref();
-            let input = Input { data: &data, fixed_data, options: &options, now, bindings, cancelled: Some(cancelled) };
-            Ok((hash_of_data(&data), document::write_html(&compiled, &input, limits)))
-        })
-        .await
+        let work = Arc::new(Work::of(request, compiled, now));
+        let mut assets = self.assets_of(&work, &AssetMap::default(), compiled.assets(), deadline).await?;
+        loop {
+            let (with, known) = (Arc::clone(&work), assets.clone());
+            let writing = self.compute(deadline, move |limits, cancelled| {
+                let input = with.input(&known, cancelled);
+                Ok((hash_of_data(&with.data), document::write_html(&with.compiled, &input, limits)))
+            });
+            match writing.await? {
+                // Data named others than the template does. It names them all at once, so this happens once.
+                (_, Err(DocumentError::AssetsNeeded(names))) => assets = self.assets_of(&work, &assets, &names, deadline).await?,
+                outcome => return Ok(outcome),
+            }
+        }
+    }
+
+    /// What is known of assets, and what these names mean beside it.
+    async fn assets_of(&self, work: &Work, known: &AssetMap, names: &[AssetName], deadline: Instant) -> Result<AssetMap, RenderError> {
+        let extending = self.0.assets.extend(known, &work.tenant, names, &self.0.limits.document);
+        tokio::time::timeout_at(deadline, extending).await.map_err(|_| self.late())?
     }
 
     /// Runs pure work off the request threads: a few at a time, within the deadline, stopped when nobody waits any more.
@@ -310,6 +370,47 @@ impl Renderer {
     }
 }
 
+/// What a document is written from, kept until it is: with data that names assets it is written twice.
+struct Work {
+    tenant: TenantId,
+    compiled: Arc<Compiled>,
+    data: Value,
+    fixed_data: Option<Map<String, Value>>,
+    options: RenderOptions,
+    now: Timestamp,
+    bindings: Bindings,
+}
+
+impl Work {
+    /// Takes the data out of the request.
+    fn of(request: &mut RenderRequest, compiled: &Arc<Compiled>, now: Timestamp) -> Self {
+        Self {
+            tenant: request.tenant.clone(),
+            compiled: Arc::clone(compiled),
+            data: std::mem::take(&mut request.data),
+            fixed_data: request.fixed_data.take(),
+            options: request.options.clone(),
+            now,
+            bindings: request.bindings,
+        }
+    }
+
+    fn input<'a>(&'a self, assets: &'a AssetMap, cancelled: &'a AtomicBool) -> Input<'a> {
+        Input {
+            data: &self.data,
+            fixed_data: self.fixed_data.as_ref(),
+            options: &self.options,
+            now: self.now,
+            bindings: self.bindings,
+            assets: Some(assets),
+            cancelled: Some(cancelled),
+        }
+    }
+}
+
+/// A stored version, and the label that led to it.
+type Found = (TemplateVersion, Option<Via>);
+
 /// What came of a render.
 struct Document {
     body: Bytes,
@@ -319,10 +420,11 @@ struct Document {
 }
 
 /// Hears of changes until the store is closed.
-async fn listen(store: Store, templates: Templates, usage: Usage) {
+async fn listen(store: Store, templates: Templates, assets: Assets, usage: Usage) {
     let mut listener = store.changes();
     while let Some(event) = listener.next().await {
         templates.heard(&event).await;
+        assets.heard(&event).await;
         usage.gate().heard(&event);
     }
 }

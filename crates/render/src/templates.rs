@@ -7,12 +7,15 @@ use std::time::Duration;
 use document::{Compiled, Limits};
 use domain::TenantId;
 use domain::ids::TemplateId;
+use domain::labels::Releases;
 use domain::templates::{TemplateKey, TemplateVersion};
+use domain::variants::BucketKey;
 use moka::future::Cache;
 use store::{ChangeEvent, Store, StoreError};
 use tokio::time::{Instant, timeout};
 
 use crate::error::RenderError;
+use crate::labels::{Asked, HeadLabel, Via, Which};
 
 /// After this long a cached head is asked for again, should the notice of a change have been lost.
 const HEAD_TTL: Duration = Duration::from_secs(10);
@@ -20,25 +23,22 @@ const HEAD_TTL: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long an old head serves before the database is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Heads kept: about 200 bytes each.
+/// Templates whose last change is remembered.
 const HEADS: u64 = 100_000;
+/// Bytes of heads kept: some 150,000 without labels.
+const HEAD_BYTES: u64 = 32 * 1024 * 1024;
+/// About what a head takes, and each of its labels.
+const BYTES_OF_A_HEAD: (u32, u32) = (200, 150);
 /// Bytes of definitions kept compiled; the compiled form is a small multiple of it.
 const COMPILED_BYTES: u64 = 64 * 1024 * 1024;
-
-/// Which version of a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// The one that renders by default.
-    Current,
-    /// That one.
-    Version(TemplateVersion),
-}
 
 /// A template version, ready to write documents from.
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// Which version it is.
     pub version: TemplateVersion,
+    /// The label that led to it, where one did.
+    pub via: Option<Via>,
     /// The checked definition.
     pub compiled: Arc<Compiled>,
 }
@@ -46,12 +46,20 @@ pub struct Resolved {
 type Name = (TenantId, TemplateKey);
 
 /// What is current, as of a moment in the order of changes.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Head {
     id: TemplateId,
     version: TemplateVersion,
+    labels: Arc<[HeadLabel]>,
     as_of: u64,
     read_at: Instant,
+}
+
+impl Head {
+    fn weight(&self) -> u32 {
+        let labels = u32::try_from(self.labels.len()).unwrap_or(u32::MAX);
+        labels.saturating_mul(BYTES_OF_A_HEAD.1).saturating_add(BYTES_OF_A_HEAD.0)
+    }
 }
 
 /// The cache of heads (which version is current) and of compiled versions (immutable).
@@ -59,6 +67,7 @@ struct Head {
 pub struct Templates {
     store: Store,
     limits: Arc<Limits>,
+    releases: Arc<Releases>,
     heads: Cache<Name, Head>,
     compiled: Cache<(TemplateId, TemplateVersion), (u32, Arc<Compiled>)>,
     /// Counts the changes heard of. A head read before a change and cached after it would be stale for its whole life;
@@ -69,11 +78,12 @@ pub struct Templates {
 }
 
 impl Templates {
-    pub(crate) fn new(store: Store, limits: Limits) -> Self {
+    pub(crate) fn new(store: Store, limits: Limits, releases: Releases) -> Self {
         Self {
             store,
             limits: Arc::new(limits),
-            heads: Cache::builder().max_capacity(HEADS).build(),
+            releases: Arc::new(releases),
+            heads: Cache::builder().max_capacity(HEAD_BYTES).weigher(|_, head: &Head| head.weight()).build(),
             compiled: Cache::builder().max_capacity(COMPILED_BYTES).weigher(|_, (bytes, _): &(u32, _)| *bytes).build(),
             changes: Arc::default(),
             // Longer than any head that could be older is fresh.
@@ -82,16 +92,26 @@ impl Templates {
         }
     }
 
-    /// The version to render. A warm one costs no word to the database.
-    pub(crate) async fn resolve(&self, tenant: &TenantId, key: &TemplateKey, which: Which) -> Result<Resolved, RenderError> {
+    /// The version to render. A warm one costs no word to the database, by whichever label, unless the past is asked for.
+    pub(crate) async fn resolve(
+        &self,
+        tenant: &TenantId,
+        key: &TemplateKey,
+        which: &Which,
+        bucket_key: Option<&BucketKey>,
+    ) -> Result<Resolved, RenderError> {
         let name = (tenant.clone(), key.clone());
         let head = self.head(&name).await?;
-        let version = match which {
-            Which::Current => head.version,
-            Which::Version(version) => version,
-        };
+        let (store, releases) = (&self.store, &*self.releases);
+        let asked = Asked { store, releases, tenant, key, bucket_key, current: head.version, labels: &head.labels };
+        let (version, via) = asked.choose(which).await?;
         let compiled = self.version(&name, head.id, version).await?;
-        Ok(Resolved { version, compiled })
+        Ok(Resolved { version, via, compiled })
+    }
+
+    /// How labels are used here.
+    pub(crate) fn releases(&self) -> &Releases {
+        &self.releases
     }
 
     /// Something about a template changed, here or on another replica.
@@ -122,7 +142,7 @@ impl Templates {
     async fn head(&self, name: &Name) -> Result<Head, RenderError> {
         let known = self.heads.get(name).await;
         let last_change = self.changed.get(name).await.unwrap_or(0).max(self.everything_changed.load(Ordering::SeqCst));
-        let fresh = known.filter(|head| head.as_of >= last_change && head.read_at.elapsed() < HEAD_TTL);
+        let fresh = known.clone().filter(|head| head.as_of >= last_change && head.read_at.elapsed() < HEAD_TTL);
         count_read(if fresh.is_some() { "hit" } else { "miss" });
         if let Some(head) = fresh {
             return Ok(head);
@@ -141,19 +161,20 @@ impl Templates {
         tracing::warn!(template = %name.1, "the database is away; the version known last is rendered");
         let almost_old = Instant::now().checked_sub(HEAD_TTL.saturating_sub(RETRY_AFTER));
         let head = Head { read_at: almost_old.unwrap_or(old.read_at), as_of: self.changes.load(Ordering::SeqCst), ..old };
-        self.heads.insert(name.clone(), head).await;
+        self.heads.insert(name.clone(), head.clone()).await;
         head
     }
 
     async fn read_head(&self, name: &Name) -> Result<Head, RenderError> {
         let as_of = self.changes.load(Ordering::SeqCst);
-        let found = self.store.tenant(name.0.clone()).templates().get(&name.1).await?;
+        let found = self.store.tenant(name.0.clone()).labels().head(&name.1).await?;
         let Some(found) = found else {
             self.heads.invalidate(name).await;
             return Err(RenderError::UnknownTemplate { key: name.1.to_string() });
         };
-        let head = Head { id: found.template_id, version: found.current_version, as_of, read_at: Instant::now() };
-        self.heads.insert(name.clone(), head).await;
+        let labels = found.labels.into_iter().map(HeadLabel::from).collect();
+        let head = Head { id: found.template_id, version: found.current_version, labels, as_of, read_at: Instant::now() };
+        self.heads.insert(name.clone(), head.clone()).await;
         Ok(head)
     }
 

@@ -13,6 +13,7 @@ use store::{MAX_USAGE_INSERT_ROWS, NewUsage, Outage, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::labels::Via;
 use crate::quotas::{Gate, Turn};
 use crate::request::{Attribution, Format, RenderRequest, Source};
 use crate::usage_queue::{Batch, Queue};
@@ -94,6 +95,7 @@ impl Usage {
             format: request.format,
             attribution: std::mem::take(&mut request.attribution),
             version: None,
+            via: None,
             data_sha256: None,
             settled: false,
         }
@@ -265,6 +267,7 @@ pub(crate) struct Record {
     format: Format,
     attribution: Attribution,
     pub(crate) version: Option<TemplateVersion>,
+    pub(crate) via: Option<Via>,
     pub(crate) data_sha256: Option<[u8; 32]>,
     settled: bool,
 }
@@ -294,7 +297,7 @@ impl Record {
             actor: attribution.actor,
             template: self.template.take(),
             version: self.version,
-            label: None,
+            label: self.via.take().map(|via| String::from(via.label).into()),
             format: self.format.as_str(),
             mode: attribution.mode,
             outcome,

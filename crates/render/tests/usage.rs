@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chromium::{Pool, PoolOptions, Sandbox, find_executable};
 use document::Bindings;
 use domain::ids::RequestId;
+use domain::labels::Releases;
 use domain::options::RenderOptions;
 use domain::usage::{UsageMetadata, UsageWindow};
 use domain::{Actor, Clock, Scope, TenantId};
@@ -44,6 +45,7 @@ impl Fixture {
             clock: Clock::system(),
             limits: Limits::default(),
             usage: UsageOptions::default(),
+            releases: Releases::default(),
         };
         Self { renderer: Renderer::new(setup), store, pool, _runtime: runtime, _database: database }
     }
@@ -109,7 +111,7 @@ async fn each_render_leaves_one_row_that_proves_what_went_in_and_came_out_and_a_
     let broken = RenderRequest { bindings: Bindings::Strict, ..request("<p>{{missing}}</p>", json!({}), Format::Pdf) };
     let error = fixture.renderer.render(broken).await.unwrap_err();
     let unknown = RenderRequest {
-        source: Source::Stored { key: "nowhere".parse().unwrap(), which: render::Which::Current },
+        source: Source::Stored { key: "nowhere".parse().unwrap(), which: render::Which::Current, bucket_key: None },
         ..request("", json!({}), Format::Pdf)
     };
     fixture.renderer.render(unknown).await.unwrap_err();

@@ -16,5 +16,9 @@ pub async fn prepare(options: &Options, store: &Store) {
 
 /// Begins to take part in what is switched on.
 pub fn start(options: Options, store: Store, clock: Clock) -> Duties {
-    Duties::start(Setup { store, clock, timing: Timing::default() }, worker::duties(options))
+    let duties = Duties::start(Setup { store: store.clone(), clock, timing: Timing::default() }, worker::duties(options));
+    match options.label_moves {
+        Participation::TakesPart => duties.with_label_moves(store),
+        Participation::LeavesAlone => duties,
+    }
 }

@@ -119,6 +119,7 @@ impl Running {
             clock: clock.clone(),
             limits: limits(config),
             usage: render::UsageOptions::default(),
+            releases: config.releases.clone(),
         });
         let examples = match config.examples {
             config::Examples::Auto if database.is_embedded() => examples::load_into_empty(&store).await?,

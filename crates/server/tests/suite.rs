@@ -11,6 +11,8 @@ mod client;
 mod commands;
 #[path = "suite/deaths.rs"]
 mod deaths;
+#[path = "suite/drafts.rs"]
+mod drafts;
 #[path = "suite/duties.rs"]
 mod duties;
 #[path = "suite/excess.rs"]
@@ -27,6 +29,8 @@ mod heavy_reads;
 mod isolation;
 #[path = "suite/keys.rs"]
 mod keys;
+#[path = "suite/labels.rs"]
+mod labels;
 #[path = "suite/manners.rs"]
 mod manners;
 #[path = "suite/oidc.rs"]
@@ -39,6 +43,8 @@ mod replicas;
 mod running;
 #[path = "suite/slow_bodies.rs"]
 mod slow_bodies;
+#[path = "suite/template_places.rs"]
+mod template_places;
 #[path = "suite/trust.rs"]
 mod trust;
 #[path = "suite/usage.rs"]

@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use crate::duty::{Duty, Run};
 use crate::error::WorkerError;
 use crate::jitter::jittered;
+use crate::label_moves;
 
 /// How long a stop waits for the database to take a duty back; without that, its lease ends by itself.
 const GIVE_BACK: Duration = Duration::from_secs(2);
@@ -67,6 +68,14 @@ impl Duties {
             loops.spawn(Loop { duty, setup: Arc::clone(&setup), stop: stop.clone() }.run().instrument(span));
         }
         Self { loops, stop }
+    }
+
+    /// Also makes the planned moves of labels when their time has come.
+    #[must_use]
+    pub fn with_label_moves(mut self, store: Store) -> Self {
+        let span = tracing::info_span!("label_moves");
+        self.loops.spawn(label_moves::keep(store, self.stop.clone()).instrument(span));
+        self
     }
 
     /// Claims nothing more, and gives back what is under way. Does not wait for it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::duty::{Duty, Rhythm};
-use crate::{audit, expired, partitions, usage};
+use crate::{audit, expired, partitions, trash, usage};
 
 /// Six hours between two looks at what became too old, ten minutes for each.
 const RETENTION: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(10) };
@@ -33,8 +33,12 @@ pub struct Options {
     pub audit_days: Option<NonZeroU32>,
     /// Days that records of renders are kept; none for not taking part in their removal.
     pub usage_days: Option<NonZeroU32>,
+    /// Days that deleted templates are kept in the trash; none for not taking part in their removal.
+    pub trash_days: Option<NonZeroU32>,
     /// Forgetting codes and render tokens that have expired.
     pub expired: Participation,
+    /// Making the planned moves of labels; see [`crate::Duties::with_label_moves`].
+    pub label_moves: Participation,
 }
 
 /// The duties that this replica takes part in.
@@ -48,6 +52,9 @@ pub fn duties(options: Options) -> Vec<Duty> {
     }
     if let Some(days) = options.usage_days {
         duties.push(Duty::new("usage_retention", RETENTION, move |run| usage::run(run, days)));
+    }
+    if let Some(days) = options.trash_days {
+        duties.push(Duty::new("trash_retention", RETENTION, move |run| trash::run(run, days)));
     }
     if options.expired == Participation::TakesPart {
         duties.push(Duty::new("expired", EXPIRED, expired::run));

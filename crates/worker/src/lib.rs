@@ -4,6 +4,9 @@
 //! something else is waited for. It keeps no state of its own: what is due, who is at it and how it went is in the
 //! database, so any replica may die at any moment.
 //!
+//! What has a moment of its own, such as a planned move of a label, is no duty: every replica looks for what is due and the
+//! database gives each piece to one of them (`label_moves.rs`).
+//!
 //! To add a duty: a file with its act, which does its work in bounded pieces that are each whole, so that it may be cut off
 //! after any of them and be run again; an entry in `installation.rs` with its switch; a row in the table of
 //! `docs/ARCHITECTURE.md`.
@@ -15,7 +18,9 @@ mod error;
 mod expired;
 mod installation;
 mod jitter;
+mod label_moves;
 mod partitions;
+mod trash;
 mod usage;
 
 pub use duties::{Duties, Setup, Timing};

@@ -18,6 +18,7 @@ mod oidc;
 mod problems;
 mod proxies;
 mod reader;
+mod releases;
 mod rules;
 mod secrets;
 mod settings;
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use domain::forwarding::TrustProxy;
+use domain::labels::Releases;
 
 pub use editor_users::{Activity, ListedUser};
 pub use hardening::Surroundings;
@@ -122,6 +124,8 @@ pub struct Config {
     pub identity: Identity,
     /// Whether there are tenants beside `default`.
     pub tenancy: Tenancy,
+    /// How labels are used.
+    pub releases: Releases,
     /// What this server does without a request.
     pub duties: worker::Options,
     /// Whether this server does real work.
@@ -181,6 +185,7 @@ impl Config {
         let allowed_origins = cross_origin::read(&values, &mut problems, &mut warnings);
         let surroundings = hardening::surroundings(&values, &mut problems);
         hardening::check(&values, surroundings, &allowed_origins, &mut problems);
+        let releases = releases::read(&values, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -195,6 +200,7 @@ impl Config {
             version: values.required(&known::APP_VERSION),
             identity,
             tenancy: tenancy::read(&values),
+            releases,
             duties: duties::read(&values),
             surroundings,
             trusted_proxies,

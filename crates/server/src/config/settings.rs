@@ -168,11 +168,26 @@ settings! {
         RENDER_USAGE_RETENTION_DAYS: DAYS, Value("400"), Open;
         /// Whether this server takes part in removing old records of renders.
         RENDER_USAGE_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
+        /// The days that deleted templates are kept in the trash; 0 keeps them for ever. Then they go with all their versions.
+        TEMPLATE_TRASH_RETENTION_DAYS: DAYS, Value("30"), Open;
+        /// Whether this server takes part in removing what has been in the trash for long enough.
+        TEMPLATE_TRASH_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
         /// Whether this server takes part in preparing the months ahead in which audit events and the record of renders
         /// are kept. Where no server does, nothing is lost, but removing old ones takes longer.
         PARTITIONS_AHEAD_ENABLED: Form::Switch, Value("true"), Open;
         /// Whether this server takes part in forgetting sign-in codes and render tokens that have expired.
         EXPIRED_CLEANUP_ENABLED: Form::Switch, Value("true"), Open;
+    }
+    "Labels" {
+        /// The label whose version renders where a request names neither version nor label. Saving a template then changes no
+        /// document: moving that label does. A template without the label is answered with 409 `template_not_released`;
+        /// `@latest` as the label asks for the current version all the same. Without this setting that renders by default.
+        DEFAULT_LIVE_LABEL: Form::Grammar("a label: 1 to 64 lower-case letters, digits, '.', '_' and '-', beginning with a letter, such as prod"), NOT_SET, Open;
+        /// Whether a label may be split between two versions by the bucket keys of callers. Labels that were split before
+        /// it was switched off lead to their control.
+        VARIANTS_ENABLED: Form::Switch, Value("false"), Open;
+        /// Whether this server takes part in making the planned moves of labels. Where no server does, they stay pending.
+        LABEL_MOVES_ENABLED: Form::Switch, Value("true"), Open;
     }
     "Storage" {
         /// Where templates live: `postgres` is the database of DATABASE_URL, `embedded` (or `file`) a private

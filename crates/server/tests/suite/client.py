@@ -66,10 +66,55 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     assert client.templates.get_version("greeting", "1.0.0").name == "Greeting"
     restored = client.templates.restore("greeting", "1.0.0", "1.0.1")
     assert (restored.name, restored.current_version) == ("Greeting", "1.0.2"), restored
+    changes = client.templates.diff("greeting", before_version="1.0.0", after_version="1.0.1")
+    assert [(change.path, change.before, change.after) for change in changes.metadata_changes] == [("name", "Greeting", "Salutation")]
+    assert (changes.template_key, changes.summary.properties_changed, changes.document_changes) == ("greeting", 1, []), changes
+    refusal(lambda: client.templates.diff("greeting", before_version="8.0.0"), 404, "not_found")
+    assert client.templates.compatibility("greeting", base="version:1.0.0")["compatible"]
+    assert client.templates.infer_schema({"name": "Ada"})["properties"] == {"name": {"type": "string"}}
+    form = client.templates.form_metadata("greeting", version="1.0.0")
+    assert form["inputSchema"]["required"] == ["name"] and form["version"] == "1.0.0", form
+    bound = client.templates.bindings("greeting")["bindings"]
+    assert [(used["path"], used["nodeId"], used["declared"]) for used in bound] == [("name", "hello", True)], bound
+    refusal(lambda: client.templates.draft.get("greeting"), 409, "draft_identity_required")
+    client.admin.create_user(id="ada", display_name="Ada", key="adas-own-key-of-the-tests", role="author")
+    with PulpEngineClient(base_url=ADDRESS, api_key="adas-own-key-of-the-tests") as ada:
+        assert ada.templates.draft.get("greeting") is None
+        draft = ada.templates.draft.put("greeting", base_version="1.0.0", definition={**DEFINITION, "html": "{{#if"})
+        assert (draft.owner, draft.base_version, draft.definition["html"]) == ("ada", "1.0.0", "{{#if"), draft
+        assert ada.templates.draft.get("greeting") == draft == client.templates.draft.review("greeting", "ada")
+        assert [item["owner"] for item in client.templates.draft.list("greeting")["items"]] == ["ada"]
+        ada.templates.draft.delete("greeting")
+        assert client.templates.draft.review("greeting", "ada") is None
     assert client.render.pdf("greeting", {"name": "Ada"}, version="1.0.1").resolved_version == "1.0.1"
     assert "greeting" in [item.key for item in client.templates.list().items]
     assert client.templates.schema("greeting")["required"] == ["name"]
     assert "name" in client.templates.sample("greeting")
+
+    kept = client.templates.put_dataset(
+        "greeting", "ada", {"name": "Ada"}, expected_revision=0, title="Ada", tags=["Short"], is_default=True,
+        assertions={"pages": 1, "contains": ["Hello Ada"]},
+    )
+    assert (kept["name"], kept["revision"], kept["data"]) == ("ada", 1, {"name": "Ada"}), kept
+    again = client.templates.put_dataset("greeting", "ada", {"name": "Ada L"}, expected_revision=1, title=None)
+    assert (again["revision"], again["title"], again["tags"]) == (2, None, ["short"]), again
+    refusal(lambda: client.templates.put_dataset("greeting", "ada", {}, expected_revision=1), 412, "precondition_failed")
+    client.templates.put_dataset("greeting", "nameless", {}, expect_invalid=True)
+    refusal(lambda: client.templates.put_dataset("greeting", "no name", {}), 400, "dataset_name_invalid")
+    wrong = refusal(lambda: client.templates.put_dataset("greeting", "x", {}, assertions={"pages": "one"}), 422, "validation_failed")
+    assert wrong.issues[0].path == "/assertions/pages", wrong.issues
+    listed = client.templates.list_datasets("greeting", tag="short")
+    assert [(item["name"], "data" in item) for item in listed["items"]] == [("ada", False)] and listed["total"] == 1, listed
+    assert client.templates.get_dataset("greeting", "ada")["data"] == {"name": "Ada L"}
+    ran = client.templates.run_tests("greeting")
+    assert ran["passed"] and [result["dataset"] for result in ran["results"]] == ["ada", "nameless"], ran
+    client.templates.put_dataset("greeting", "ada", {"name": "Bob"}, assertions={"contains": ["Hello Ada"], "pages": {"min": 2}})
+    ran = client.templates.run_tests("greeting", datasets=["ada"], version="1.0.0")
+    assert not ran["passed"] and ran["failed"] == 1, ran
+    assert [failure["path"] for failure in ran["results"][0]["failures"]] == ["/assertions/pages", "/assertions/contains/0"], ran
+    refusal(lambda: client.templates.run_tests("greeting", datasets=["nobody"]), 404, "dataset_not_found")
+    client.templates.delete_dataset("greeting", "nameless")
+    refusal(lambda: client.templates.get_dataset("greeting", "nameless"), 404, "dataset_not_found")
 
     assert client.templates.validate("greeting", {"name": "Ada"}).valid
     invalid = client.templates.validate("greeting", {"name": 1})
@@ -104,7 +149,80 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     refusal(lambda: client.usage.rollup({"from": "2020-01-01"}), 400, "usage_window_too_wide")
     refusal(lambda: client.usage.admin_rollup({}), 403, "super_admin_only")
     refusal(lambda: client.schedules.list(), 501, "not_implemented")
-    client.templates.delete("greeting", "1.0.2")
+
+    labels = client.templates.labels
+    assert labels.list("greeting") == []
+    moved = labels.set("greeting", "prod", "1.0.0")
+    assert (moved["label"], moved["version"]) == ("prod", "1.0.0"), moved
+    labels.set("greeting", "prod", "1.0.1", require_compatible=True)
+    assert [(item["label"], item["version"]) for item in labels.list("greeting")] == [("prod", "1.0.1")]
+    assert (labels.get("greeting", "prod").name, client.templates.get("greeting").name) == ("Salutation", "Greeting")
+    assert client.render.pdf("greeting", {"name": "Ada"}, label="prod").resolved_version == "1.0.1"
+    assert client.render.pdf("greeting", {"name": "Ada"}, label="@latest").resolved_version == "1.0.2"
+    assert client.templates.schema("greeting", label="prod")["required"] == ["name"]
+    assert client.templates.validate("greeting", {"name": "Ada"}, label="prod").valid
+    first = labels.history("greeting", "prod", filters={"limit": 1, "offset": 1})
+    assert (first["total"], first["items"][0]["version"]) == (2, "1.0.0"), first
+    then = first["items"][0]["settledAt"]
+    assert labels.get("greeting", "prod", as_of=then).name == "Greeting"
+    assert client.render.pdf("greeting", {"name": "Ada"}, label="prod", as_of=then).resolved_version == "1.0.0"
+    refusal(lambda: labels.get("greeting", "prod", as_of="2020-01-01T00:00:00Z"), 422, "as_of_before_history")
+    missing = refusal(lambda: labels.set("greeting", "prod", "9.9.9"), 404, "not_found")
+    assert "9.9.9" in str(missing), missing
+    refusal(lambda: labels.set("greeting", "beta", "1.0.2", traffic_split=10, control_label="prod"), 422, "validation_failed")
+    local = {"version": "1.0.2", "effectiveLocal": "2027-06-01T08:00:00", "timeZone": "Europe/Berlin"}
+    planned = labels.schedule("greeting", "prod", local)
+    assert (planned["status"], planned["effectiveAt"]) == ("pending", "2027-06-01T06:00:00Z"), planned
+    refusal(lambda: labels.delete("greeting", "prod"), 409, "label_in_use")
+    assert labels.history("greeting", "prod", filters={"status": "pending"})["items"][0]["id"] == planned["id"]
+    assert labels.cancel_schedule("greeting", "prod", planned["id"])["status"] == "cancelled"
+    refusal(lambda: labels.cancel_schedule("greeting", "prod", planned["id"]), 409, "label_event_not_pending")
+    assert "greeting" in [item.key for item in client.templates.list(label="prod").items]
+    labels.delete("greeting", "prod")
+    refusal(lambda: client.render.pdf("greeting", {"name": "Ada"}, label="prod"), 404, "not_found")
+
+    invoices = client.folders.ensure_path("/Finance/Invoices")
+    assert (invoices.path, invoices.template_count) == ("/Finance/Invoices", 0), invoices
+    assert client.folders.ensure_path("/finance/INVOICES").id == invoices.id
+    finance = next(folder for folder in client.folders.list_all(limit=1) if folder.path == "/Finance")
+    refusal(lambda: client.folders.create("FINANCE"), 409, "folder_exists")
+    refusal(lambda: client.folders.update(finance.id, {"parent_id": invoices.id}), 409, "folder_cycle")
+    refusal(lambda: client.folders.create("a/b"), 422, "validation_failed")
+    kept = client.templates.update_meta("greeting", {"folder_id": invoices.id, "tags": ["Letters", " letters "], "owner": "ann"})
+    assert (kept.folder_id, kept.folder_path, kept.tags, kept.owner) == (invoices.id, "/Finance/Invoices", ["letters"], "ann"), kept
+    refusal(lambda: client.templates.update_meta("greeting", {"folder_id": str(uuid.uuid4())}), 404, "folder_not_found")
+    assert client.templates.tags(q="lett").items == [{"tag": "letters", "count": 1}]
+    keys = lambda **filters: [item.key for item in client.templates.list_all(**filters)]
+    assert keys(folder_id=finance.id) == [] and keys(folder_id=finance.id, recursive=True) == ["greeting"]
+    assert keys(folder_path="/finance/invoices", tags=["LETTERS"], owner="ann", sort="updatedAt", order="desc") == ["greeting"]
+    assert "greeting" not in keys(folder_path="/") and "greeting" in keys(folder_path="/", recursive=True)
+    refusal(lambda: client.folders.delete(invoices.id), 409, "folder_not_empty")
+    assert client.folders.update(invoices.id, {"name": "Bills", "parent_id": None}).path == "/Bills"
+    assert client.templates.update_meta("greeting", {"folder_id": None, "tags": None}).folder_path is None
+    client.folders.delete(invoices.id)
+    refusal(lambda: client.folders.delete(invoices.id), 404, "folder_not_found")
+
+    renamed = client.templates.rename("greeting", "Welcome", "said first")
+    assert (renamed.name, renamed.description, renamed.current_version) == ("Welcome", "said first", "1.0.3"), renamed
+    assert client.templates.set_version_note("greeting", "1.0.3", "why").change_note == "why"
+    assert client.templates.set_version_note("greeting", "1.0.3", None).change_note is None
+    refusal(lambda: client.templates.purge("greeting"), 409, "template_not_in_trash")
+    refusal(lambda: client.templates.undelete("greeting"), 409, "template_not_in_trash")
+    client.templates.delete("greeting", "1.0.3")
+    refusal(lambda: client.templates.get("greeting"), 404, "not_found")
+    trashed = client.templates.list(state="deleted").items
+    assert [(item.key, item.deleted_by is not None, item.deleted_at is not None) for item in trashed] == [("greeting", True, True)], trashed
+    back = client.templates.undelete("greeting")
+    assert (back.current_version, back.deleted_at, back.owner) == ("1.0.3", None, "ann"), back
+    assert client.render.html("greeting", {"name": "Ada"})
+    client.templates.delete("greeting", "1.0.3")
+    client.templates.create(DEFINITION)
+    refusal(lambda: client.templates.undelete("greeting"), 409, "conflict")
+    client.templates.purge("greeting")
+    assert client.templates.list(state="deleted").total == 0 and client.templates.get("greeting").current_version == "1.0.0"
+    client.templates.delete("greeting", "1.0.0")
+    client.templates.purge("greeting")
+    refusal(lambda: client.templates.undelete("greeting"), 404, "not_found")
     refusal(lambda: client.templates.get("greeting"), 404, "not_found")
 
 with PulpEngineClient(base_url=ADDRESS, api_key="not-a-key-of-this-server") as stranger:

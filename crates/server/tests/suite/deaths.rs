@@ -198,12 +198,18 @@ async fn a_stored_template_renders_while_the_database_does_not_answer() {
     let words = |bytes: Vec<u8>| pdf::words(&bytes);
     let data = json!({"sender": {"name": "A"}, "recipient": {"name": "B"}, "subject": "Warm", "paragraphs": []});
     assert!(words(server.pdf("letter", &data).await).contains("Warm"));
+    let label = reqwest::Client::new().put(server.url("/templates/letter/labels/prod")).header("X-Api-Key", crate::running::KEY);
+    let current = server.get("/templates/letter").await.json::<Value>().await.unwrap()["currentVersion"].clone();
+    assert_eq!(crate::running::answer(label.json(&json!({"version": current}))).await.0, 200);
+    let by_label = json!({"template": "letter", "label": "prod", "data": data});
+    assert!(words(server.pdf_of(&by_label).await).contains("Warm"));
     let postgres = children(server.pid(), "postgres");
     let all: Vec<u32> = postgres.iter().flat_map(|pid| children(*pid, "")).chain(postgres.clone()).collect();
     let signal_all = |name: &str| all.iter().copied().for_each(|pid| kill(name, pid));
     signal_all("STOP");
     let stopped = Instant::now();
     let at_once = server.pdf("letter", &data).await;
+    assert!(words(server.pdf_of(&by_label).await).contains("Warm"));
     let said_no_word = stopped.elapsed() < Duration::from_millis(400);
     // Longer than anything is held to be current without asking.
     while stopped.elapsed() < Duration::from_secs(12) {

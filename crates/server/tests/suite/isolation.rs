@@ -32,9 +32,11 @@ async fn made(server: &Server, path: &str, body: &Value) -> Value {
 
 /// What tenant alpha has, by kind: an id each.
 struct Things {
+    folder: String,
     key: String,
     token: String,
     render: String,
+    label_event: String,
 }
 
 async fn fill(server: &Server) -> Things {
@@ -45,6 +47,12 @@ async fn fill(server: &Server) -> Things {
     made(server, "/templates", &json!({"key": "alphasecret", "name": "Alphasecret", "html": "<p>alphasecret</p>"})).await;
     let (status, text) = ask(server, "PUT", "/templates/alphasecret/sample", A_KEY, &json!({"name": "alphasecret"})).await;
     assert_eq!(status, 200, "{text}");
+    // Without the condition that every other request here has.
+    let label = reqwest::Client::new().put(server.url("/templates/alphasecret/labels/alphalabel")).header("X-Api-Key", A_KEY);
+    let (status, text) = crate::running::answer(label.json(&json!({"version": "1.0.0"}))).await;
+    assert_eq!(status, 200, "{text}");
+    let planned = json!({"version": "1.0.0", "effectiveAt": "2027-06-01T00:00:00Z"});
+    let planned = made(server, "/templates/alphasecret/labels/alphalabel/schedule", &planned).await;
     let key = made(server, "/admin/api-keys", &json!({"name": "alphasecret", "scope": "editor"})).await;
     made(
         server,
@@ -52,6 +60,12 @@ async fn fill(server: &Server) -> Things {
         &json!({"id": "alphasecret", "displayName": "Alphasecret", "key": "alphasecrets-own-key-1", "role": "author"}),
     )
     .await;
+    let folder = made(server, "/template-folders", &json!({"name": "alphasecret"})).await;
+    let meta = json!({"folderId": folder["id"], "tags": ["alphasecret"], "owner": "alphasecret"});
+    let (status, text) = ask(server, "PATCH", "/templates/alphasecret/meta", A_KEY, &meta).await;
+    assert_eq!(status, 200, "{text}");
+    made(server, "/templates", &json!({"key": "alphasecret-old", "name": "Alphasecret", "html": "x"})).await;
+    assert_eq!(ask(server, "DELETE", "/templates/alphasecret-old", A_KEY, &Value::Null).await.0, 204);
     let token = made(server, "/render-tokens", &json!({"templates": ["alphasecret"], "subject": "alphasecret"})).await;
     let rendered = ask(server, "POST", "/render/html", A_KEY, &json!({"template": "alphasecret", "metadata": {"of": "alphasecret"}})).await;
     assert_eq!(rendered.0, 200);
@@ -62,7 +76,7 @@ async fn fill(server: &Server) -> Things {
     })
     .await;
     let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
-    Things { key: text(&key, "id"), token: text(&token, "tokenId"), render }
+    Things { folder: text(&folder, "id"), key: text(&key, "id"), token: text(&token, "tokenId"), render, label_event: text(&planned, "id") }
 }
 
 #[tokio::test]
@@ -71,18 +85,43 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     let things = fill(&server).await;
     let none = json!({});
     let definition = json!({"name": "x", "html": "x"});
+    let drafted = json!({"baseVersion": "1.0.0", "definition": {}});
     let no_id = "0192a000-0000-7000-8000-000000000000";
     let (noted, data) = (json!({"changeNote": "x"}), json!({"data": {}}));
     let (name, role) = (json!({"name": "x"}), json!({"role": "none"}));
+    let moved = json!({"version": "1.0.0"});
+    let owned = json!({"owner": "beta"});
+    let planned = json!({"version": "1.0.0", "effectiveLocal": "2027-06-01T00:00:00", "timeZone": "UTC"});
     let walked: Vec<(&str, String, String, &Value)> = [
         ("GET", "/templates/{}", "alphasecret", "zetasecret", &none),
         ("PUT", "/templates/{}", "alphasecret", "zetasecret", &definition),
         ("DELETE", "/templates/{}", "alphasecret", "zetasecret", &none),
+        ("DELETE", "/templates/{}?permanent=true", "alphasecret", "zetasecret", &none),
+        ("POST", "/templates/{}/undelete", "alphasecret", "zetasecret", &none),
+        ("PATCH", "/templates/{}/meta", "alphasecret", "zetasecret", &owned),
+        ("PATCH", "/template-folders/{}", &things.folder, no_id, &name),
+        ("DELETE", "/template-folders/{}", &things.folder, no_id, &none),
         ("GET", "/templates/{}/versions", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/versions/1.0.0", "alphasecret", "zetasecret", &none),
         ("PATCH", "/templates/{}/versions/1.0.0", "alphasecret", "zetasecret", &noted),
         ("POST", "/templates/{}/versions/1.0.0/restore", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/labels", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/labels/alphalabel", "alphasecret", "zetasecret", &none),
+        ("PUT", "/templates/{}/labels/alphalabel", "alphasecret", "zetasecret", &moved),
+        ("DELETE", "/templates/{}/labels/alphalabel", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/labels/alphalabel/history", "alphasecret", "zetasecret", &none),
+        ("POST", "/templates/{}/labels/alphalabel/schedule", "alphasecret", "zetasecret", &planned),
+        ("DELETE", "/templates/alphasecret/labels/alphalabel/schedule/{}", &things.label_event, no_id, &none),
         ("GET", "/templates/{}/schema", "alphasecret", "zetasecret", &none),
+        ("POST", "/templates/{}/diff", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/compatibility?base=1.0.0", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/form-metadata", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/bindings", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/draft", "alphasecret", "zetasecret", &none),
+        ("PUT", "/templates/{}/draft", "alphasecret", "zetasecret", &drafted),
+        ("DELETE", "/templates/{}/draft", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/drafts", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/drafts/alphasecret", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/sample", "alphasecret", "zetasecret", &none),
         ("PUT", "/templates/{}/sample", "alphasecret", "zetasecret", &none),
         ("DELETE", "/templates/{}/sample", "alphasecret", "zetasecret", &none),
@@ -111,6 +150,11 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     let lists = [
         "/templates",
         "/templates?q=alpha",
+        "/templates?state=deleted",
+        "/templates?folderPath=/alphasecret",
+        &format!("/templates?folderId={}", things.folder),
+        "/template-folders",
+        "/template-tags",
         "/audit-events",
         "/audit-events/export",
         "/audit-events?actor=apikey:json:a",

@@ -194,7 +194,7 @@ async fn a_withdrawn_token_and_one_that_was_changed_open_nothing() {
         (json!({"templates": []}), 422),
         (json!({"templates": ["receipt"], "ttlSeconds": 1}), 422),
         (json!({"templates": ["receipt"], "allowedOrigins": ["https://*"]}), 400),
-        (json!({"templates": ["receipt"], "label": "prod"}), 501),
+        (json!({"templates": ["receipt"], "label": "Not a label"}), 422),
     ] {
         assert_eq!(make(&server, KEY, &asked).await.0, status, "{asked}");
     }

@@ -37,6 +37,8 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     any_template(&tenant, "trash").await;
     written(tenant.templates().delete(&key("trash"), "1.0.0".parse().unwrap(), &NOBODY).await.unwrap());
     tenant.samples().put(&key("letter"), &json!({"a": 1}), &NOBODY).await.unwrap();
+    let prod = store::LabelMove { label: &"prod".parse().unwrap(), version: "1.0.0".parse().unwrap(), split: None, expected: None };
+    assert!(matches!(tenant.labels().set(&key("letter"), prod, &NOBODY).await.unwrap(), store::LabelOutcome::Written(_)));
     insert_key(&tenant, number).await;
     insert_user(&tenant, &format!("user-{name}")).await;
     insert_token(&tenant, 5).await;

@@ -15,8 +15,14 @@ use worker::{Options, Participation, duties, make_months};
 use crate::fixture::{PATIENCE, QUICK, at, database, days_ago, default_tenant, replica, start, until};
 
 const DAYS: Option<NonZeroU32> = NonZeroU32::new(90);
-const NOTHING: Options =
-    Options { partitions: Participation::LeavesAlone, audit_days: None, usage_days: None, expired: Participation::LeavesAlone };
+const NOTHING: Options = Options {
+    partitions: Participation::LeavesAlone,
+    audit_days: None,
+    usage_days: None,
+    trash_days: None,
+    expired: Participation::LeavesAlone,
+    label_moves: Participation::LeavesAlone,
+};
 
 /// Lets the duties of these options run once, on a replica with the right time.
 async fn run_once(database: &TestDatabase, options: Options) {
@@ -181,6 +187,32 @@ async fn records_of_renders_that_are_older_go_with_their_months_and_their_sums_s
     assert_eq!(database.query(count).await, "2|t");
     assert!(!store.partitions(PartitionedTable::RenderUsage).list().await.unwrap().contains(&old_month));
     assert_eq!(database.query("SELECT sum(renders) FROM usage_periods").await, "5");
+}
+
+#[tokio::test]
+async fn the_trash_of_every_active_tenant_goes_when_it_is_old_enough_more_than_one_batch_of_it() {
+    let database = database().await;
+    let store = replica(&database, "reader").await;
+    let acme = "acme".parse::<TenantId>().unwrap();
+    store.tenants().insert(&acme, "Acme", &Actor::system("test")).await.unwrap();
+    database
+        .query(
+            "SET CONSTRAINTS ALL DEFERRED;
+             INSERT INTO templates (template_id, tenant_id, template_key, name, current_major, current_minor, current_patch, created_at,
+                                    updated_at, deleted_at)
+             SELECT gen_random_uuid(), tenant, 'key-' || n, 'x', 1, 0, 0, now(), now(),
+                    CASE WHEN n <= 120 THEN now() - interval '91 days' WHEN n = 121 THEN now() - interval '89 days' END
+             FROM unnest('{default,acme}'::text[]) tenant, generate_series(1, 122) n;
+             INSERT INTO template_versions (template_id, tenant_id, major, minor, patch, name, kind, definition, content_hash, created_at)
+             SELECT template_id, tenant_id, 1, 0, 0, name, kind, '{}', sha256('{}'), now() FROM templates;
+             UPDATE tenants SET status = 'archived', archived_at = now() WHERE tenant_id = 'acme'",
+        )
+        .await;
+    run_once(&database, Options { trash_days: DAYS, ..NOTHING }).await;
+    let left = "SELECT tenant_id, count(*), count(deleted_at) FROM templates GROUP BY tenant_id ORDER BY tenant_id";
+    assert_eq!(database.query(left).await, "acme|122|121\ndefault|2|1", "an archived tenant keeps what it has");
+    assert_eq!(database.query("SELECT count(*) FROM audit_events WHERE event = 'template.purged'").await, "120");
+    assert_eq!(breaks(&store, &default_tenant()).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -190,18 +190,21 @@ fn the_identity_provider_is_set_up_as_a_whole_and_over_https() {
 #[test]
 fn records_are_kept_as_long_as_is_said() {
     let usual = accepted(&[]).duties;
-    assert_eq!((usual.audit_days, usual.usage_days), (NonZeroU32::new(90), NonZeroU32::new(400)));
-    let changed = accepted(&[("AUDIT_RETENTION_DAYS", "0"), ("RENDER_USAGE_RETENTION_ENABLED", "off")]).duties;
-    assert_eq!((changed.audit_days, changed.usage_days), (None, None));
+    let days = NonZeroU32::new;
+    assert_eq!((usual.audit_days, usual.usage_days, usual.trash_days), (days(90), days(400), days(30)));
+    let zero = [("AUDIT_RETENTION_DAYS", "0"), ("RENDER_USAGE_RETENTION_ENABLED", "off"), ("TEMPLATE_TRASH_RETENTION_DAYS", "0")];
+    let changed = accepted(&zero).duties;
+    assert_eq!((changed.audit_days, changed.usage_days, changed.trash_days), (None, None, None));
 }
 
 #[test]
 fn each_duty_has_a_switch() {
     use worker::Participation::{LeavesAlone, TakesPart};
     let usual = accepted(&[]).duties;
-    assert_eq!((usual.partitions, usual.expired), (TakesPart, TakesPart));
-    let off = accepted(&[("PARTITIONS_AHEAD_ENABLED", "false"), ("EXPIRED_CLEANUP_ENABLED", "false")]).duties;
-    assert_eq!((off.partitions, off.expired), (LeavesAlone, LeavesAlone));
+    assert_eq!((usual.partitions, usual.expired, usual.label_moves), (TakesPart, TakesPart, TakesPart));
+    let switches = ["PARTITIONS_AHEAD_ENABLED", "EXPIRED_CLEANUP_ENABLED", "LABEL_MOVES_ENABLED"];
+    let off = accepted(&switches.map(|switch| (switch, "false"))).duties;
+    assert_eq!((off.partitions, off.expired, off.label_moves), (LeavesAlone, LeavesAlone, LeavesAlone));
 }
 
 #[test]

@@ -110,11 +110,11 @@ fn a_foreign_variable_is_left_alone_and_one_that_looks_like_ours_is_warned_about
     let warned = accepted(&[
         ("RENDER_SERVICE_HOST", "10.0.0.1"),
         ("DATABSE_URL", "postgres://x/y"),
-        ("VARIANTS_ENABLED", "true"),
+        ("PPTX_ENABLED", "true"),
         ("API_KEY_EDITOR", ""),
     ]);
     let text = warned.warnings.join("\n");
-    for part in ["RENDER_SERVICE_HOST", "perhaps DATABASE_URL was meant", "VARIANTS_ENABLED", "API_KEY_EDITOR is set but empty"] {
+    for part in ["RENDER_SERVICE_HOST", "perhaps DATABASE_URL was meant", "PPTX_ENABLED", "API_KEY_EDITOR is set but empty"] {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
 }
@@ -194,4 +194,16 @@ fn the_manual_names_every_setting_with_its_default() {
         }
     }
     assert!(plain().lines().all(|line| line.chars().count() <= 100), "{}", plain());
+}
+
+#[test]
+fn the_live_label_is_a_label_and_a_wrong_one_is_told_with_what_is_accepted() {
+    let usual = accepted(&[]).releases;
+    assert_eq!((usual.default_live_label, usual.variants), (None, domain::variants::Variants::Off));
+    let set = accepted(&[("DEFAULT_LIVE_LABEL", "prod"), ("VARIANTS_ENABLED", "on")]).releases;
+    assert_eq!((set.default_live_label, set.variants), (Some("prod".parse().unwrap()), domain::variants::Variants::On));
+    for wrong in ["Prod", "@latest", "1st"] {
+        let message = refused(&[("DEFAULT_LIVE_LABEL", wrong)]);
+        assert!(message.contains("DEFAULT_LIVE_LABEL") && message.contains("beginning with a letter"), "{message}");
+    }
 }

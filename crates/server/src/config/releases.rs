@@ -1,0 +1,19 @@
+//! Which version renders when none is named, and whether a label may be split.
+
+use domain::labels::Releases;
+use domain::variants::Variants;
+
+use super::problems::Problem;
+use super::reader::{Values, shown};
+use super::settings as known;
+
+/// Reads how labels are used.
+pub fn read(values: &Values, problems: &mut Vec<Problem>) -> Releases {
+    let setting = &known::DEFAULT_LIVE_LABEL;
+    let default_live_label = values.text(setting).and_then(|text| {
+        let refuse = |_| problems.push(Problem { name: setting.name.to_owned(), found: shown(text), accepted: setting.form.accepted() });
+        text.parse().map_err(refuse).ok()
+    });
+    let variants = if values.is_on(&known::VARIANTS_ENABLED) { Variants::On } else { Variants::Off };
+    Releases { default_live_label, variants }
+}
