@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod editor_tokens;
+mod media;
 mod networks;
 mod outbound;
 mod render_tokens;

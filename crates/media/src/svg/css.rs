@@ -98,8 +98,13 @@ impl<'c> Cleaner<'c, '_, '_> {
                     }
                 }
                 '0'..='9' => {
-                    let number = self.take_while(|c| c.is_ascii_digit() || c == '.');
-                    self.out.push_str(number);
+                    // A point belongs to the number only with a digit behind it: in "5.url(" it ends it.
+                    while self.peek().is_some_and(|c| c.is_ascii_digit())
+                        || self.rest.starts_with('.') && self.rest[1..].starts_with(|c: char| c.is_ascii_digit())
+                    {
+                        let digit = self.bump();
+                        self.out.extend(digit);
+                    }
                     // The unit is no function, whatever bracket follows it.
                     if self.starts_name() {
                         let unit = self.name()?;
@@ -137,7 +142,7 @@ impl<'c> Cleaner<'c, '_, '_> {
         }
         if LOADING.contains(&lower.as_str()) {
             self.skip_to(')')?;
-            self.out.push_str("none");
+            self.out.push_str("none/**/");
             self.lost_style = true;
             return Some(());
         }
@@ -199,6 +204,8 @@ impl<'c> Cleaner<'c, '_, '_> {
         }
         // The encoding is the file's own; it does nothing here.
         self.lost_style |= name != "charset";
+        // What stood on both sides of it must not become one word.
+        self.out.push_str("/**/");
         self.skip_to(';')
     }
 

@@ -24,16 +24,16 @@ const IDLE: &str = " metadata font font-face glyph missing-glyph hkern vkern col
     meshpatch meshrow flowRoot flowRegion flowPara flowDiv flowSpan discard altGlyph altGlyphDef altGlyphItem glyphRef tref \
     animateColor font-face-src font-face-uri font-face-name font-face-format ";
 
-/// Attributes whose value is never read as CSS, nor as an address.
-const PLAIN: &str = " accumulate additive amplitude attributeName attributeType azimuth baseFrequency begin bias calcMode class \
+/// Attributes of numbers and words. Some are CSS properties as well in today's SVG.
+const PLAIN: &str = " accumulate additive amplitude attributeName attributeType azimuth baseFrequency begin bias calcMode \
     clipPathUnits contentScriptType contentStyleType cx cy d diffuseConstant divisor dur dx dy edgeMode elevation end exponent \
-    filterRes filterUnits fr fx fy glyph-name gradientTransform gradientUnits height id in in2 intercept k k1 k2 k3 k4 \
-    kernelMatrix kernelUnitLength keyPoints keySplines keyTimes lang lengthAdjust limitingConeAngle markerHeight markerUnits \
+    filterRes filterUnits fr fx fy glyph-name gradientTransform gradientUnits height in in2 intercept k k1 k2 k3 k4 \
+    kernelMatrix kernelUnitLength keyPoints keySplines keyTimes lengthAdjust limitingConeAngle markerHeight markerUnits \
     markerWidth maskContentUnits maskUnits max media method min mode name numOctaves offset operator order orient origin \
     path pathLength patternContentUnits patternTransform patternUnits points pointsAtX pointsAtY pointsAtZ preserveAlpha \
     preserveAspectRatio primitiveUnits r radius refX refY rendering-intent repeatCount repeatDur requiredExtensions requiredFeatures \
     restart result role rotate rx ry scale seed side slope spacing specularConstant specularExponent spreadMethod startOffset \
-    stdDeviation stitchTiles surfaceScale systemLanguage tabindex tableValues targetX targetY textLength title type version \
+    stdDeviation stitchTiles surfaceScale systemLanguage tabindex tableValues targetX targetY textLength type version \
     viewBox viewTarget width x x1 x2 xChannelSelector y y1 y2 yChannelSelector z zoomAndPan ";
 
 /// Attributes that are CSS properties: their values may have `url()` in them.
@@ -76,7 +76,12 @@ pub(crate) fn is_animation(name: &str) -> bool {
 }
 
 pub(crate) fn is_plain(name: &str) -> bool {
-    ALL_PLAIN.has(name) || name.starts_with("aria-") || name.starts_with("data-")
+    ALL_PLAIN.has(name)
+}
+
+/// Attributes whose value is a text or a name, and nothing else to anybody.
+pub(crate) fn is_text(name: &str) -> bool {
+    matches!(name, "class" | "id" | "lang" | "title") || name.starts_with("aria-") || name.starts_with("data-")
 }
 
 pub(crate) fn is_styled(name: &str) -> bool {

@@ -102,7 +102,7 @@ impl Writer<'_> {
             Some(names::SVG) if names::is_animation(name) => {
                 let target = node.attribute("attributeName").unwrap_or_default().trim();
                 let is_known = name == "animateMotion" || names::is_plain(target) || names::is_styled(target);
-                let is_safe = is_known && !["attributeName", "id", "class", "values", "to", "from", "by"].contains(&target);
+                let is_safe = is_known && !["attributeName", "values", "to", "from", "by"].contains(&target);
                 if is_safe { None } else { Some(Removed::Animation) }
             }
             Some(names::SVG) if names::is_element(name) => None,
@@ -122,9 +122,11 @@ impl Writer<'_> {
         let (name, value) = (attribute.name(), attribute.value());
         match attribute.namespace() {
             Some(names::XLINK) if name == "href" => self.reference("xlink:href", element, value),
-            Some(names::XML) if name == "space" || name == "lang" => self.attribute(&format!("xml:{name}"), value),
+            Some(names::XML) if name == "lang" => self.attribute("xml:lang", value),
+            Some(names::XML) if name == "space" && value == "preserve" => self.attribute("xml:space", value),
             None if name == "href" => self.reference("href", element, value),
-            None if name == "style" || names::is_styled(name) && !css::is_plain(value) => {
+            None if names::is_text(name) => self.attribute(name, value),
+            None if name == "style" || (names::is_styled(name) || names::is_plain(name)) && !css::is_plain(value) => {
                 let cleaned = self.clean(value);
                 self.attribute(name, &cleaned);
             }

@@ -75,6 +75,9 @@ fn hostile_svgs_lose_what_runs_or_loads() {
         ("<style>@font-face{src:url(//evil/a.woff)}</style>", Removed::ExternalReference),
         ("<style>a{background:url(  '//evil'}</style>", Removed::Style),
         ("<style>a{b:url(//evil\"x)}</style>", Removed::Style),
+        ("<style>a{b:image-set()url(//evil)}</style>", Removed::ExternalReference),
+        ("<style>a{b:5.url(//evil)}</style>", Removed::ExternalReference),
+        ("<style>a{b:5%url(//evil)+url(//evil)}</style>", Removed::ExternalReference),
         ("<style type='text/less'>@import '//evil'</style>", Removed::Style),
         ("<animate attributeName='href' values='//evil'/>", Removed::Animation),
         ("<set attributeName='xlink:href' to='javascript:alert(1)'/>", Removed::Animation),
@@ -91,6 +94,10 @@ fn hostile_svgs_lose_what_runs_or_loads() {
     }
     let (out, _) = inside("<rect xml:base='//evil/' h:onclick='alert(1)' formaction='//evil' width='3'/>");
     assert!(!out.contains("evil") && !out.contains("alert") && out.contains("width=\"3\""), "{out}");
+    for joined in ["u@x;rl(//evil)", "u@x{}rl(//evil)", "@im@x;port url(//evil)"] {
+        let (out, removed) = inside(&format!("<style>a{{b:{joined}}}</style>"));
+        assert!(!out.contains("url(//") && !out.contains("@import") && removed.contains(&Removed::Style), "{out}");
+    }
     let styled = cleaned(&format!("<?xml-stylesheet href='//evil/a.css'?>{HEAD}</svg>"));
     assert!(styled.changed() && !String::from_utf8(styled.bytes).unwrap().contains("evil"));
 }
