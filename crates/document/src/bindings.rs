@@ -74,7 +74,9 @@ impl Compiled {
             Body::Tree(document) => uses.nodes(&document.children),
             Body::Html { html, css } => {
                 uses.trail.push("CSS");
-                css.iter().for_each(|css| uses.text(css));
+                if let Some(css) = css {
+                    uses.text(css);
+                }
                 uses.trail = vec!["HTML"];
                 uses.text(html);
             }
@@ -123,7 +125,7 @@ impl<'w> Uses<'w> {
         let used = items.expression.used_paths();
         // More than one path is a helper's work: what it gives is not known.
         let of_items = match &used[..] {
-            [only] if only.written == items.expression.source().trim() => self.from_root(only),
+            [only] if only.written == items.expression.source().trim() => self.rooted(only),
             _ => None,
         };
         let item = of_items.map(|path| path + "[]");
@@ -136,7 +138,7 @@ impl<'w> Uses<'w> {
     }
 
     /// The path from the root of the data, where the nodes around tell.
-    fn from_root(&self, used: &UsedPath) -> Option<String> {
+    fn rooted(&self, used: &UsedPath) -> Option<String> {
         let first = used.written.split(['.', '/', '[']).next().unwrap_or_default();
         let named = self.names.iter().rev().find(|(name, _)| *name == first);
         if used.written.starts_with("@root") {
@@ -164,7 +166,7 @@ impl<'w> Uses<'w> {
             self.list.truncated = true;
             return;
         }
-        let path = self.from_root(&used);
+        let path = self.rooted(&used);
         let declared = path.as_deref().and_then(|path| declares(self.schema?, path));
         self.list.bindings.push(Binding {
             absolute: path.is_some(),

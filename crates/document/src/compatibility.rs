@@ -95,7 +95,7 @@ impl Compatibility {
     fn of(mut changes: Vec<SchemaChange>) -> Self {
         let compatible = changes.iter().all(|change| change.impact < Impact::Breaking);
         // The worst first, so that what is left out is the least.
-        changes.sort_by(|one, other| other.impact.cmp(&one.impact));
+        changes.sort_by_key(|change| std::cmp::Reverse(change.impact));
         let mut seen = std::collections::HashSet::new();
         changes.retain(|change| seen.insert((change.path.clone(), change.rule, change.message.clone())));
         let truncated = changes.len() > MAX_CHANGES;

@@ -140,10 +140,10 @@ pub fn diff(before: &Value, after: &Value) -> TemplateDiff {
     }
     changed_mappings(of_before.get("fieldMappings"), of_after.get("fieldMappings"), &mut room, &mut diff.field_mapping_changes);
     for name in ["html", "css"] {
-        let changes = &mut diff.document_root_changes;
+        let of_root = &mut diff.document_root_changes;
         match (of_before.get(name), of_after.get(name)) {
-            (Some(Value::String(before)), Some(Value::String(after))) => changed_lines(name, before, after, &mut room, changes),
-            (before, after) => changed_values(name, before, after, NodeLists::Compare, &mut room, changes),
+            (Some(Value::String(before)), Some(Value::String(after))) => changed_lines(name, before, after, &mut room, of_root),
+            (before, after) => changed_values(name, before, after, NodeLists::Compare, &mut room, of_root),
         }
     }
     nodes::changed_nodes(of_before.get("document"), of_after.get("document"), &mut room, &mut diff);

@@ -52,7 +52,9 @@ impl Shape {
             }
             Value::Array(items) => {
                 let shape = self.items.get_or_insert_default();
-                items.iter().for_each(|item| shape.add(item));
+                for item in items {
+                    shape.add(item);
+                }
                 "array"
             }
             Value::Object(members) => {
@@ -67,14 +69,11 @@ impl Shape {
     }
 
     fn property(&mut self, name: &str, value: &Value) {
-        let place = match self.places.get(name) {
-            Some(place) => *place,
-            None => {
-                self.properties.push((name.to_owned(), Self::default(), 0));
-                self.places.insert(name.to_owned(), self.properties.len() - 1);
-                self.properties.len() - 1
-            }
-        };
+        let place = self.places.get(name).copied().unwrap_or_else(|| {
+            self.properties.push((name.to_owned(), Self::default(), 0));
+            self.places.insert(name.to_owned(), self.properties.len() - 1);
+            self.properties.len() - 1
+        });
         let (_, shape, count) = &mut self.properties[place];
         shape.add(value);
         *count += 1;

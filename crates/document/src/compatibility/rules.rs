@@ -73,13 +73,16 @@ pub(super) fn is_checked_format(format: &str) -> bool {
 
 type Members = Map<String, Value>;
 
+/// The schemas of the base by their places, the kinds of values, and the place of the candidate.
+type Question = (Vec<usize>, Kinds, usize);
+
 /// A comparison under way.
 pub(super) struct Comparison<'s> {
     base: Document<'s>,
     candidate: Document<'s>,
     left: usize,
     /// The questions that are being answered, each with the depth in the data that it is about.
-    open: Vec<((Vec<usize>, Kinds, usize), usize)>,
+    open: Vec<(Question, usize)>,
 }
 
 pub(super) fn breaking(path: &str, rule: &'static str, message: impl Into<String>) -> SchemaChange {
@@ -233,7 +236,7 @@ impl<'s> Comparison<'s> {
         path: &str,
         depth: usize,
     ) -> Vec<SchemaChange> {
-        if let Some((rule, relevant, is_implied)) = self.constraint(base, members, keyword, argument) {
+        if let Some((rule, relevant, is_implied)) = constraint(base, members, keyword, argument) {
             if is_implied || !base.kinds.meets(relevant) {
                 return Vec::new();
             }
@@ -293,68 +296,6 @@ impl<'s> Comparison<'s> {
                 vec![SchemaChange { impact: Impact::Caution, ..breaking(path, "unknown", message) }]
             }
         }
-    }
-
-    /// Keywords that say one thing of a value: their name, the kinds of values they are about, and whether the base says
-    /// as much.
-    fn constraint(&self, base: &Base<'s>, members: &'s Members, keyword: &str, argument: &'s Value) -> Option<(&'static str, Kinds, bool)> {
-        use Ordering::{Equal, Greater, Less};
-        let is_zero = super::schema::order(argument, &Value::from(0)) == Some(Equal);
-        let least = |keyword| is_zero || base.bounds(keyword, argument, Greater);
-        let same = |keyword| base.all(keyword).any(|own| equal(own, argument));
-        Some(match keyword {
-            "minimum" => {
-                let is_implied = base.bounds("minimum", argument, Greater) || base.bounds("exclusiveMinimum", argument, Greater);
-                ("minimum", Kinds::NUMBER, is_implied)
-            }
-            "maximum" => {
-                let is_implied = base.bounds("maximum", argument, Less) || base.bounds("exclusiveMaximum", argument, Less);
-                ("maximum", Kinds::NUMBER, is_implied)
-            }
-            "exclusiveMinimum" => {
-                let is_implied = base.bounds("exclusiveMinimum", argument, Greater) || base.bounds_beyond("minimum", argument, Greater);
-                ("exclusiveMinimum", Kinds::NUMBER, is_implied)
-            }
-            "exclusiveMaximum" => {
-                let is_implied = base.bounds("exclusiveMaximum", argument, Less) || base.bounds_beyond("maximum", argument, Less);
-                ("exclusiveMaximum", Kinds::NUMBER, is_implied)
-            }
-            "multipleOf" => {
-                let divides = |own: &Value| {
-                    let (Some(own), Some(step)) = (own.as_u64(), argument.as_u64()) else { return false };
-                    own.checked_rem(step) == Some(0)
-                };
-                let is_implied = same("multipleOf")
-                    || base.all("multipleOf").any(divides)
-                    || (argument.as_u64() == Some(1) && !base.kinds.meets(Kinds::FRACTION));
-                ("multipleOf", Kinds::NUMBER, is_implied)
-            }
-            "minLength" => ("minLength", Kinds::STRING, least("minLength")),
-            "maxLength" => ("maxLength", Kinds::STRING, base.bounds("maxLength", argument, Less)),
-            "minItems" => ("minItems", Kinds::ARRAY, least("minItems")),
-            "maxItems" => ("maxItems", Kinds::ARRAY, base.bounds("maxItems", argument, Less)),
-            "minProperties" => ("minProperties", Kinds::OBJECT, least("minProperties")),
-            "maxProperties" => ("maxProperties", Kinds::OBJECT, base.bounds("maxProperties", argument, Less)),
-            "uniqueItems" => {
-                let is_implied = argument == false || same("uniqueItems") || base.most_items().is_some_and(|most| most <= 1);
-                ("uniqueItems", Kinds::ARRAY, is_implied)
-            }
-            "pattern" => ("pattern", Kinds::STRING, same("pattern")),
-            "format" => ("format", Kinds::STRING, same("format") || !argument.as_str().is_some_and(is_checked_format)),
-            // Each of the two means something else without the other.
-            "contentEncoding" | "contentMediaType" => {
-                let both = ["contentEncoding", "contentMediaType"];
-                let is_implied = base.parts().any(|part| both.iter().all(|keyword| part.get(*keyword) == members.get(*keyword)));
-                (if keyword == both[0] { both[0] } else { both[1] }, Kinds::STRING, is_implied)
-            }
-            "const" => ("const", Kinds::ALL, base.finite().is_some_and(|values| values.iter().all(|own| equal(own, argument)))),
-            "enum" => {
-                let accepted = argument.as_array().map(Vec::as_slice).unwrap_or_default();
-                let is_listed = |own: &&Value| accepted.iter().any(|value| equal(own, value));
-                ("enum", Kinds::ALL, base.finite().is_some_and(|values| values.iter().all(is_listed)))
-            }
-            _ => return None,
-        })
     }
 
     /// Keywords that only mean something together: the same in one part of the base, or not decided.
@@ -504,4 +445,66 @@ impl<'s> Comparison<'s> {
         }
         self.check(own, additional, at, depth)
     }
+}
+
+/// Keywords that say one thing of a value: their name, the kinds of values they are about, and whether the base says
+/// as much.
+fn constraint<'s>(base: &Base<'s>, members: &'s Members, keyword: &str, argument: &'s Value) -> Option<(&'static str, Kinds, bool)> {
+    use Ordering::{Equal, Greater, Less};
+    let is_zero = super::schema::order(argument, &Value::from(0)) == Some(Equal);
+    let least = |keyword| is_zero || base.bounds(keyword, argument, Greater);
+    let same = |keyword| base.all(keyword).any(|own| equal(own, argument));
+    Some(match keyword {
+        "minimum" => {
+            let is_implied = base.bounds("minimum", argument, Greater) || base.bounds("exclusiveMinimum", argument, Greater);
+            ("minimum", Kinds::NUMBER, is_implied)
+        }
+        "maximum" => {
+            let is_implied = base.bounds("maximum", argument, Less) || base.bounds("exclusiveMaximum", argument, Less);
+            ("maximum", Kinds::NUMBER, is_implied)
+        }
+        "exclusiveMinimum" => {
+            let is_implied = base.bounds("exclusiveMinimum", argument, Greater) || base.bounds_beyond("minimum", argument, Greater);
+            ("exclusiveMinimum", Kinds::NUMBER, is_implied)
+        }
+        "exclusiveMaximum" => {
+            let is_implied = base.bounds("exclusiveMaximum", argument, Less) || base.bounds_beyond("maximum", argument, Less);
+            ("exclusiveMaximum", Kinds::NUMBER, is_implied)
+        }
+        "multipleOf" => {
+            let divides = |own: &Value| {
+                let (Some(own), Some(step)) = (own.as_u64(), argument.as_u64()) else { return false };
+                own.checked_rem(step) == Some(0)
+            };
+            let is_implied = same("multipleOf")
+                || base.all("multipleOf").any(divides)
+                || (argument.as_u64() == Some(1) && !base.kinds.meets(Kinds::FRACTION));
+            ("multipleOf", Kinds::NUMBER, is_implied)
+        }
+        "minLength" => ("minLength", Kinds::STRING, least("minLength")),
+        "maxLength" => ("maxLength", Kinds::STRING, base.bounds("maxLength", argument, Less)),
+        "minItems" => ("minItems", Kinds::ARRAY, least("minItems")),
+        "maxItems" => ("maxItems", Kinds::ARRAY, base.bounds("maxItems", argument, Less)),
+        "minProperties" => ("minProperties", Kinds::OBJECT, least("minProperties")),
+        "maxProperties" => ("maxProperties", Kinds::OBJECT, base.bounds("maxProperties", argument, Less)),
+        "uniqueItems" => {
+            let is_implied = argument == false || same("uniqueItems") || base.most_items().is_some_and(|most| most <= 1);
+            ("uniqueItems", Kinds::ARRAY, is_implied)
+        }
+        "pattern" => ("pattern", Kinds::STRING, same("pattern")),
+        "format" => ("format", Kinds::STRING, same("format") || !argument.as_str().is_some_and(is_checked_format)),
+        // Each of the two means something else without the other.
+        "contentEncoding" | "contentMediaType" => {
+            let both = ["contentEncoding", "contentMediaType"];
+            let is_implied = base.parts().any(|part| both.iter().all(|keyword| part.get(*keyword) == members.get(*keyword)));
+            (if keyword == both[0] { both[0] } else { both[1] }, Kinds::STRING, is_implied)
+        }
+        "const" => ("const", Kinds::ALL, base.finite().is_some_and(|values| values.iter().all(|own| equal(own, argument)))),
+        "enum" => {
+            let accepted = argument.as_array().map(Vec::as_slice).unwrap_or_default();
+            let is_listed = |own: &&Value| accepted.iter().any(|value| equal(own, value));
+            ("enum", Kinds::ALL, base.finite().is_some_and(|values| values.iter().all(is_listed)))
+        }
+        _ => return None,
+    })
 }

@@ -28,6 +28,11 @@ struct Place<'v> {
     count: usize,
 }
 
+/// A list of nodes: whose, and which of them.
+type List<'v> = (Option<usize>, &'v str);
+/// A node that was found and not looked at: itself, and the rest of its place.
+type Open<'v> = (&'v Map<String, Value>, Option<usize>, Box<str>, usize);
+
 /// All nodes below a root, in the order of the document.
 struct Tree<'v> {
     places: Vec<Place<'v>>,
@@ -36,12 +41,12 @@ struct Tree<'v> {
 
 pub(super) fn changed_nodes(before: Option<&Value>, after: Option<&Value>, room: &mut Room, diff: &mut TemplateDiff) {
     let [before_root, after_root] = [before, after].map(|root| root.and_then(Value::as_object));
-    match (before_root, after_root) {
-        (Some(before), Some(after)) => changed_members("document", before, after, NodeLists::Skip, room, &mut diff.document_root_changes),
-        _ => {
-            let own = |root: Option<&Value>| root.map(without_lists);
-            changed_values("document", own(before).as_ref(), own(after).as_ref(), NodeLists::Skip, room, &mut diff.document_root_changes);
-        }
+    let changes = &mut diff.document_root_changes;
+    if let (Some(before), Some(after)) = (before_root, after_root) {
+        changed_members("document", before, after, NodeLists::Skip, room, changes);
+    } else {
+        let own = |root: Option<&Value>| root.map(without_lists);
+        changed_values("document", own(before).as_ref(), own(after).as_ref(), NodeLists::Skip, room, changes);
     }
     let old = Tree::read(before_root, "before", diff);
     let new = Tree::read(after_root, "after", diff);
@@ -114,7 +119,7 @@ fn kind_of(members: &Map<String, Value>) -> Option<&str> {
 /// For each new place whether the node stood somewhere else: in another list, or before or behind others of the same.
 fn moved(old: &Tree<'_>, new: &Tree<'_>) -> Vec<bool> {
     let mut moved = vec![false; new.places.len()];
-    let mut stayed: HashMap<(Option<usize>, &str), Vec<(usize, usize)>> = HashMap::new();
+    let mut stayed: HashMap<List<'_>, Vec<(usize, usize)>> = HashMap::new();
     for (index, place) in new.places.iter().enumerate() {
         let Some(was) = old.by_id.get(&place.id).copied() else { continue };
         let around = |tree: &'_ Tree<'_>, parent: Option<usize>| parent.map(|parent| tree.places[parent].id.clone());
@@ -139,10 +144,10 @@ fn moved(old: &Tree<'_>, new: &Tree<'_>) -> Vec<bool> {
 impl<'v> Tree<'v> {
     fn read(root: Option<&'v Map<String, Value>>, side: &str, diff: &mut TemplateDiff) -> Self {
         let mut tree = Self { places: Vec::new(), by_id: HashMap::new() };
-        let mut open: Vec<(&'v Map<String, Value>, Option<usize>, Box<str>, usize)> = Vec::new();
+        let mut open: Vec<Open<'v>> = Vec::new();
         let mut strangers = 0;
         if let Some(root) = root {
-            tree.open_lists(root, None, &mut open, &mut strangers);
+            open_lists(root, None, &mut open, &mut strangers);
         }
         let [mut nameless, mut repeated] = [0_usize; 2];
         let mut repeated_first = None;
@@ -163,7 +168,7 @@ impl<'v> Tree<'v> {
             };
             tree.by_id.insert(id.clone(), index);
             tree.places.push(Place { id, members, parent, slot, count });
-            tree.open_lists(members, Some(index), &mut open, &mut strangers);
+            open_lists(members, Some(index), &mut open, &mut strangers);
         }
         if let Some((id, index)) = repeated_first {
             let (id, at) = (clip(id, NAME_CHARACTERS), tree.breadcrumb(index));
@@ -178,32 +183,6 @@ impl<'v> Tree<'v> {
             diff.warn(|| format!("{side}: {strangers} nodes are no objects and are not compared"));
         }
         tree
-    }
-
-    /// Puts the nodes in the lists of a node on the stack, the first one on top.
-    fn open_lists(
-        &self,
-        members: &'v Map<String, Value>,
-        parent: Option<usize>,
-        open: &mut Vec<(&'v Map<String, Value>, Option<usize>, Box<str>, usize)>,
-        strangers: &mut usize,
-    ) {
-        let from = open.len();
-        let mut lists = Vec::new();
-        find_lists("", members, &mut lists);
-        for (slot, list) in lists {
-            let mut counts: HashMap<&str, usize> = HashMap::new();
-            for item in list {
-                let Some(members) = item.as_object() else {
-                    *strangers += 1;
-                    continue;
-                };
-                let count = counts.entry(kind_of(members).unwrap_or("node")).or_default();
-                *count += 1;
-                open.push((members, parent, slot.as_str().into(), *count));
-            }
-        }
-        open[from..].reverse();
     }
 
     /// A name for a node without one of its own: its place.
@@ -250,4 +229,24 @@ fn find_lists<'v>(path: &str, members: &'v Map<String, Value>, lists: &mut Vec<(
             _ => {}
         }
     }
+}
+
+/// Puts the nodes in the lists of a node on the stack, the first one on top.
+fn open_lists<'v>(members: &'v Map<String, Value>, parent: Option<usize>, open: &mut Vec<Open<'v>>, strangers: &mut usize) {
+    let from = open.len();
+    let mut lists = Vec::new();
+    find_lists("", members, &mut lists);
+    for (slot, list) in lists {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for item in list {
+            let Some(members) = item.as_object() else {
+                *strangers += 1;
+                continue;
+            };
+            let count = counts.entry(kind_of(members).unwrap_or("node")).or_default();
+            *count += 1;
+            open.push((members, parent, slot.as_str().into(), *count));
+        }
+    }
+    open[from..].reverse();
 }

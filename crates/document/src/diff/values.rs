@@ -42,17 +42,13 @@ impl Default for Room {
 impl Room {
     /// Whether something of that size is still listed.
     pub(super) fn take(&mut self, bytes: usize) -> bool {
-        match self.left_bytes.checked_sub(bytes + CHANGE_BYTES) {
-            Some(left) => {
-                self.left_bytes = left;
-                true
-            }
-            None => {
-                self.left_bytes = 0;
-                self.left_out += 1;
-                false
-            }
+        if let Some(left) = self.left_bytes.checked_sub(bytes + CHANGE_BYTES) {
+            self.left_bytes = left;
+            return true;
         }
+        self.left_bytes = 0;
+        self.left_out += 1;
+        false
     }
 
     pub(super) fn is_full(&self) -> bool {
