@@ -33,7 +33,7 @@ pub struct Caller {
     pub credential: Credential,
     /// The stored key it is, or was exchanged for.
     pub api_key: Option<ApiKeyLookup>,
-    /// What people call a registered user.
+    /// What people call a registered user or a key of the database; no token that was made for a key has it.
     pub display_name: Option<String>,
     /// The render token it came with, which says more about what may be rendered.
     pub render_token: Option<RenderTokenUse>,
@@ -80,6 +80,13 @@ impl Caller {
 }
 
 impl Caller {
+    /// The id of the registered user it is in person; none for keys, and for tokens that were made for a key.
+    pub fn person(&self) -> Option<&str> {
+        let may_be_a_person = matches!(self.credential, Credential::User | Credential::EditorToken | Credential::Bearer);
+        // A token that was made for a key has a name that whoever asked for it chose.
+        (may_be_a_person && self.display_name.is_some()).then_some(&*self.actor.name)
+    }
+
     /// Refuses to make credentials to one that is limited itself: what it makes would not be.
     pub fn may_make_credentials(&self) -> Result<(), ApiError> {
         self.is_for_all_templates()?;
