@@ -6,6 +6,7 @@ mod archives;
 mod audit;
 mod changes;
 mod cluster;
+mod drafts;
 mod fixture;
 mod lists;
 mod migrations;

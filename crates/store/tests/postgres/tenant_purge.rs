@@ -37,6 +37,8 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     any_template(&tenant, "trash").await;
     written(tenant.templates().delete(&key("trash"), "1.0.0".parse().unwrap(), &NOBODY).await.unwrap());
     tenant.samples().put(&key("letter"), &json!({"a": 1}), &NOBODY).await.unwrap();
+    let draft = store::DraftContent { base_version: "1.0.0".parse().unwrap(), definition: &json!({"html": "third"}) };
+    let _ = tenant.drafts().put(&key("letter"), None, draft, &by(&format!("user-{name}"))).await.unwrap();
     let prod = store::LabelMove { label: &"prod".parse().unwrap(), version: "1.0.0".parse().unwrap(), split: None, expected: None };
     assert!(matches!(tenant.labels().set(&key("letter"), prod, &NOBODY).await.unwrap(), store::LabelOutcome::Written(_)));
     insert_key(&tenant, number).await;
