@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::api_keys::ApiKeyText;
 use domain::ids::ApiKeyId;
+use domain::invisible::is_invisible;
 use domain::networks::IpNetwork;
 use domain::{ErrorCode, Scope, TemplateSelector};
 use jiff::Timestamp;
@@ -199,7 +200,7 @@ pub async fn revoke(
 
 fn check(name: Option<&str>, templates: Option<&[TemplateSelector]>, ips: Option<&[IpNetwork]>) -> Result<(), ApiError> {
     if let Some(name) = name
-        && (name.trim().is_empty() || name.chars().count() > API_KEY_NAME_LIMIT_CHARS || name.chars().any(char::is_control))
+        && (name.trim().is_empty() || name.chars().count() > API_KEY_NAME_LIMIT_CHARS || name.contains(is_invisible))
     {
         return Err(ApiError::field("/name", format!("accepted: 1 to {API_KEY_NAME_LIMIT_CHARS} printable characters")));
     }
