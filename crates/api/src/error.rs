@@ -21,6 +21,7 @@ pub struct ApiError {
     retry_after_s: Option<u64>,
     quota: Option<Box<QuotaStanding>>,
     compatibility: Option<Box<serde_json::Value>>,
+    referenced_by: Option<Box<serde_json::Value>>,
     invalid_token: bool,
 }
 
@@ -50,6 +51,10 @@ pub struct ErrorEnvelope {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     compatibility: Option<serde_json::Value>,
+    /// Who names the thing that was to go: each with `key`, `name` and `currentVersion`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    referenced_by: Option<serde_json::Value>,
 }
 
 /// One thing that is wrong with the input.
@@ -74,7 +79,17 @@ impl ApiError {
     /// An error with the status that belongs to its code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let (status, message) = (status_of(code), message.into());
-        Self { status, code, message, issues: Vec::new(), retry_after_s: None, quota: None, compatibility: None, invalid_token: false }
+        Self {
+            status,
+            code,
+            message,
+            issues: Vec::new(),
+            retry_after_s: None,
+            quota: None,
+            compatibility: None,
+            referenced_by: None,
+            invalid_token: false,
+        }
     }
 
     /// The request cannot be understood.
@@ -125,6 +140,13 @@ impl ApiError {
     #[must_use]
     pub fn quota(mut self, standing: QuotaStanding) -> Self {
         self.quota = Some(Box::new(standing));
+        self
+    }
+
+    /// Tells the client who names the thing: a list of objects.
+    #[must_use]
+    pub fn referenced_by(mut self, users: serde_json::Value) -> Self {
+        self.referenced_by = Some(Box::new(users));
         self
     }
 
@@ -311,6 +333,7 @@ impl IntoResponse for ApiError {
             issues: listed(self.issues),
             retry_after: self.retry_after_s,
             quota: self.quota.as_deref().copied(),
+            referenced_by: self.referenced_by.map(|users| *users),
             compatibility: self.compatibility.map(|found| *found),
         };
         let mut response = (self.status, Json(envelope)).into_response();

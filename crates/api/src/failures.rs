@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::ErrorCode;
-use render::{ChromiumError, Phase, RenderError};
+use render::{BlobError, ChromiumError, Phase, RenderError};
 use store::StoreError;
 
 use crate::error::ApiError;
@@ -38,6 +38,13 @@ impl ApiError {
             RenderError::Pdf(render::PdfError::TooLarge { .. }) => Self::new(ErrorCode::PdfTooLarge, said),
             RenderError::Pdf(error @ render::PdfError::Unreadable(_)) => Self::internal(error),
             RenderError::Defect(error) => Self::internal(error),
+            RenderError::AssetBinaryMissing { .. } => {
+                tracing::error!(error = %said, "the bytes of an asset are missing");
+                Self::new(ErrorCode::AssetBinaryMissing, said)
+            }
+            RenderError::Blobs(error) => Self::from_blobs(error),
+            RenderError::Upload(render::Refusal::Read(error)) => Self::internal(error),
+            RenderError::Upload(_) | RenderError::OtherKind { .. } => Self::new(error.code(), said),
             RenderError::Chromium(error) => match error {
                 ChromiumError::Saturated { retry_after, .. } => Self::saturated(*retry_after),
                 ChromiumError::DeadlineExceeded { phase: Phase::Queue } => {
@@ -73,6 +80,25 @@ impl From<StoreError> for ApiError {
 impl ApiError {
     fn saturated(retry_after: Duration) -> Self {
         Self::new(ErrorCode::RenderSaturated, "all render slots and queue places are taken").retry_after(retry_after.as_secs().max(1))
+    }
+
+    fn from_blobs(error: &BlobError) -> Self {
+        match error {
+            BlobError::Corrupt { .. } => {
+                tracing::error!(%error, "the bytes of a stored file are not what they were");
+                Self::new(ErrorCode::AssetBinaryMissing, "the bytes of an asset are not what they were; restore them, or upload the file again")
+            }
+            BlobError::TooLarge { limit_bytes } => Self::new(ErrorCode::PayloadTooLarge, format!("the file has more than {limit_bytes} bytes")),
+            BlobError::OutOfRange { .. } => Self::bad_request("the file is not as long as that"),
+            BlobError::Denied { .. } | BlobError::Setting { .. } => {
+                tracing::error!(%error, "the place of stored files does not let us in");
+                Self::new(ErrorCode::ServiceUnavailable, "the place of stored files is away; try again in a moment").retry_after(30)
+            }
+            BlobError::Away { .. } | BlobError::Busy { .. } | BlobError::Source { .. } => {
+                tracing::warn!(%error, "the place of stored files is away");
+                Self::new(ErrorCode::ServiceUnavailable, "the place of stored files is away; try again in a moment").retry_after(5)
+            }
+        }
     }
 
     fn from_store(error: &StoreError) -> Self {

@@ -5,6 +5,9 @@
 //! the server's `tests/suite/authorization.rs`.
 
 mod api_keys;
+mod asset_content;
+mod asset_upload;
+mod assets;
 mod audit;
 mod auth;
 mod bindings;
@@ -77,6 +80,8 @@ use store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use asset_content::AssetAccess;
+pub use asset_upload::Uploads;
 pub use configured_keys::{ConfiguredKey, ConfiguredKeys};
 pub use cors::AllowedOrigins;
 pub use heavy_reads::HeavyReads;
@@ -109,6 +114,10 @@ pub struct Setup {
     pub bodies_bytes: usize,
     /// The turns of questions that read much.
     pub heavy_reads: HeavyReads,
+    /// Where files arrive.
+    pub uploads: Uploads,
+    /// Who may read the bytes of assets.
+    pub asset_access: AssetAccess,
     /// Whether `/docs` is served.
     pub docs: Docs,
     /// Where `/metrics` comes from.

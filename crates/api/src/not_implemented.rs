@@ -11,8 +11,7 @@ use crate::error::ApiError;
 /// Published paths and beginnings of paths (those with a wildcard).
 const PATHS: &[&str] = &[
     "/admin/{*rest}",
-    "/assets",
-    "/assets/{*rest}",
+    "/assets/{id}/form-fields",
     "/batch",
     "/capabilities/format-support",
     "/catalogue/{*rest}",

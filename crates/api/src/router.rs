@@ -1,7 +1,7 @@
 //! The table of contents: every route, under the action it needs.
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,7 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::{
-    Docs, Setup, api_keys, audit, bindings, capabilities, clients, cors, diffs, docs, drafts, editor_tokens, health, https, inference,
+    AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, bindings, capabilities, clients, cors, diffs, docs, drafts, editor_tokens, health, https, inference,
     label_events, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders, requests, samples,
     security_headers, system, template_datasets, template_folders, template_meta, template_tests, template_trash, template_versions,
     templates, tenant_export, tenant_purge, tenants, usage, users,
@@ -47,11 +47,17 @@ impl utoipa::Modify for ApiKeyHeader {
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of contents is read as one")]
-fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
+fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
+    let identity = doors.map(|(identity, _)| identity);
     // Without an identity the routes are only described.
     let needs = |action: Action, routes: OpenApiRouter<Setup>| match identity {
         Some(identity) => routes.route_layer(from_fn_with_state((identity.clone(), action), auth::require)),
         None => routes,
+    };
+    let files = OpenApiRouter::new().routes(routes!(asset_content::get));
+    let files = match doors {
+        Some((identity, access)) => files.route_layer(from_fn_with_state((identity.clone(), access), asset_content::guard)),
+        None => files,
     };
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(
@@ -134,6 +140,27 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
             Action::RenderTokenManage,
             OpenApiRouter::new().routes(routes!(render_tokens::create)).routes(routes!(render_tokens::revoke)),
         ))
+        .merge(needs(
+            Action::AssetRead,
+            OpenApiRouter::new()
+                .routes(routes!(assets::list))
+                .routes(routes!(assets::facets))
+                .routes(routes!(assets::details))
+                .routes(routes!(assets::font_info))
+                .routes(routes!(asset_content::versions)),
+        ))
+        .merge(needs(
+            Action::AssetWrite,
+            OpenApiRouter::new()
+                .routes(routes!(assets::upload))
+                .routes(routes!(asset_content::replace))
+                .routes(routes!(assets::update))
+                .routes(routes!(assets::delete))
+                .routes(routes!(asset_content::restore))
+                // A file is counted as it arrives, against a limit of its own.
+                .layer(DefaultBodyLimit::disable()),
+        ))
+        .merge(files)
         .merge(needs(Action::AuditRead, OpenApiRouter::new().routes(routes!(audit::list)).routes(routes!(audit::export))))
         .merge(needs(
             Action::UsageRead,
@@ -187,7 +214,7 @@ fn routes(identity: Option<&Identity>) -> OpenApiRouter<Setup> {
 }
 
 pub(crate) fn router(setup: Setup) -> Router {
-    let (documented, description) = routes(Some(&setup.identity)).split_for_parts();
+    let (documented, description) = routes(Some((&setup.identity, setup.asset_access))).split_for_parts();
     // Tells what is there only to those who may use something.
     let later = not_implemented::router().route_layer(from_fn_with_state((setup.identity.clone(), Action::ServerRead), auth::require));
     let mut router = documented.merge(later);

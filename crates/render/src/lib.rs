@@ -21,10 +21,12 @@ mod usage_tests;
 
 pub use asset_uploads::{AssetDetails, Upload};
 pub use assets::Assets;
+pub use blobs::{BlobError, ByteRange};
 pub use chromium::{ChromiumError, Phase};
 pub use error::RenderError;
 pub use labels::{Choice, Via, Which};
 pub use limits::Limits;
+pub use media::Refusal;
 pub use pdf::PdfError;
 pub use request::{Attribution, Format, RenderRequest, Rendered, Source};
 pub use run::{Renderer, Setup};

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use blobs::{Blobs, Place};
 use chromium::{Pool, PoolOptions, Sandbox, find_executable};
 use document::Bindings;
 use domain::ids::RequestId;
@@ -44,6 +45,9 @@ impl Fixture {
             pool: pool.clone(),
             clock: Clock::system(),
             limits: Limits::default(),
+            blobs: Blobs::open(blobs::Settings { place: Place::Folder(runtime.path().join("assets")), limits: blobs::Limits::default() })
+                .await
+                .unwrap(),
             usage: UsageOptions::default(),
             releases: Releases::default(),
         };

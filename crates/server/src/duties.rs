@@ -1,8 +1,11 @@
 //! What this server does without a request, beside the others of its database.
 
+use blobs::Blobs;
 use domain::Clock;
 use store::Store;
 use worker::{Duties, Options, Participation, Setup, Timing};
+
+use crate::config::Config;
 
 /// Makes the months that the next rows go to. Nothing depends on it at once: without them rows have a place too, so a failure
 /// stops no start, and the duty tries again.
@@ -15,8 +18,11 @@ pub async fn prepare(options: &Options, store: &Store) {
 }
 
 /// Begins to take part in what is switched on.
-pub fn start(options: Options, store: Store, clock: Clock) -> Duties {
-    let duties = Duties::start(Setup { store: store.clone(), clock, timing: Timing::default() }, worker::duties(options));
+pub fn start(config: &Config, blobs: Blobs, store: Store, clock: Clock) -> Duties {
+    let options = config.duties;
+    let mut taken = worker::duties(options);
+    taken.extend(config.assets.sweep_after.map(|grace| worker::asset_sweep(blobs, grace)));
+    let duties = Duties::start(Setup { store: store.clone(), clock, timing: Timing::default() }, taken);
     match options.label_moves {
         Participation::TakesPart => duties.with_label_moves(store),
         Participation::LeavesAlone => duties,

@@ -35,6 +35,9 @@ pub enum ServerError {
     /// The database cannot be reached, or its tables cannot be brought to this version.
     #[error("the database: {}", with_causes(.0))]
     Store(#[from] store::StoreError),
+    /// The folder or bucket of stored files cannot be used.
+    #[error("the place of stored files (ASSET_BINARY_STORE): {0}")]
+    Blobs(#[from] blobs::BlobError),
     /// Chromium is not there or does not start.
     #[error("{0}")]
     Chromium(#[from] chromium::ChromiumError),

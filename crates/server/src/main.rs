@@ -20,6 +20,7 @@ mod migrate;
 mod people;
 mod serve;
 mod shutdown;
+mod stored_files;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
 use crate::shutdown::Signals;
-use crate::{duties, examples, identity, logs, metrics, people};
+use crate::{duties, examples, identity, logs, metrics, people, stored_files};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
@@ -110,7 +110,8 @@ impl Running {
 
         let starting_browser = browser::start(config);
         let starting_database = connected_database(config);
-        let (browser, (database, store)) = tokio::try_join!(starting_browser, starting_database)?;
+        let (browser, (database, store), blobs) = tokio::try_join!(starting_browser, starting_database, stored_files::open(config))?;
+        let uploads = stored_files::uploads_dir(config)?;
 
         let clock = Clock::system();
         let renderer = render::Renderer::new(render::Setup {
@@ -118,6 +119,7 @@ impl Running {
             pool: browser.pool.clone(),
             clock: clock.clone(),
             limits: limits(config),
+            blobs: blobs.clone(),
             usage: render::UsageOptions::default(),
             releases: config.releases.clone(),
         });
@@ -150,6 +152,8 @@ impl Running {
             // Every render that may be under way can bring the largest body, and as many other requests.
             bodies_bytes: config.body_limit_bytes.saturating_mul(2 * (config.max_concurrent_pages + config.max_queue_depth)),
             heavy_reads: api::HeavyReads::beside(config.database_max_connections),
+            uploads: api::Uploads::new(uploads, config.assets.max_bytes),
+            asset_access: config.assets.access,
             docs: match config.docs {
                 config::Docs::On => api::Docs::On,
                 config::Docs::Off => api::Docs::Off,
@@ -164,11 +168,12 @@ impl Running {
             cors: config.cors.clone(),
         };
         let serving = tokio::spawn(api::serve(listener, setup, shutdown.clone()));
-        let duties = duties::start(config.duties, store.clone(), clock);
+        let duties = duties::start(config, blobs.clone(), store.clone(), clock);
         tracing::info!(
             version = config.version,
             address = %format_args!("http://{address}"),
             storage = database.description,
+            assets = blobs.describe(),
             chromium = browser.pool.status().version,
             sandbox = browser.sandbox,
             surroundings = ?config.surroundings,

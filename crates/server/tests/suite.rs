@@ -1,6 +1,8 @@
 //! The real binary, from outside: its settings, its first minutes, its end, and a client that nobody here wrote.
 #![cfg(test)]
 
+#[path = "suite/assets.rs"]
+mod assets;
 #[path = "suite/authorization.rs"]
 mod authorization;
 #[path = "suite/bad_input.rs"]

@@ -6,6 +6,9 @@ pub enum WorkerError {
     /// The database was away or refused something.
     #[error(transparent)]
     Store(#[from] store::StoreError),
+    /// The place of stored files was away or refused something.
+    #[error(transparent)]
+    Blobs(#[from] blobs::BlobError),
     /// A defect of the duty.
     #[error("the duty panicked: {0}")]
     Panicked(String),

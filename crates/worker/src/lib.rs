@@ -11,6 +11,7 @@
 //! after any of them and be run again; an entry in `installation.rs` with its switch; a row in the table of
 //! `docs/ARCHITECTURE.md`.
 
+mod assets;
 mod audit;
 mod duties;
 mod duty;
@@ -23,6 +24,7 @@ mod partitions;
 mod trash;
 mod usage;
 
+pub use assets::asset_sweep;
 pub use duties::{Duties, Setup, Timing};
 pub use duty::{Duty, Rhythm, Run};
 pub use error::WorkerError;

@@ -2,6 +2,7 @@
 //!
 //! This is the only place that reads the environment. A setting is declared in `settings.rs` and read here.
 
+mod assets;
 mod cross_origin;
 mod declaration;
 mod duties;
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 use domain::forwarding::TrustProxy;
 use domain::labels::Releases;
 
+pub use assets::Assets;
 pub use editor_users::{Activity, ListedUser};
 pub use hardening::Surroundings;
 pub use identity::Identity;
@@ -138,6 +140,8 @@ pub struct Config {
     pub cors: api::AllowedOrigins,
     /// Where the templates live.
     pub storage: Storage,
+    /// Where the bytes of assets live, and who may read them.
+    pub assets: Assets,
     /// How many database connections this server may hold.
     pub database_max_connections: u32,
     /// The folder of everything on this server's disk.
@@ -175,7 +179,7 @@ impl Config {
         let mut warnings = Vec::new();
         let values = Values::read(variables, &mut problems);
         unknown::check(variables, &mut problems, &mut warnings);
-        rules::assets_in_a_folder(&values, &mut problems);
+        let place = assets::place(&values, &mut problems);
         rules::remote_resources_are_blocked(&values, &mut warnings);
         let identity = identity::read(&values, &mut problems, &mut warnings);
         let storage = rules::storage(&values, &mut problems);
@@ -207,6 +211,7 @@ impl Config {
             https: if values.is_on(&known::REQUIRE_HTTPS) { api::Https::Required } else { api::Https::Optional },
             cors: allowed_origins,
             storage,
+            assets: assets::read(&values, place),
             database_max_connections: values.required(&known::DATABASE_MAX_CONNECTIONS),
             data_dir: values.required(&known::PULP_DATA_DIR),
             runtime_dir: values.path(&known::PULP_RUNTIME_DIR),

@@ -35,17 +35,6 @@ pub fn parameters_without_effect(storage: &Storage, warnings: &mut Vec<String>) 
     }
 }
 
-/// Objects in a bucket come with a later version; whoever asks for them must not get a folder instead.
-pub fn assets_in_a_folder(values: &Values, problems: &mut Vec<Problem>) {
-    if values.text(&known::ASSET_BINARY_STORE) == Some("s3") {
-        problems.push(Problem {
-            name: known::ASSET_BINARY_STORE.name.to_owned(),
-            found: "\"s3\", which is known but not available in this version".to_owned(),
-            accepted: "filesystem".to_owned(),
-        });
-    }
-}
-
 /// Documents load nothing over the network in this version, whatever is asked for.
 pub fn remote_resources_are_blocked(values: &Values, warnings: &mut Vec<String>) {
     let setting = &known::BLOCK_REMOTE_RESOURCES;

@@ -209,9 +209,20 @@ settings! {
         LOAD_EXAMPLES: Form::Choice(&["auto", "never"]), Value("auto"), Open;
     }
     "Assets" {
-        /// Where the bytes of assets live. `s3` is known but not available in this version.
+        /// Where the bytes of assets live: in a folder, or in a bucket that all replicas share.
         ASSET_BINARY_STORE: Form::Choice(&["filesystem", "s3"]), Value("filesystem"), Open;
-        /// The bucket. This and the S3 settings below are checked, and are used with ASSET_BINARY_STORE=s3 only.
+        /// The folder of the bytes of assets. Several replicas need one that they share, or a bucket.
+        ASSETS_DIR: Form::Path, Derived("assets in PULP_DATA_DIR"), Open;
+        /// Who may read the bytes of assets: whoever knows the address, which cannot be guessed, or only whoever has a
+        /// credential of the tenant.
+        ASSET_ACCESS_MODE: Form::Choice(&["public", "private"]), Value("public"), Open;
+        /// The most bytes of one uploaded file.
+        ASSET_MAX_BYTES: Form::Whole { from: 65_536, to: 5_368_709_120 }, Value("268435456"), Open;
+        /// Whether this server takes part in removing stored bytes that no asset has any more.
+        ASSET_SWEEP_ENABLED: Form::Switch, Value("true"), Open;
+        /// The hours that such bytes stay, should they be wanted back from a backup of the database.
+        ASSET_SWEEP_GRACE_HOURS: Form::Whole { from: 1, to: 8_760 }, Value("24"), Open;
+        /// The bucket. This and the S3 settings below are used with ASSET_BINARY_STORE=s3 only; the first four are needed then.
         S3_BUCKET: Form::Word { min_chars: 3 }, NOT_SET, Open;
         /// The region of the bucket.
         S3_REGION: Form::Word { min_chars: 1 }, NOT_SET, Open;
@@ -221,9 +232,11 @@ settings! {
         S3_SECRET_ACCESS_KEY: Form::Word { min_chars: 1 }, NOT_SET, Secret;
         /// The address of an S3-compatible store that is not AWS.
         S3_ENDPOINT: Form::Url(&["http", "https"]), NOT_SET, Open;
+        /// Put before the name of every object, such as `pulp/`, where the bucket has other things in it too.
+        S3_PREFIX: Form::Grammar("characters of a-z, 0-9, '.', '_', '-' and '/', with '/' at the end"), NOT_SET, Open;
         /// Whether the bucket is part of the path instead of the host name.
         S3_PATH_STYLE: Form::Switch, Value("false"), Open;
-        /// The address under which browsers reach the bucket.
+        /// The address under which browsers reach the bucket. It has no effect: files always come from this server.
         S3_PUBLIC_URL: Form::Url(&["http", "https"]), NOT_SET, Open;
     }
     "Rendering" {

@@ -7,8 +7,6 @@ use super::settings::ALL;
 /// Published settings of releases to come. Setting one is warned about, so that nobody relies on it.
 pub const NOT_YET: &[&str] = &[
     "ASSETS_BASE_URL",
-    "ASSETS_DIR",
-    "ASSET_ACCESS_MODE",
     "DATABASE_DIRECT_URL",
     "JOB_RESULT_BLOB_BUCKET",
     "JOB_RESULT_BLOB_DIR",
@@ -37,6 +35,7 @@ const OUR_PREFIXES: &[&str] = &[
     "EDITOR_",
     "OIDC_",
     "S3_",
+    "ASSET_",
     "AUDIT_RETENTION_",
     "CORS_ALLOWED_",
     "HARDEN_",

@@ -158,9 +158,12 @@ fn the_storage_mode_and_the_database_url_agree() {
 }
 
 #[test]
-fn a_bucket_is_refused_instead_of_quietly_becoming_a_folder() {
+fn a_bucket_without_its_key_is_refused_instead_of_quietly_becoming_a_folder() {
     let message = refused(&[("ASSET_BINARY_STORE", "s3"), ("S3_BUCKET", "documents")]);
-    assert!(message.contains("known but not available in this version"), "{message}");
+    for missing in ["S3_REGION", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"] {
+        assert!(message.contains(missing), "{message}");
+    }
+    assert!(!message.contains("S3_BUCKET:"), "{message}");
 }
 
 #[test]

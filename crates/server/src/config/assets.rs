@@ -1,0 +1,68 @@
+//! Where the bytes of assets live, and who may read them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use blobs::{Addressing, BucketSettings, Checksums, Limits, Place, Settings};
+
+use super::declaration::Setting;
+use super::problems::Problem;
+use super::reader::Values;
+use super::settings as known;
+
+/// What is known of assets.
+#[derive(Debug)]
+pub struct Assets {
+    /// The folder or bucket of their bytes.
+    pub blobs: Settings,
+    /// Who may read them.
+    pub access: api::AssetAccess,
+    /// The most bytes of one file.
+    pub max_bytes: u64,
+    /// How long bytes stay that no asset has any more; none where this server does not sweep.
+    pub sweep_after: Option<Duration>,
+}
+
+/// The folder or bucket; nothing where a setting of the bucket is missing.
+pub fn place(values: &Values, problems: &mut Vec<Problem>) -> Option<Place> {
+    if values.text(&known::ASSET_BINARY_STORE) != Some("s3") {
+        let data_dir: PathBuf = values.path(&known::PULP_DATA_DIR).unwrap_or_default();
+        return Some(Place::Folder(values.path(&known::ASSETS_DIR).unwrap_or_else(|| data_dir.join("assets"))));
+    }
+    let mut needed = |setting: &Setting| {
+        if !values.was_given(setting) {
+            problems.push(Problem {
+                name: setting.name.to_owned(),
+                found: format!("not set, and {}=s3", known::ASSET_BINARY_STORE.name),
+                accepted: setting.form.accepted(),
+            });
+        }
+        values.text(setting).map(str::to_owned)
+    };
+    let (bucket, region) = (needed(&known::S3_BUCKET), needed(&known::S3_REGION));
+    let (id, secret) = (needed(&known::S3_ACCESS_KEY_ID), needed(&known::S3_SECRET_ACCESS_KEY));
+    Some(Place::Bucket(BucketSettings {
+        bucket: bucket?,
+        region: region?,
+        endpoint: values.text(&known::S3_ENDPOINT).map(|url| url.trim_end_matches('/').to_owned()),
+        access_key_id: id?,
+        secret_access_key: secret?.into(),
+        addressing: if values.is_on(&known::S3_PATH_STYLE) { Addressing::Path } else { Addressing::VirtualHost },
+        prefix: values.text(&known::S3_PREFIX).unwrap_or_default().to_owned(),
+        checksums: Checksums::WhenRequired,
+    }))
+}
+
+/// Reads the other settings.
+pub fn read(values: &Values, place: Option<Place>) -> Assets {
+    let private = values.text(&known::ASSET_ACCESS_MODE) == Some("private");
+    let max_bytes = values.required(&known::ASSET_MAX_BYTES);
+    let hours: u64 = values.required(&known::ASSET_SWEEP_GRACE_HOURS);
+    let place = place.unwrap_or_else(|| Place::Folder(PathBuf::new()));
+    Assets {
+        blobs: Settings { place, limits: Limits { blob_bytes: max_bytes, ..Limits::default() } },
+        access: if private { api::AssetAccess::Private } else { api::AssetAccess::Public },
+        max_bytes,
+        sweep_after: values.is_on(&known::ASSET_SWEEP_ENABLED).then(|| Duration::from_secs(hours * 3600)),
+    }
+}
