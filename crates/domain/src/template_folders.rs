@@ -71,7 +71,7 @@ impl FolderPath {
 
     /// The path in lower case, as paths are compared.
     pub fn folded(&self) -> String {
-        self.0.iter().map(|name| format!("/{}", name.folded())).collect()
+        self.0.iter().flat_map(|name| ["/".to_owned(), name.folded()]).collect()
     }
 }
 

@@ -42,7 +42,7 @@ pub enum Owner {
 #[must_use]
 pub enum MetaOutcome {
     /// Done; what there is now.
-    Written(TemplateSummary),
+    Written(Box<TemplateSummary>),
     /// There is no such template; nothing was changed.
     NotFound,
     /// There is no such folder; nothing was changed.
@@ -109,7 +109,7 @@ impl Templates<'_> {
                 event = event.with("owner", owner);
             }
             write.commit(event).await?;
-            Ok(MetaOutcome::Written(row.try_into()?))
+            Ok(MetaOutcome::Written(Box::new(row.try_into()?)))
         })
         .await
     }

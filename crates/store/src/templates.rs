@@ -135,7 +135,7 @@ pub struct TemplateSummary {
 #[must_use]
 pub enum InsertOutcome {
     /// The template exists now.
-    Written(TemplateSummary),
+    Written(Box<TemplateSummary>),
     /// The key is taken; nothing was changed.
     KeyTaken,
 }
@@ -226,7 +226,7 @@ impl Templates<'_> {
             insert_version(&mut write, &self.0.tenant, &row, new.content.definition, &text, hash, revision).await?;
             write.announce("template", new.key.as_str()).await?;
             write.commit(AuditEvent::new(AuditKind::TemplateCreated, new.key).with("version", version.to_string())).await?;
-            Ok(InsertOutcome::Written(row.try_into()?))
+            Ok(InsertOutcome::Written(Box::new(row.try_into()?)))
         })
         .await
     }

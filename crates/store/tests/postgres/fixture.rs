@@ -74,7 +74,7 @@ pub fn content<'a>(name: &'a str, definition: &'a Value) -> TemplateContent<'a> 
 pub async fn insert(tenant: &TenantStore, key_text: &str, name: &str, definition: &Value) -> TemplateSummary {
     let new = NewTemplate { key: &key(key_text), content: content(name, definition), tags: &[], owner: None };
     match tenant.templates().insert(new, unsigned()).await.unwrap() {
-        InsertOutcome::Written(summary) => summary,
+        InsertOutcome::Written(summary) => *summary,
         InsertOutcome::KeyTaken => panic!("{key_text} is taken"),
     }
 }

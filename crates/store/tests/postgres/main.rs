@@ -14,6 +14,7 @@ mod outages;
 mod partitions;
 mod plans;
 mod render_tokens;
+mod template_datasets;
 mod template_folders;
 mod template_scale;
 mod template_trash;

@@ -216,7 +216,7 @@ async fn a_change_of_meta_leaves_what_it_does_not_name_and_makes_no_version() {
     let folder = make(tenant, "folder", FolderPlace::Top).await;
     let before = any_template(tenant, "letter").await;
     let set = async |patch: MetaPatch| match tenant.templates().set_meta(&key("letter"), &patch, &NOBODY).await.unwrap() {
-        MetaOutcome::Written(now) => now,
+        MetaOutcome::Written(now) => *now,
         other => panic!("{other:?}"),
     };
     set(MetaPatch { folder: Some(FolderPlace::In(folder)), ..MetaPatch::default() }).await;

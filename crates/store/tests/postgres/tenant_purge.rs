@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use domain::assets::{AssetContent, AssetKind};
 use domain::audit::AuditKind;
 use domain::tenants::TenantStatus;
 use domain::{AuditEvent, TenantId};
 use serde_json::{Value, json};
 use store::{
-    FolderOutcome, FolderPlace, MetaPatch, NewUsage, PurgeFate, PurgeOptions, PurgeOutcome, Retention, StatusOutcome, StoreError,
-    TenantStore,
+    AssetOutcome, FolderOutcome, FolderPlace, MetaPatch, NewAsset, NewUsage, PurgeFate, PurgeOptions, PurgeOutcome, Retention,
+    StatusOutcome, StoreError, TenantStore,
 };
 
 use crate::api_keys::{insert_key, key_text};
 use crate::fixture::{Fixture, NOBODY, any_template, by, key, save, written};
 use crate::render_tokens::insert_token;
+use crate::template_datasets::put_dataset;
 use crate::usage::render;
 use crate::users::{id, insert_user};
 
@@ -26,7 +28,7 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     assert!(fixture.store.tenants().insert(&tenant_id, "A Customer", &NOBODY).await.unwrap());
     let tenant = fixture.store.tenant(tenant_id.clone());
     any_template(&tenant, "letter").await;
-    written(save(&tenant, "letter", "1.0.0", &json!({"html": "second"})).await);
+    written(save(&tenant, "letter", "1.0.0", &json!({"html": "second <img src='asset:logo'>"})).await);
     let folders = tenant.template_folders();
     let FolderOutcome::Written(above) = folders.insert(&"Letters".parse().unwrap(), FolderPlace::Top, &NOBODY).await.unwrap() else {
         panic!()
@@ -37,6 +39,8 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     any_template(&tenant, "trash").await;
     written(tenant.templates().delete(&key("trash"), "1.0.0".parse().unwrap(), &NOBODY).await.unwrap());
     tenant.samples().put(&key("letter"), &json!({"a": 1}), &NOBODY).await.unwrap();
+    put_dataset(&tenant, "letter").await;
+    put_asset(&tenant).await;
     let draft = store::DraftContent { base_version: "1.0.0".parse().unwrap(), definition: &json!({"html": "third"}) };
     let _ = tenant.drafts().put(&key("letter"), None, draft, &by(&format!("user-{name}"))).await.unwrap();
     let prod = store::LabelMove { label: &"prod".parse().unwrap(), version: "1.0.0".parse().unwrap(), split: None, expected: None };
@@ -46,6 +50,21 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     insert_token(&tenant, 5).await;
     fixture.store.usage().insert(&[NewUsage { tenant: tenant_id, ..render("2026-11-20T10:00:00Z") }]).await.unwrap();
     tenant
+}
+
+async fn put_asset(tenant: &TenantStore) {
+    let content = AssetContent {
+        kind: AssetKind::Image,
+        original_name: "logo.png".to_owned(),
+        mime_type: "image/png".to_owned(),
+        size_bytes: 70,
+        hash: [7; 32].into(),
+        size_px: Some((1, 1)),
+        font: None,
+        svg_sanitized: false,
+    };
+    let new = NewAsset { content: &content, alt_text: None, tags: &[], folder: None };
+    assert!(matches!(tenant.assets().insert(new, &NOBODY).await.unwrap(), AssetOutcome::Written(_)));
 }
 
 async fn archive(fixture: &Fixture, tenant: &TenantStore) {

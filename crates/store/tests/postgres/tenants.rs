@@ -1,5 +1,6 @@
 //! A tenant sees its own rows and no others.
 
+use domain::users::UserId;
 use domain::{Scope, TenantId};
 use serde_json::json;
 use store::{
@@ -10,7 +11,7 @@ use store::{
 use crate::api_keys::{insert_key, key_text, pepper};
 use crate::fixture::{Fixture, NOBODY, any_template, content, insert, key, save, unsigned, version, written};
 use crate::render_tokens::insert_token;
-use crate::users::{insert_user, new_user, secret_of};
+use crate::users::{insert_user, secret_of};
 
 #[tokio::test]
 async fn no_act_of_one_tenant_reaches_a_row_of_another() {
@@ -55,6 +56,9 @@ async fn no_act_on_keys_people_or_tokens_of_one_tenant_reaches_those_of_another(
     assert!(fixture.store.tenants().insert(&other, "Other", &NOBODY).await.unwrap());
     let (ours, theirs) = (&fixture.tenant, fixture.store.tenant(other));
     let (our_key, ann, token) = (insert_key(ours, 1).await, insert_user(ours, "ann").await, insert_token(ours, 1).await);
+    let (eve_id, role) = ("oidc:eve".parse::<UserId>().unwrap(), RoleRule::Always(Scope::Admin));
+    let eve = || Provisioned { id: &eve_id, display_name: "Eve", email: None, groups: &[], external_id: None, role };
+    assert!(matches!(ours.users().provision(eve(), &NOBODY).await.unwrap(), ProvisionOutcome::Inserted(_)));
     let before = fixture.database.query(EVERYTHING).await;
 
     let (keys, text) = (theirs.api_keys(), key_text(2));
@@ -72,11 +76,8 @@ async fn no_act_on_keys_people_or_tokens_of_one_tenant_reaches_those_of_another(
     assert_eq!(users.count().await.unwrap(), 0);
     let promoted = UserPatch { role: Some(Scope::Admin), secret: Some(&user_secret), ..UserPatch::default() };
     assert_eq!(users.update(&ann.id, promoted, &NOBODY).await.unwrap(), UserOutcome::NotFound);
-    assert_eq!(users.insert(new_user(&ann.id, &user_secret), &NOBODY).await.unwrap(), UserOutcome::IdTaken);
     assert!(!users.delete(&ann.id, &NOBODY).await.unwrap());
-    let role = RoleRule::Always(Scope::Admin);
-    let person = Provisioned { id: &ann.id, display_name: "Eve", email: None, groups: &[], external_id: None, role };
-    assert_eq!(users.provision(person, &NOBODY).await.unwrap(), ProvisionOutcome::OtherTenant);
+    assert_eq!(users.provision(eve(), &NOBODY).await.unwrap(), ProvisionOutcome::OtherTenant);
 
     let tokens = theirs.render_tokens();
     assert_eq!(tokens.get(token.id).await.unwrap(), None);
