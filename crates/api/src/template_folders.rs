@@ -30,6 +30,7 @@ pub struct NewFolderBody {
 /// What is to change; what is absent stays.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three things to say")]
 pub struct FolderPatchBody {
     /// Another name, 1 to 128 characters.
     #[serde(default)]

@@ -21,6 +21,7 @@ use crate::templates::{known_key, summary, unknown};
 /// What is to change; what is absent stays, and null takes away.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three things to say")]
 pub struct MetaBody {
     /// Another folder; null for the top.
     #[serde(default, deserialize_with = "nullable")]

@@ -45,6 +45,7 @@ mod samples;
 mod template_datasets;
 mod template_folder_tree;
 mod template_folders;
+mod template_kinds;
 mod template_list;
 mod template_meta;
 mod template_trash;
@@ -91,13 +92,14 @@ pub use samples::Samples;
 pub use template_datasets::{DatasetContent, DatasetOutcome, DatasetRecord, DatasetSummary, TemplateDatasets};
 pub use template_folder_tree::{FolderFilter, FolderReach};
 pub use template_folders::{FolderOutcome, FolderPatch, FolderPlace, FolderRecord, TemplateFolders};
+pub use template_kinds::TemplateKind;
 pub use template_list::{SortOrder, TemplateFilter, TemplateSort, TemplateState};
 pub use template_meta::{MetaOutcome, MetaPatch, OWNER_LIMIT_CHARS, Owner, TagCount};
 pub use template_trash::TrashOutcome;
 pub use template_versions::{RestoreOutcome, TemplateRecord, TemplateVersions, VersionSummary};
 pub use templates::{
     CHANGE_NOTE_LIMIT_CHARS, DESCRIPTION_LIMIT_CHARS, InsertOutcome, NAME_LIMIT_CHARS, NewTemplate, Revision, TAGS_LIMIT, TemplateContent,
-    TemplateKind, TemplateSummary, Templates, UpdateOutcome,
+    TemplateSummary, Templates, UpdateOutcome,
 };
 pub use tenant_export::{ExportKind, ExportOptions, ExportPiece, TenantExport};
 pub use tenant_purge::{PurgeCount, PurgeFate, PurgeOptions, PurgeOutcome, Retention};

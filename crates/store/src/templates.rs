@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::Page;
+pub(crate) use crate::template_kinds::TemplateKind;
 use crate::template_list::TemplateFilter;
 use crate::template_versions::{TemplateRecord, insert_version};
 use crate::tenants::TenantStore;
@@ -24,43 +25,6 @@ pub const DESCRIPTION_LIMIT_CHARS: usize = 4_000;
 pub const CHANGE_NOTE_LIMIT_CHARS: usize = 2_000;
 /// The most tags a template can have (a CHECK of the table).
 pub const TAGS_LIMIT: usize = 50;
-
-/// What a template is for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum TemplateKind {
-    /// Becomes a document.
-    #[default]
-    Document,
-    /// Gives other templates their look.
-    Theme,
-    /// A part that other templates include.
-    Component,
-    /// A frame around other templates.
-    Layout,
-    /// An office file with placeholders.
-    Office,
-}
-
-impl TemplateKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Document, Self::Theme, Self::Component, Self::Layout, Self::Office];
-
-    /// The word on the wire and in the table.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Document => "document",
-            Self::Theme => "theme",
-            Self::Component => "component",
-            Self::Layout => "layout",
-            Self::Office => "office",
-        }
-    }
-
-    /// The kind of that word, if there is one.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
 
 /// What a save says about a template. The texts keep to the limits of this module.
 #[derive(Clone, Copy, Debug)]

@@ -20,7 +20,7 @@ async fn a_template_is_found_as_it_was_made() {
     assert_eq!(made.current_version, version("2.3.4"), "the author's version is the first one");
     assert_eq!((made.name.as_str(), made.description.as_deref(), made.kind), ("Invoice", Some("A bill"), TemplateKind::Component));
     assert_eq!((made.tags.as_slice(), made.owner.as_deref()), (tags.as_slice(), Some("ann")));
-    assert_eq!(fixture.tenant.templates().get(&key).await.unwrap(), Some(made.clone()));
+    assert_eq!(fixture.tenant.templates().get(&key).await.unwrap(), Some(*made.clone()));
 
     let current = fixture.tenant.templates().get_current(&key).await.unwrap().unwrap();
     assert_eq!((current.version, current.current_version, current.template_id), (version("2.3.4"), version("2.3.4"), made.template_id));

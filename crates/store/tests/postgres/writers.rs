@@ -55,7 +55,7 @@ async fn of_two_inserts_of_a_key_exactly_one_makes_it() {
         let make = async |tenant: &TenantStore| -> Option<TemplateSummary> {
             let new = NewTemplate { key: &key, content: content("Letter", &definition), tags: &[], owner: None };
             match tenant.templates().insert(new, unsigned()).await.unwrap() {
-                InsertOutcome::Written(summary) => Some(summary),
+                InsertOutcome::Written(summary) => Some(*summary),
                 InsertOutcome::KeyTaken => None,
             }
         };
