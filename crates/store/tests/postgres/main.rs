@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod archives;
+mod assets;
 mod audit;
 mod changes;
 mod cluster;
