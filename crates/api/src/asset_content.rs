@@ -131,7 +131,9 @@ pub async fn get(
         Some(Part::Outside) => {
             answer.insert(CONTENT_RANGE, value(&format!("bytes */{size_bytes}")));
             let range = answer.remove(CONTENT_RANGE);
-            let mut refused = ApiError::new(ErrorCode::BadRequest, format!("the file has {size_bytes} bytes; the range begins behind them")).into_response();
+            let mut refused =
+                ApiError::new(ErrorCode::BadRequest, format!("the file has {size_bytes} bytes; the range begins behind them"))
+                    .into_response();
             *refused.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
             refused.headers_mut().extend(range.map(|range| (CONTENT_RANGE, range)));
             return Ok(refused);
@@ -170,7 +172,10 @@ fn describe(version: &AssetVersionRecord, tag: &str, access: AssetAccess) -> Hea
     say(ACCEPT_RANGES, "bytes");
     say(CONTENT_DISPOSITION, &format!("{kind}; filename*=UTF-8''{name}"));
     // Opened by itself an SVG is a page: it runs and loads nothing, whatever is in it.
-    say(CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'");
+    say(
+        CONTENT_SECURITY_POLICY,
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'",
+    );
     if access == AssetAccess::Public {
         // Pages of other origins may show them; that is what public means.
         say(HeaderName::from_static("cross-origin-resource-policy"), "cross-origin");

@@ -94,8 +94,8 @@ async fn parts(body: &mut Multipart, uploads: &Uploads, accepted: &[&'static str
         }
         let Some(known) = accepted.iter().copied().find(|known| *known == name) else {
             let name: String = name.chars().take(80).collect();
-            let others = accepted.iter().map(|name| format!(", \"{name}\"")).collect::<String>();
-            return Err(ApiError::bad_request(format!("the part \"{name}\" is not known here; accepted: \"file\"{others}")));
+            let accepted = [&["file"], accepted].concat().join(", ");
+            return Err(ApiError::bad_request(format!("the part \"{name}\" is not known here; accepted: {accepted}")));
         };
         if fields.insert(known, text(field, known).await?).is_some() {
             return Err(ApiError::bad_request(format!("the part \"{known}\" is there twice")));

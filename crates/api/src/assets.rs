@@ -12,7 +12,9 @@ use domain::{ErrorCode, Issue};
 use render::AssetDetails;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{AssetFilter, AssetInUse, AssetOutcome, AssetPatch, AssetRecord, AssetSort, AssetUsage, AssetUser, Facet, SortOrder, Subfolders};
+use store::{
+    AssetFilter, AssetInUse, AssetOutcome, AssetPatch, AssetRecord, AssetSort, AssetUsage, AssetUser, Facet, SortOrder, Subfolders,
+};
 
 use crate::Setup;
 use crate::asset_upload::receive;
@@ -82,7 +84,11 @@ pub async fn facets(State(setup): State<Setup>, Extension(caller): Extension<Cal
 
 /// One asset, and which templates name it.
 #[utoipa::path(get, path = "/assets/{id}/details", tag = "assets", params(("id" = String, Path)), responses((status = 200, description = "The asset with referencedBy; ETag is its version"), (status = 404, description = "Unknown")))]
-pub async fn details(State(setup): State<Setup>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub async fn details(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
     let id = known_id(&id)?;
     let tenant = setup.store.tenant(caller.tenant);
     let asset = tenant.assets().get(id).await?.ok_or_else(unknown)?;
@@ -100,6 +106,7 @@ pub async fn details(State(setup): State<Setup>, Extension(caller): Extension<Ca
 }
 
 /// What to change about an asset. What is absent stays; null takes away.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things to say")]
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PatchBody {

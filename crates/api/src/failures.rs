@@ -22,13 +22,16 @@ impl ApiError {
         let said = error.to_string();
         match error {
             RenderError::Shared(error) => Self::from_render(error),
+            RenderError::Upload(render::Refusal::Read(error)) => Self::internal(error),
             RenderError::UnknownTemplate { .. }
             | RenderError::UnknownVersion { .. }
             | RenderError::UnknownLabel { .. }
             | RenderError::NotReleased { .. }
             | RenderError::AsOfBeforeHistory { .. }
             | RenderError::LabelWasRemoved { .. }
-            | RenderError::AsOfInFuture { .. } => Self::new(error.code(), said),
+            | RenderError::AsOfInFuture { .. }
+            | RenderError::Upload(_)
+            | RenderError::OtherKind { .. } => Self::new(error.code(), said),
             RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
             RenderError::Store(error) => Self::from_store(error),
             RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
@@ -43,8 +46,6 @@ impl ApiError {
                 Self::new(ErrorCode::AssetBinaryMissing, said)
             }
             RenderError::Blobs(error) => Self::from_blobs(error),
-            RenderError::Upload(render::Refusal::Read(error)) => Self::internal(error),
-            RenderError::Upload(_) | RenderError::OtherKind { .. } => Self::new(error.code(), said),
             RenderError::Chromium(error) => match error {
                 ChromiumError::Saturated { retry_after, .. } => Self::saturated(*retry_after),
                 ChromiumError::DeadlineExceeded { phase: Phase::Queue } => {
@@ -86,9 +87,14 @@ impl ApiError {
         match error {
             BlobError::Corrupt { .. } => {
                 tracing::error!(%error, "the bytes of a stored file are not what they were");
-                Self::new(ErrorCode::AssetBinaryMissing, "the bytes of an asset are not what they were; restore them, or upload the file again")
+                Self::new(
+                    ErrorCode::AssetBinaryMissing,
+                    "the bytes of an asset are not what they were; restore them, or upload the file again",
+                )
             }
-            BlobError::TooLarge { limit_bytes } => Self::new(ErrorCode::PayloadTooLarge, format!("the file has more than {limit_bytes} bytes")),
+            BlobError::TooLarge { limit_bytes } => {
+                Self::new(ErrorCode::PayloadTooLarge, format!("the file has more than {limit_bytes} bytes"))
+            }
             BlobError::OutOfRange { .. } => Self::bad_request("the file is not as long as that"),
             BlobError::Denied { .. } | BlobError::Setting { .. } => {
                 tracing::error!(%error, "the place of stored files does not let us in");

@@ -167,10 +167,10 @@ async fn refuse_breaking(
     let base = setup.renderer.template(&caller.tenant, key, Which::Version(before.version)).await?;
     let candidate = setup.renderer.template(&caller.tenant, key, Which::Version(version)).await?;
     let found = setup.renderer.compare(base.compiled, candidate.compiled).await?;
-    if found.compatible { Ok(LabelExpected::Revision(before.revision.get())) } else { Err(breaking(before.version, version, found)) }
+    if found.compatible { Ok(LabelExpected::Revision(before.revision.get())) } else { Err(breaking(before.version, version, &found)) }
 }
 
-fn breaking(base: TemplateVersion, candidate: TemplateVersion, found: Compatibility) -> ApiError {
+fn breaking(base: TemplateVersion, candidate: TemplateVersion, found: &Compatibility) -> ApiError {
     let message = format!("{candidate} would refuse data that fits {base}; what changed is in compatibility");
     let broken = found.changes.iter().filter(|change| change.impact == Impact::Breaking);
     let issues = broken.map(|change| Issue::new(change.path.clone(), change.message.clone())).collect();

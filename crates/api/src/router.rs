@@ -19,10 +19,10 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::{
-    AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, bindings, capabilities, clients, cors, diffs, docs, drafts, editor_tokens, health, https, inference,
-    label_events, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders, requests, samples,
-    security_headers, system, template_datasets, template_folders, template_meta, template_tests, template_trash, template_versions,
-    templates, tenant_export, tenant_purge, tenants, usage, users,
+    AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, bindings, capabilities, clients, cors, diffs, docs, drafts,
+    editor_tokens, health, https, inference, label_events, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens,
+    renders, requests, samples, security_headers, system, template_datasets, template_folders, template_meta, template_tests,
+    template_trash, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users,
 };
 
 #[derive(OpenApi)]

@@ -128,7 +128,11 @@ async fn standing(setup: &Setup, tenant: &TenantId) -> Result<Json<Value>, ApiEr
     let month = Month::of(setup.clock.now());
     let known = setup.store.tenants().quotas(std::slice::from_ref(tenant), month).await?;
     let (limits, used) = known.first().map(|known| (known.quotas, known.used)).unwrap_or_default();
-    let quotas = setup.renderer.quota_standings(tenant).await;
+    let mut quotas = setup.renderer.quota_standings(tenant).await;
+    if limits.storage_bytes.is_some() {
+        let stored = setup.store.tenant(tenant.clone()).asset_versions().stored_bytes().await?;
+        quotas.extend(limits.storage_standing(stored, setup.clock.now()));
+    }
     Ok(Json(json!({
         "tenantId": tenant, "period": "month", "periodStart": month.start().to_string(), "resetAt": month.end().to_string(),
         "limits": limits, "used": of_totals(used), "quotas": quotas,

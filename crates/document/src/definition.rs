@@ -257,16 +257,15 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
     }
     let mut fonts = Vec::new();
     for (index, entry) in fields.list("fonts").unwrap_or_default().iter().enumerate() {
-        match entry.as_str().and_then(font_name) {
-            Some(name) => fonts.push(name),
-            None => {
-                let found = crate::issues::short(entry);
-                let path = pointer(&at, format_args!("fonts/{index}"));
-                fields
-                    .reading
-                    .issues
-                    .push(domain::Issue::new(path, format!("is {found}; accepted: the slug or id of a font that is an asset")));
-            }
+        if let Some(name) = entry.as_str().and_then(font_name) {
+            fonts.push(name);
+        } else {
+            let found = crate::issues::short(entry);
+            let path = pointer(&at, format_args!("fonts/{index}"));
+            fields
+                .reading
+                .issues
+                .push(domain::Issue::new(path, format!("is {found}; accepted: the slug or id of a font that is an asset")));
         }
     }
     let mut compiled = |furniture: &Option<PageFurniture>, name: &str| {

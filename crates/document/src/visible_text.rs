@@ -60,17 +60,12 @@ fn push_decoded(text: &mut String, piece: &str) {
         rest = &rest[start..];
         // The longest name that is decoded here has eight characters.
         let end = rest.bytes().take(12).position(|byte| byte == b';');
-        match end.and_then(|end| Some((end, entity(&rest[1..end])?))) {
-            Some((end, character)) => {
-                if !character.is_whitespace() {
-                    text.push(character);
-                }
-                rest = &rest[end + 1..];
-            }
-            None => {
-                text.push('&');
-                rest = &rest[1..];
-            }
+        if let Some((end, character)) = end.and_then(|end| Some((end, entity(&rest[1..end])?))) {
+            text.extend(Some(character).filter(|character| !character.is_whitespace()));
+            rest = &rest[end + 1..];
+        } else {
+            text.push('&');
+            rest = &rest[1..];
         }
     }
     text.extend(rest.chars().filter(|character| !character.is_whitespace()));

@@ -2,6 +2,7 @@
 
 mod noting;
 
+use domain::asset_references::addresses_in;
 use domain::assets::AssetName;
 use domain::{ErrorCode, Issue};
 use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Run, Scope};
@@ -289,6 +290,9 @@ impl<'w> Writer<'w> {
 
     /// The same for what was written from `from` on.
     pub(crate) fn inline_from(&mut self, from: usize) -> Result<(), DocumentError> {
+        if addresses_in(&self.out[from..]).is_empty() {
+            return self.charge(steps_of(self.out.len() - from));
+        }
         let tail = self.out.split_off(from);
         let tail = self.inlined(tail)?;
         self.out.push_str(&tail);

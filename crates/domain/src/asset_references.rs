@@ -174,7 +174,7 @@ pub fn asset_references(definition: &Value) -> AssetReferences {
             search.text(config, "customCss", "css", None);
             let fonts = config.get("fonts").and_then(Value::as_array).into_iter().flatten();
             for name in fonts.filter_map(Value::as_str).filter_map(font_name) {
-                search.note(name, "font", None);
+                search.note(&name, "font", None);
             }
         }
         if let Some(document) = object.get("document") {
@@ -229,13 +229,13 @@ impl Search {
         self.dynamic = self.dynamic || has_dynamic_address(text);
         for address in addresses_in(text) {
             if let Some(name) = AssetName::of_address(address.text) {
-                self.note(name, via, node);
+                self.note(&name, via, node);
             }
         }
     }
 
-    fn note(&mut self, name: AssetName, via: &'static str, node: Option<&str>) {
-        if self.named.len() >= MOST_REFERENCES && !self.named.contains_key(&name) {
+    fn note(&mut self, name: &AssetName, via: &'static str, node: Option<&str>) {
+        if self.named.len() >= MOST_REFERENCES && !self.named.contains_key(name) {
             return;
         }
         let empty = || AssetReference { name: name.clone(), via: Vec::new(), node_ids: Vec::new() };

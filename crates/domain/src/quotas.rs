@@ -156,6 +156,20 @@ impl Quotas {
         })
     }
 
+    /// Where the tenant stands with its limit on what is kept, where it has one. Nothing resets it: room comes from removing.
+    pub fn storage_standing(&self, used_bytes: u64, now: Timestamp) -> Option<QuotaStanding> {
+        let limit = self.storage_bytes?;
+        Some(QuotaStanding {
+            scope: "tenant",
+            period: "now",
+            dimension: QuotaDimension::StorageBytes,
+            limit,
+            used: used_bytes,
+            remaining: limit.saturating_sub(used_bytes),
+            reset_at: now,
+        })
+    }
+
     /// Refuses one more render when a limit is reached.
     pub fn admit(&self, used: UsageTotals, running: u32, now: Timestamp) -> Result<(), QuotaExhausted> {
         self.standings(used, running, now).find(|standing| standing.remaining == 0).map_or(Ok(()), |full| Err(QuotaExhausted(full)))

@@ -42,20 +42,10 @@ pub struct AssetDetails {
 impl Assets {
     /// Makes an asset of a file: its bytes first and its row second, so that no row is ever without bytes. What is left of an
     /// upload that ends in between is litter, and is swept.
-    pub async fn add(
-        &self,
-        tenant: &TenantId,
-        upload: Upload,
-        details: &AssetDetails,
-        actor: &Actor,
-    ) -> Result<AssetOutcome, RenderError> {
+    pub async fn add(&self, tenant: &TenantId, upload: Upload, details: &AssetDetails, actor: &Actor) -> Result<AssetOutcome, RenderError> {
         let content = self.keep(tenant, upload, None).await?;
-        let new = NewAsset {
-            content: &content,
-            alt_text: details.alt_text.as_deref(),
-            tags: &details.tags,
-            folder: details.folder.as_ref(),
-        };
+        let new =
+            NewAsset { content: &content, alt_text: details.alt_text.as_deref(), tags: &details.tags, folder: details.folder.as_ref() };
         let outcome = self.store().tenant(tenant.clone()).assets().insert(new, actor).await?;
         self.changed(tenant).await;
         Ok(outcome)

@@ -130,10 +130,9 @@ impl Assets {
         };
         let mut uri = String::new();
         if taken {
-            *room = room.checked_sub(content.size_bytes).ok_or(document::DocumentError::TooLarge {
-                what: "assets (bytes)",
-                limit: limits.html_bytes as u64,
-            })?;
+            *room = room
+                .checked_sub(content.size_bytes)
+                .ok_or(document::DocumentError::TooLarge { what: "assets (bytes)", limit: limits.html_bytes as u64 })?;
             let bytes = self.cache.get(&key_of(tenant, version)).await?;
             let bytes = bytes.ok_or_else(|| RenderError::AssetBinaryMissing { name: name.to_string() })?;
             uri = format!("data:{};base64,", content.mime_type);
@@ -202,7 +201,12 @@ impl Assets {
     }
 
     /// The bytes of a version as a stream, or a part of them.
-    pub async fn open(&self, tenant: &TenantId, version: &AssetVersionRecord, range: Option<ByteRange>) -> Result<BlobContent, RenderError> {
+    pub async fn open(
+        &self,
+        tenant: &TenantId,
+        version: &AssetVersionRecord,
+        range: Option<ByteRange>,
+    ) -> Result<BlobContent, RenderError> {
         let content = self.blobs.get(&key_of(tenant, version), range).await?;
         content.ok_or_else(|| RenderError::AssetBinaryMissing { name: version.asset_id.to_string() })
     }

@@ -12,8 +12,8 @@ use document::bindings::BindingList;
 use document::compatibility::{self, Compatibility};
 use document::diff::{self, TemplateDiff};
 use document::{AssetMap, Bindings, Compiled, DocumentError, DryRun, Input, Written};
-use domain::labels::Releases;
 use domain::assets::AssetName;
+use domain::labels::Releases;
 use domain::options::{Bookmarks, RenderOptions};
 use domain::quotas::QuotaStanding;
 use domain::templates::{TemplateKey, TemplateVersion};
@@ -109,7 +109,7 @@ impl Renderer {
         let started = Instant::now();
         let turn = self.0.usage.gate().enter(&request.tenant, self.0.clock.now()).await?;
         let mut record = self.0.usage.begin(&mut request, turn, started);
-        match self.document(request, &mut record, started).await {
+        match Box::pin(self.document(request, &mut record, started)).await {
             Ok(Document { body, filename, warnings, pages }) => {
                 let output = Output { pages, size_bytes: body.len() as u64, sha256: Some(hash_of_output(&body).await) };
                 let (version, via) = (record.version, record.via.clone());
@@ -174,9 +174,8 @@ impl Renderer {
         let mut assets = self.assets_of(&work, &AssetMap::default(), compiled.assets(), deadline).await?;
         loop {
             let (with, known) = (Arc::clone(&work), assets.clone());
-            let checking = self.compute(deadline, move |limits, cancelled| {
-                document::check(&with.compiled, &with.input(&known, cancelled), limits)
-            });
+            let checking =
+                self.compute(deadline, move |limits, cancelled| document::check(&with.compiled, &with.input(&known, cancelled), limits));
             match checking.await {
                 Err(RenderError::Document(DocumentError::AssetsNeeded(names))) => {
                     assets = self.assets_of(&work, &assets, &names, deadline).await?;

@@ -17,7 +17,7 @@ use crate::request::{Attribution, Format, RenderRequest, Rendered, Source};
 use crate::run::Renderer;
 
 /// How long all tests of one run may take together. What is not begun by then is told as not run.
-const ALL_TESTS: Duration = Duration::from_secs(60);
+const ALL_TESTS: Duration = Duration::from_mins(1);
 
 /// What is tested.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ impl Renderer {
                 (true, true) => result.failures.push(Issue::new("/expectInvalid", "the schema accepts the data")),
                 (true, false) => {}
                 (false, false) => result.failures = invalid,
-                (false, true) => self.show(tenant, &source, case, attribution, &mut result).await?,
+                (false, true) => Box::pin(self.show(tenant, &source, case, attribution, &mut result)).await?,
             }
             result.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             results.push(result);

@@ -20,7 +20,11 @@ pub async fn open(config: &Config) -> Result<Blobs, ServerError> {
     loop {
         match blobs.probe_writing().await {
             Err(error @ (BlobError::Away { .. } | BlobError::Busy { .. })) if Instant::now() < patience => {
-                tracing::warn!(error = with_causes(&error), place = blobs.describe(), "the place of stored files is not there yet; it is tried again");
+                tracing::warn!(
+                    error = with_causes(&error),
+                    place = blobs.describe(),
+                    "the place of stored files is not there yet; it is tried again"
+                );
                 sleep(Duration::from_secs(1)).await;
             }
             probed => return probed.map(|()| blobs).map_err(ServerError::from),

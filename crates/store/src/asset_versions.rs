@@ -3,7 +3,7 @@
 use domain::assets::{AssetContent, AssetFile, AssetKind, AssetName};
 use domain::audit::AuditKind;
 use domain::ids::AssetId;
-use domain::quotas::{QuotaDimension, QuotaStanding};
+use domain::quotas::QuotaStanding;
 use domain::templates::ContentHash;
 use domain::{Actor, AuditEvent, TenantId};
 use jiff::Timestamp;
@@ -342,7 +342,8 @@ pub(crate) async fn room_for(
     let stored = sqlx::query_scalar!("SELECT quotas::text AS quotas FROM tenants WHERE tenant_id = $1", handle.tenant.as_str())
         .fetch_one(&mut *connection)
         .await?;
-    let Some(limit) = quotas(stored.as_deref())?.storage_bytes else { return Ok(None) };
+    let limits = quotas(stored.as_deref())?;
+    let Some(limit) = limits.storage_bytes else { return Ok(None) };
     let used = stored_bytes(connection, &handle.tenant).await?;
     if used <= limit {
         return Ok(None);
@@ -359,15 +360,7 @@ pub(crate) async fn room_for(
         return Ok(None);
     }
     let before = used.saturating_sub(u64::try_from(added.size_bytes).unwrap_or(0));
-    Ok(Some(QuotaStanding {
-        scope: "tenant",
-        period: "now",
-        dimension: QuotaDimension::StorageBytes,
-        limit,
-        used: before,
-        remaining: limit.saturating_sub(before),
-        reset_at: handle.store.now().to_jiff(),
-    }))
+    Ok(limits.storage_standing(before, handle.store.now().to_jiff()))
 }
 
 async fn stored_bytes(connection: &mut PgConnection, tenant: &TenantId) -> Result<u64, StoreError> {

@@ -4,6 +4,8 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
+use testkit::s3::{ACCESS_KEY_ID, BUCKET, Fault, S3Server};
+
 use crate::running::{EDITOR_KEY, KEY, RENDER_KEY, Server};
 
 /// The smallest PNG of one grey pixel: its chunks and their checksums are right.
@@ -48,7 +50,8 @@ async fn a_picture_is_uploaded_listed_got_and_printed() {
     assert_eq!((made["mimeType"].as_str(), made["sizeBytes"].as_u64()), (Some("image/png"), Some(PNG.len() as u64)));
     assert_eq!((made["folder"].as_str(), &made["tags"]), (Some("brand/logos"), &json!(["logo", "grey"])));
 
-    let listed: Value = server.get("/assets/?folder=brand&recursive=true&tag=grey&kind=image&q=dot&include=usage").await.json().await.unwrap();
+    let listed: Value =
+        server.get("/assets/?folder=brand&recursive=true&tag=grey&kind=image&q=dot&include=usage").await.json().await.unwrap();
     assert_eq!((listed["total"].as_u64(), &listed["items"][0]["id"]), (Some(1), &made["id"]));
     assert_eq!(listed["items"][0]["usageCount"], 0);
 
@@ -81,7 +84,9 @@ async fn a_picture_is_uploaded_listed_got_and_printed() {
         ]}}),
     )
     .await;
-    let html = server.post("/render/html", &json!({"template": "card", "data": {"logo": format!("asset:{}", made["id"].as_str().unwrap())}})).await;
+    let html = server
+        .post("/render/html", &json!({"template": "card", "data": {"logo": format!("asset:{}", made["id"].as_str().unwrap())}}))
+        .await;
     assert_eq!(html.status(), 200);
     let html = html.text().await.unwrap();
     assert_eq!(html.matches("data:image/png;base64,iVBOR").count(), 3, "{html}");
@@ -89,10 +94,16 @@ async fn a_picture_is_uploaded_listed_got_and_printed() {
     let pdf = server.pdf("card", &json!({"logo": url})).await;
     assert!(pdf.windows(6).any(|bytes| bytes == b"/Image"), "the picture is in the PDF");
 
-    let (status, code, message) = refusal(server.post("/render/pdf", &json!({"template": "card", "data": {"logo": "asset:nowhere"}})).await).await;
+    let (status, code, message) =
+        refusal(server.post("/render/pdf", &json!({"template": "card", "data": {"logo": "asset:nowhere"}})).await).await;
     assert_eq!((status, code.as_str()), (422, "asset_blocked"));
-    assert!(message.contains("own") && message.contains("nowhere"), "{message}");
-    let dry: Value = server.post("/render/html", &json!({"template": "card", "data": {"logo": "asset:nowhere"}, "dryRun": true})).await.json().await.unwrap();
+    assert!(message.contains("Html 1") && message.contains("nowhere"), "{message}");
+    let dry: Value = server
+        .post("/render/html", &json!({"template": "card", "data": {"logo": "asset:nowhere"}, "dryRun": true}))
+        .await
+        .json()
+        .await
+        .unwrap();
     assert_eq!(dry["valid"], false, "{dry}");
 }
 
@@ -131,8 +142,8 @@ async fn an_asset_has_versions_and_stays_where_templates_name_it() {
     assert_eq!(replace("7").await.status(), 400);
     let replaced: Value = replace("\"1\"").await.json().await.unwrap();
     assert_eq!((&replaced["version"], &replaced["svgSanitized"], &replaced["slug"]), (&json!(2), &json!(true), &json!("logo")));
-    let served = server.get(replaced["url"].as_str().unwrap()).await.text().await.unwrap();
-    assert!(served.contains("rect") && !served.contains("script") && !served.contains("onload"), "{served}");
+    let cleaned = server.get(replaced["url"].as_str().unwrap()).await.text().await.unwrap();
+    assert!(cleaned.contains("rect") && !cleaned.contains("script") && !cleaned.contains("onload"), "{cleaned}");
     // The old address still means the old bytes.
     assert_eq!(server.get(made["url"].as_str().unwrap()).await.bytes().await.unwrap(), PNG);
     let html = server.post("/render/html", &json!({"template": "card"})).await.text().await.unwrap();
@@ -147,7 +158,12 @@ async fn an_asset_has_versions_and_stays_where_templates_name_it() {
     upload(&server, PNG, "other.png", "image/png").await;
     let taken = ask(Method::PATCH, format!("/assets/{id}?force=true"), Some(json!({"slug": "other"}))).await;
     assert_eq!(refusal(taken).await.1, "asset_slug_conflict");
-    let patched: Value = ask(Method::PATCH, format!("/assets/{id}?force=true"), Some(json!({"slug": "mark", "altText": "M", "folder": null}))).await.json().await.unwrap();
+    let patched: Value =
+        ask(Method::PATCH, format!("/assets/{id}?force=true"), Some(json!({"slug": "mark", "altText": "M", "folder": null})))
+            .await
+            .json()
+            .await
+            .unwrap();
     assert_eq!((&patched["slug"], &patched["altText"]), (&json!("mark"), &json!("M")));
     let html = server.post("/render/html", &json!({"template": "card"})).await;
     assert_eq!(refusal(html).await.1, "asset_blocked");
@@ -163,11 +179,19 @@ async fn a_font_prints_under_its_own_name_without_being_installed() {
     let server = Server::start();
     let font = upload(&server, &std::fs::read(FONT).unwrap(), "brand.ttf", "font/ttf").await;
     let info: Value = server.get(&format!("/assets/{}/font-info", font["id"].as_str().unwrap())).await.json().await.unwrap();
-    assert_eq!((&info["family"], &info["weight"], &info["style"], &info["format"]), (&json!("Liberation Sans"), &json!(700), &json!("normal"), &json!("truetype")));
-    let definition = |fonts: Value, css: &str| json!({"key": "x", "name": "X", "html": "<p>Hi</p>", "css": css, "renderConfig": {"fonts": fonts}});
+    assert_eq!(
+        (&info["family"], &info["weight"], &info["style"], &info["format"]),
+        (&json!("Liberation Sans"), &json!(700), &json!("normal"), &json!("truetype"))
+    );
+    let definition =
+        |fonts: Value, css: &str| json!({"key": "x", "name": "X", "html": "<p>Hi</p>", "css": css, "renderConfig": {"fonts": fonts}});
     let render = async |definition: Value| server.post("/render/html", &json!({"definition": definition})).await;
     let html = render(definition(json!(["brand"]), "p{font-family:'Liberation Sans'}")).await.text().await.unwrap();
-    assert!(html.contains("@font-face{font-family:\"Liberation Sans\";font-weight:700;font-style:normal;src:url(data:font/ttf;base64,"), "{}", &html[..800]);
+    assert!(
+        html.contains("@font-face{font-family:\"Liberation Sans\";font-weight:700;font-style:normal;src:url(data:font/ttf;base64,"),
+        "{}",
+        &html[..800]
+    );
     let html = render(definition(json!([]), "@font-face{font-family:B;src:url('asset:brand')}")).await.text().await.unwrap();
     assert!(html.contains("src:url('data:font/ttf;base64,"), "{}", &html[..800]);
     assert_eq!(refusal(render(definition(json!(["absent"]), "")).await).await.1, "font_asset_missing");
@@ -208,7 +232,9 @@ async fn what_is_no_acceptable_upload_is_told_why_and_leaves_nothing() {
     assert_eq!(refusal(server.post("/assets/upload", &json!({})).await).await.0, 415);
     let listed: Value = server.get("/assets").await.json().await.unwrap();
     assert_eq!(listed["total"], 0);
-    for (query, said) in [("sort=color", "createdAt"), ("kind=film", "image"), ("limit=0", "1000"), ("legacySvg=perhaps", "true"), ("include=all", "usage")] {
+    for (query, said) in
+        [("sort=color", "createdAt"), ("kind=film", "image"), ("limit=0", "1000"), ("legacySvg=perhaps", "true"), ("include=all", "usage")]
+    {
         let answer = refusal(server.get(&format!("/assets?{query}")).await).await;
         assert!(answer.0 == 400 && answer.2.contains(said), "{query}: {}", answer.2);
     }
@@ -261,4 +287,112 @@ fn find(folder: &std::path::Path, part: &str, found: &mut Vec<std::path::PathBuf
             found.push(path);
         }
     }
+}
+
+/// A picture of this many bytes: the smallest one with much in its middle.
+fn large_png(size_bytes: usize) -> Vec<u8> {
+    let mut file = PNG[..33].to_vec();
+    let body: Vec<u8> = (0..=250).cycle().take(size_bytes).collect();
+    let mut chunk = b"IDAT".to_vec();
+    chunk.extend_from_slice(&body);
+    let mut sum = flate2::Crc::new();
+    sum.update(&chunk);
+    file.extend_from_slice(&u32::try_from(body.len()).unwrap().to_be_bytes());
+    file.extend_from_slice(&chunk);
+    file.extend_from_slice(&sum.sum().to_be_bytes());
+    file.extend_from_slice(&PNG[PNG.len() - 12..]);
+    file
+}
+
+/// The most memory a process ever had, in bytes.
+fn peak_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn two_hundred_megabytes_go_in_and_out_with_flat_memory() {
+    let server = Server::start();
+    upload(&server, PNG, "warm.png", "image/png").await;
+    let before = peak_bytes(server.pid());
+    let file = large_png(200_000_000);
+    let started = std::time::Instant::now();
+    let made = upload(&server, &file, "large.png", "image/png").await;
+    let in_s = started.elapsed().as_secs_f64();
+    let mut answer = server.get(made["url"].as_str().unwrap()).await;
+    assert_eq!(answer.headers()["content-length"].to_str().unwrap(), file.len().to_string());
+    let mut got = 0;
+    while let Some(chunk) = answer.chunk().await.unwrap() {
+        assert_eq!(chunk, file[got..got + chunk.len()]);
+        got += chunk.len();
+    }
+    assert_eq!(got, file.len());
+    let grown = peak_bytes(server.pid()) - before;
+    println!("200 MB in {in_s:.1} s, in and out {:.1} s, {} MB more at the peak", started.elapsed().as_secs_f64(), grown / 1_000_000);
+    assert!(grown < 48_000_000, "{grown}");
+    // No document takes it, and it is not even looked at.
+    let definition = json!({"key": "x", "name": "X", "html": "<img src='asset:large'>"});
+    let (status, code, message) = refusal(server.post("/render/html", &json!({"definition": definition})).await).await;
+    assert_eq!((status, code.as_str()), (422, "asset_blocked"), "{message}");
+    let grown = peak_bytes(server.pid()) - before;
+    assert!(grown < 48_000_000, "{grown}");
+}
+
+/// A server whose assets are in that bucket.
+fn server_with_bucket(s3: &S3Server) -> Server {
+    let endpoint: &'static str = Box::leak(s3.endpoint().into_boxed_str());
+    Server::start_with(Box::leak(Box::new([
+        ("ASSET_BINARY_STORE", "s3"),
+        ("S3_BUCKET", BUCKET),
+        ("S3_REGION", "us-east-1"),
+        ("S3_ACCESS_KEY_ID", ACCESS_KEY_ID),
+        ("S3_SECRET_ACCESS_KEY", "any-secret"),
+        ("S3_PATH_STYLE", "true"),
+        ("S3_PREFIX", "pulp/"),
+        ("S3_ENDPOINT", endpoint),
+    ])))
+}
+
+/// What the server counts of statements about assets.
+async fn statements(server: &Server) -> Vec<String> {
+    let metrics = server.get("/metrics").await.text().await.unwrap();
+    let about_assets = |line: &&str| line.starts_with("pulp_store_statements_total") && line.contains("\"asset");
+    let mut lines: Vec<String> = metrics.lines().filter(about_assets).map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn while_the_bucket_is_away_uploads_say_so_and_renders_go_on() {
+    let s3 = S3Server::start().unwrap();
+    let server = server_with_bucket(&s3);
+    let made = upload(&server, PNG, "logo.png", "image/png").await;
+    let definition = json!({"key": "x", "name": "X", "html": "<img src='asset:logo'>"});
+    let render = async || server.post("/render/html", &json!({"definition": definition})).await;
+    assert_eq!(render().await.status(), 200);
+
+    // A warm one asks nobody.
+    let (asked, said) = (s3.count_requests("GET", ""), statements(&server).await);
+    assert!(said.iter().any(|line| line.contains("assets.resolve")), "{said:?}");
+    assert_eq!(render().await.status(), 200);
+    assert_eq!((s3.count_requests("GET", ""), statements(&server).await), (asked, said));
+
+    s3.set_fault(Fault::Closed);
+    let form = Form::new().part("file", part(large_png(100), "new.png", "image/png"));
+    let answer = send(&server, Method::POST, "/assets/upload", form).await;
+    assert!(answer.headers().contains_key("retry-after"));
+    let (status, code, message) = refusal(answer).await;
+    assert_eq!((status, code.as_str()), (503, "service_unavailable"), "{message}");
+    assert!(message.contains("stored files"), "{message}");
+    assert_eq!(refusal(server.get(made["url"].as_str().unwrap()).await).await.0, 503);
+    assert_eq!(render().await.status(), 200);
+    assert!(server.is_ready(), "what is cached renders: the balancer keeps this replica");
+    let listed: Value = server.get("/assets").await.json().await.unwrap();
+    assert_eq!(listed["total"], 1, "no row is left of an upload without bytes");
+
+    s3.set_fault(Fault::None);
+    let form = Form::new().part("file", part(large_png(100), "new.png", "image/png"));
+    assert_eq!(send(&server, Method::POST, "/assets/upload", form).await.status(), 201);
+    assert_eq!(server.get(made["url"].as_str().unwrap()).await.status(), 200);
 }

@@ -1,8 +1,10 @@
 """Uses a server through the public client the way its users do: client.py ADDRESS KEY."""
 
+import struct
 import sys
 import time
 import uuid
+import zlib
 
 from pulp_engine import PulpEngineClient, PulpEngineError
 
@@ -23,6 +25,20 @@ DEFINITION = {
         "children": [{"id": "hello", "type": "text", "content": "Hello {{name}}"}],
     },
 }
+
+
+def chunk(kind, data):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+# One grey pixel.
+PNG = (
+    b"\x89PNG\r\n\x1a\n"
+    + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    + chunk(b"IDAT", zlib.compress(b"\0\x77"))
+    + chunk(b"IEND", b"")
+)
 
 
 def refusal(act, status, code):
@@ -149,6 +165,39 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     refusal(lambda: client.usage.rollup({"from": "2020-01-01"}), 400, "usage_window_too_wide")
     refusal(lambda: client.usage.admin_rollup({}), 403, "super_admin_only")
     refusal(lambda: client.schedules.list(), 501, "not_implemented")
+
+    assets = client.assets
+    logo = assets.upload(PNG, "Logo.png", content_type="image/png", folder="brand", tags=["logo", "grey"], alt_text="A dot")
+    assert (logo.slug, logo.mime_type, logo.version, logo.tags, logo.folder) == ("logo", "image/png", 1, ["logo", "grey"], "brand"), logo
+    refusal(lambda: assets.upload(PNG, "logo.jpg", content_type="image/jpeg"), 415, "asset_mime_mismatch")
+    refusal(lambda: assets.upload(b"MZ", "logo.exe"), 415, "unsupported_media_type")
+    page = assets.list(kind="image", tag=["grey"], folder="brand", recursive=True, sort="sizeBytes", order="asc", include="usage")
+    assert [(item.id, item.usage_count) for item in page.items] == [(logo.id, 0)], page
+    assert (assets.list(legacy_svg=True).total, assets.list(q="LOGO", mime_type="image/png").total) == (0, 1)
+    client.templates.create({"key": "branded", "name": "Branded", "html": "<img src='asset:logo'>"})
+    assert "data:image/png;base64," in client.render.html("branded", {})
+    details = assets.get(logo.id)
+    assert [(user.key, user.via) for user in details.referenced_by] == [("branded", ["html"])], details
+    refusal(lambda: assets.delete(logo.id), 409, "asset_in_use")
+    refusal(lambda: assets.update(logo.id, {"slug": "mark"}), 409, "asset_in_use")
+    assert assets.update(logo.id, {"altText": None, "tags": ["mark"]}).tags == ["mark"]
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg' width='4' height='4'><rect width='4' height='4'/></svg>"
+    refusal(lambda: assets.replace(logo.id, svg, "l.svg", content_type="image/svg+xml", if_match_version=9), 412, "precondition_failed")
+    replaced = assets.replace(logo.id, svg, "l.svg", content_type="image/svg+xml", if_match_version=1)
+    assert (replaced.version, replaced.svg_sanitized, replaced.content_hash != logo.content_hash) == (2, True, True), replaced
+    assert [version.version for version in assets.list_versions(logo.id).items] == [2, 1]
+    assert assets.restore_version(logo.id, 1).content_hash == logo.content_hash
+    with open("/usr/share/fonts/truetype/liberation/LiberationSans-Italic.ttf", "rb") as file:
+        font = assets.upload(file.read(), "brand.ttf", content_type="font/ttf")
+    info = assets.font_info(font.id)
+    assert (info.family, info.style, info.weight, info.embeddable) == ("Liberation Sans", "italic", 400, True), info
+    assert assets.update(font.id, {"slug": "house-font"}).slug == "house-font"
+    refusal(lambda: assets.update(font.id, {"slug": "logo"}), 409, "asset_slug_conflict")
+    assert assets.facets().tags == [{"tag": "mark", "count": 1}], assets.facets()
+    refusal(lambda: assets.form_fields(logo.id), 501, "not_implemented")
+    assets.delete(logo.id, force=True)
+    refusal(lambda: assets.get(logo.id), 404, "not_found")
+    refusal(lambda: client.render.html("branded", {}), 422, "asset_blocked")
 
     labels = client.templates.labels
     assert labels.list("greeting") == []

@@ -69,8 +69,7 @@ async fn a_draft_is_its_owners_to_write_everybodys_to_read_and_never_rendered() 
 async fn of_two_windows_of_one_person_the_second_is_told_where_it_asks_for_that() {
     let server = with_people().await;
     let draft = |text: &str| json!({"baseVersion": "1.0.0", "definition": {"html": text}});
-    let put =
-        async |tag: Option<&str>, text: &str| ask(&server, ADA, Method::PUT, "/templates/memo/draft", tag, Some(&draft(text))).await;
+    let put = async |tag: Option<&str>, text: &str| ask(&server, ADA, Method::PUT, "/templates/memo/draft", tag, Some(&draft(text))).await;
     assert_eq!(put(Some("\"7\""), "a").await.body["code"], "precondition_failed");
     assert_eq!(put(Some("\"0\""), "a").await.etag.as_deref(), Some("\"1\""));
     assert_eq!(put(Some("\"0\""), "a").await.status, 412);

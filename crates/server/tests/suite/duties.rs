@@ -48,7 +48,8 @@ async fn a_migration_makes_the_months_ahead_and_of_two_servers_one_removes_what_
     let (mut one, mut other) = (Server::start_with(settings), Server::start_with(settings));
     wait_until_async("what is too old is gone", async || (database.query(OLD_ROWS).await == "1|0").then_some(())).await;
     wait_until_async("every duty was done", async || {
-        (database.query("SELECT count(*) FROM duties WHERE last_outcome IS DISTINCT FROM 'succeeded' OR lease_token IS NOT NULL").await == "0")
+        (database.query("SELECT count(*) FROM duties WHERE last_outcome IS DISTINCT FROM 'succeeded' OR lease_token IS NOT NULL").await
+            == "0")
             .then_some(())
     })
     .await;
@@ -69,7 +70,8 @@ async fn a_migration_makes_the_months_ahead_and_of_two_servers_one_removes_what_
 #[tokio::test]
 async fn a_server_whose_switches_are_off_leaves_the_duties_alone() {
     let database = TestDatabase::empty().await;
-    let switches = ["PARTITIONS_AHEAD_ENABLED", "AUDIT_RETENTION_ENABLED", "RENDER_USAGE_RETENTION_ENABLED", "TEMPLATE_TRASH_RETENTION_ENABLED"];
+    let switches =
+        ["PARTITIONS_AHEAD_ENABLED", "AUDIT_RETENTION_ENABLED", "RENDER_USAGE_RETENTION_ENABLED", "TEMPLATE_TRASH_RETENTION_ENABLED"];
     let off: Vec<(&str, &str)> = switches.into_iter().map(|name| (name, "false")).chain([("DATABASE_URL", database.url())]).collect();
     assert!(outcome(&["migrate"], &off).status.success());
     assert_eq!(database.query(&months("audit_events")).await, "0");

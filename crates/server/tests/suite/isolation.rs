@@ -10,6 +10,7 @@ const B_KEY: &str = "an-admin-key-of-tenant-beta";
 const SETTINGS: &[(&str, &str)] = &[
     ("MULTI_TENANT_ENABLED", "true"),
     ("API_KEY_SUPER_ADMIN", SUPER_KEY),
+    ("ASSET_ACCESS_MODE", "private"),
     (
         "API_KEYS_JSON",
         r#"[{"id": "a", "key": "an-admin-key-of-tenant-alpha", "scope": "admin", "tenantId": "alpha"},
@@ -37,6 +38,17 @@ struct Things {
     token: String,
     render: String,
     label_event: String,
+    asset: Value,
+}
+
+/// A picture of tenant alpha.
+async fn upload(server: &Server) -> Value {
+    let file = reqwest::multipart::Part::bytes(crate::assets::PNG).file_name("alphasecret.png").mime_str("image/png").unwrap();
+    let form = reqwest::multipart::Form::new().text("folder", "alphasecret").text("tags", "alphasecret").part("file", file);
+    let request = reqwest::Client::new().post(server.url("/assets/upload")).header("X-Api-Key", A_KEY).multipart(form);
+    let (status, asset) = crate::running::answer(request).await;
+    assert_eq!(status, 201, "{asset}");
+    asset
 }
 
 async fn fill(server: &Server) -> Things {
@@ -53,6 +65,7 @@ async fn fill(server: &Server) -> Things {
     assert_eq!(status, 200, "{text}");
     let planned = json!({"version": "1.0.0", "effectiveAt": "2027-06-01T00:00:00Z"});
     let planned = made(server, "/templates/alphasecret/labels/alphalabel/schedule", &planned).await;
+    let asset = upload(server).await;
     let key = made(server, "/admin/api-keys", &json!({"name": "alphasecret", "scope": "editor"})).await;
     made(
         server,
@@ -76,10 +89,18 @@ async fn fill(server: &Server) -> Things {
     })
     .await;
     let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
-    Things { folder: text(&folder, "id"), key: text(&key, "id"), token: text(&token, "tokenId"), render, label_event: text(&planned, "id") }
+    Things {
+        folder: text(&folder, "id"),
+        key: text(&key, "id"),
+        token: text(&token, "tokenId"),
+        render,
+        label_event: text(&planned, "id"),
+        asset,
+    }
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a walk past everything there is")]
 async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     let server = Server::start_with(SETTINGS);
     let things = fill(&server).await;
@@ -87,6 +108,7 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     let definition = json!({"name": "x", "html": "x"});
     let drafted = json!({"baseVersion": "1.0.0", "definition": {}});
     let no_id = "0192a000-0000-7000-8000-000000000000";
+    let asset = things.asset["id"].as_str().unwrap();
     let (noted, data) = (json!({"changeNote": "x"}), json!({"data": {}}));
     let (name, role) = (json!({"name": "x"}), json!({"role": "none"}));
     let moved = json!({"version": "1.0.0"});
@@ -126,6 +148,12 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         ("PUT", "/templates/{}/sample", "alphasecret", "zetasecret", &none),
         ("DELETE", "/templates/{}/sample", "alphasecret", "zetasecret", &none),
         ("POST", "/templates/{}/validate", "alphasecret", "zetasecret", &data),
+        ("GET", "/assets/{}/details", asset, no_id, &none),
+        ("GET", "/assets/{}/versions", asset, no_id, &none),
+        ("GET", "/assets/{}/font-info", asset, no_id, &none),
+        ("PATCH", "/assets/{}", asset, no_id, &none),
+        ("POST", "/assets/{}/versions/1/restore", asset, no_id, &none),
+        ("DELETE", "/assets/{}?force=true", asset, no_id, &none),
         ("GET", "/admin/api-keys/{}", &things.key, no_id, &none),
         ("PATCH", "/admin/api-keys/{}", &things.key, no_id, &name),
         ("POST", "/admin/api-keys/{}/rotate", &things.key, no_id, &none),
@@ -150,6 +178,10 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     let lists = [
         "/templates",
         "/templates?q=alpha",
+        "/assets",
+        "/assets?q=alpha&include=usage",
+        "/assets?folder=alphasecret&recursive=true",
+        "/assets/facets",
         "/templates?state=deleted",
         "/templates?folderPath=/alphasecret",
         &format!("/templates?folderId={}", things.folder),
@@ -181,6 +213,17 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     for path in ["/render/pdf", "/render/html", "/render/validate"] {
         let (status, text) = ask(&server, "POST", path, B_KEY, &template).await;
         assert!(status == 404 || text.contains("there is no template"), "{path}: {status} {text}");
+    }
+
+    let file = things.asset["filename"].as_str().unwrap();
+    for name in ["asset:alphasecret", &format!("asset:{asset}"), &format!("/assets/{file}")] {
+        let definition = json!({"definition": {"key": "x", "name": "X", "html": format!("<img src='{name}'>")}});
+        let (status, text) = ask(&server, "POST", "/render/html", B_KEY, &definition).await;
+        assert!(status == 422 && text.contains("there is no asset"), "{name}: {status} {text}");
+        assert!(!text.contains("base64"), "{text}");
+    }
+    for (key, status) in [(B_KEY, 404), (A_KEY, 200)] {
+        assert_eq!(ask(&server, "GET", &format!("/assets/{file}"), key, &none).await.0, status);
     }
 
     // Alpha has it all still.

@@ -43,17 +43,19 @@ async fn of_two_who_replace_the_same_version_one_is_told() {
     let asset = put(&fixture.tenant, "logo.png", 1).await;
     let versions = fixture.tenant.asset_versions();
     let (second, third) = (picture("a.png", 2, 5), picture("b.png", 3, 5));
-    let both = tokio::join!(
-        versions.insert(asset.asset_id, Some(1), &second, &NOBODY),
-        versions.insert(asset.asset_id, Some(1), &third, &NOBODY)
-    );
+    let both =
+        tokio::join!(versions.insert(asset.asset_id, Some(1), &second, &NOBODY), versions.insert(asset.asset_id, Some(1), &third, &NOBODY));
     let outcomes = [both.0.unwrap(), both.1.unwrap()];
     assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, AssetOutcome::Written(_))).count(), 1, "{outcomes:?}");
-    assert!(outcomes.iter().any(|outcome| *outcome == AssetOutcome::Stale { current: 2 }), "{outcomes:?}");
+    assert!(outcomes.contains(&AssetOutcome::Stale { current: 2 }), "{outcomes:?}");
     // Without a condition nobody is refused, and nothing is lost.
-    assert!(matches!(versions.insert(asset.asset_id, None, &third, &NOBODY).await.unwrap(), AssetOutcome::Written(now) if now.version == 3));
+    assert!(
+        matches!(versions.insert(asset.asset_id, None, &third, &NOBODY).await.unwrap(), AssetOutcome::Written(now) if now.version == 3)
+    );
     assert_eq!(versions.list(asset.asset_id, 10, 0).await.unwrap().unwrap().total, 3);
-    assert!(matches!(versions.restore(asset.asset_id, 1, &NOBODY).await.unwrap(), AssetOutcome::Written(now) if now.version == 4 && now.content_hash == asset.content_hash));
+    assert!(
+        matches!(versions.restore(asset.asset_id, 1, &NOBODY).await.unwrap(), AssetOutcome::Written(now) if now.version == 4 && now.content_hash == asset.content_hash)
+    );
     assert_eq!(versions.restore(asset.asset_id, 9, &NOBODY).await.unwrap(), AssetOutcome::VersionNotFound);
     assert_eq!(versions.restore(AssetId::generate(), 1, &NOBODY).await.unwrap(), AssetOutcome::NotFound);
 }
@@ -117,12 +119,21 @@ async fn an_asset_is_in_use_by_what_renders_and_by_nothing_else() {
     let file = AssetFile::new(asset.asset_id, asset.content_hash, "image/png");
     insert(tenant, "by-slug", "A", &json!({"html": "<img src='asset:logo'>"})).await;
     insert(tenant, "by-id", "B", &json!({"html": "x", "css": format!("p{{background:url(asset:{})}}", asset.asset_id)})).await;
-    insert(tenant, "by-file", "C", &json!({"document": {"type": "document", "id": "r", "children": [{"type": "image", "id": "i", "src": format!("/assets/{file}")}]}})).await;
+    insert(
+        tenant,
+        "by-file",
+        "C",
+        &json!({"document": {"type": "document", "id": "r", "children": [{"type": "image", "id": "i", "src": format!("/assets/{file}")}]}}),
+    )
+    .await;
     insert(tenant, "dynamic", "D", &json!({"html": "<img src='{{logo}}'>"})).await;
     insert(tenant, "text", "E", &json!({"html": "<p>asset:logo</p>"})).await;
     assert_eq!(users().await, (vec!["by-file".to_owned(), "by-id".to_owned(), "by-slug".to_owned()], 1));
     let usage = tenant.assets().usage(asset.asset_id).await.unwrap().unwrap();
-    assert_eq!((usage.named_by[0].via.as_slice(), usage.named_by[0].node_ids.as_slice()), (["image".to_owned()].as_slice(), ["i".to_owned()].as_slice()));
+    assert_eq!(
+        (usage.named_by[0].via.as_slice(), usage.named_by[0].node_ids.as_slice()),
+        (["image".to_owned()].as_slice(), ["i".to_owned()].as_slice())
+    );
 
     // A version that is no longer current counts only while a label leads to it; a template in the trash does not.
     written(save(tenant, "by-slug", "1.0.0", &json!({"html": "nothing"})).await);
@@ -132,8 +143,10 @@ async fn an_asset_is_in_use_by_what_renders_and_by_nothing_else() {
     let _ = tenant.labels().set(&key("by-id"), prod, &NOBODY).await.unwrap();
     written(tenant.templates().delete(&key("by-file"), "1.0.0".parse().unwrap(), &NOBODY).await.unwrap());
     assert_eq!(users().await.0, ["by-id"]);
-    assert_eq!(tenant.assets().usage_counts(&[asset.clone()]).await.unwrap(), [1]);
-    assert!(matches!(tenant.assets().delete(asset.asset_id, AssetInUse::Refuse, &NOBODY).await.unwrap(), AssetOutcome::InUse(usage) if usage.total == 1));
+    assert_eq!(tenant.assets().usage_counts(std::slice::from_ref(&asset)).await.unwrap(), [1]);
+    assert!(
+        matches!(tenant.assets().delete(asset.asset_id, AssetInUse::Refuse, &NOBODY).await.unwrap(), AssetOutcome::InUse(usage) if usage.total == 1)
+    );
     // Nothing names it by its slug any more.
     let patch = AssetPatch { slug: Some("mark".parse().unwrap()), ..AssetPatch::default() };
     assert!(matches!(tenant.assets().update(asset.asset_id, patch, AssetInUse::Refuse, &NOBODY).await.unwrap(), AssetOutcome::Written(_)));
@@ -177,7 +190,7 @@ async fn pages_of_ten_thousand_assets_tile_the_list_and_cost_the_same_everywhere
             };
             let ordered = match order {
                 SortOrder::Ascending => seen.is_sorted_by_key(place),
-                SortOrder::Descending => seen.iter().rev().is_sorted_by_key(|asset| place(asset)),
+                SortOrder::Descending => seen.iter().rev().is_sorted_by_key(place),
             };
             assert!(ordered, "{sort:?} {order:?}");
             let mut ids: Vec<_> = seen.iter().map(|asset| asset.asset_id).collect();
