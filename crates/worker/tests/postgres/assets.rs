@@ -1,0 +1,74 @@
+//! The sweep removes bytes that no asset has any more, when they are old, and nothing else.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use blobs::{BlobKey, BlobKind, BlobSource, Blobs, Limits, Place, Settings};
+use domain::Actor;
+use domain::assets::{AssetContent, AssetKind};
+use domain::templates::ContentHash;
+use store::{AssetOutcome, NewAsset, Store};
+use tokio::time::Instant;
+use worker::asset_sweep;
+
+use crate::fixture::{PATIENCE, QUICK, database, default_tenant, replica, start, until};
+
+async fn put(blobs: &Blobs, bytes: &'static [u8]) -> BlobKey {
+    let key = BlobKey::new(default_tenant(), BlobKind::Assets, *ContentHash::of_bytes(bytes).as_bytes());
+    blobs.put(&key, BlobSource::bytes(bytes)).await.unwrap();
+    key
+}
+
+/// Makes the file of these bytes as old as a day.
+fn age(folder: &Path, key: &BlobKey) {
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains(&hex::encode(key.sha256())) {
+                let yesterday = SystemTime::now().checked_sub(Duration::from_hours(24)).unwrap();
+                File::options().write(true).open(path).unwrap().set_modified(yesterday).unwrap();
+                return;
+            }
+        }
+    }
+    panic!("{key} has no file");
+}
+
+async fn name(store: &Store, bytes: &[u8]) {
+    let content = AssetContent {
+        kind: AssetKind::Image,
+        original_name: "a.png".to_owned(),
+        mime_type: "image/png".to_owned(),
+        size_bytes: bytes.len() as u64,
+        hash: ContentHash::of_bytes(bytes),
+        size_px: None,
+        font: None,
+        svg_sanitized: false,
+    };
+    let new = NewAsset { content: &content, alt_text: None, tags: &[], folder: None };
+    let made = store.tenant(default_tenant()).assets().insert(new, &Actor::system("test")).await.unwrap();
+    assert!(matches!(made, AssetOutcome::Written(_)), "{made:?}");
+}
+
+#[tokio::test]
+async fn bytes_go_when_they_are_old_and_nobodys() {
+    let database = database().await;
+    let store = replica(&database, "worker").await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { place: Place::Folder(folder.path().join("assets")), limits: Limits::default() };
+    let blobs = Blobs::open(settings).await.unwrap();
+    let (named, litter, fresh) = (put(&blobs, b"named").await, put(&blobs, b"litter").await, put(&blobs, b"fresh").await);
+    name(&store, b"named").await;
+    age(folder.path(), &named);
+    age(folder.path(), &litter);
+
+    let loops = start(&store, QUICK, vec![asset_sweep(blobs.clone(), Duration::from_hours(1))]);
+    until(&database, "SELECT last_outcome FROM duties WHERE duty = 'asset_sweep'", "succeeded").await;
+    loops.stop(Instant::now() + PATIENCE).await;
+    for (key, there) in [(&named, true), (&litter, false), (&fresh, true)] {
+        assert_eq!(blobs.stat(key).await.unwrap().is_some(), there, "{key}");
+    }
+}
