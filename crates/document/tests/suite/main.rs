@@ -1,6 +1,7 @@
 //! What authors, callers and readers see of this room, on whole definitions.
 #![cfg(test)]
 
+mod assets;
 mod bindings;
 mod compatibility;
 mod data;

@@ -12,7 +12,7 @@ use store::{AssetOutcome, NewAsset, Store};
 use tokio::time::Instant;
 use worker::asset_sweep;
 
-use crate::fixture::{PATIENCE, QUICK, database, default_tenant, replica, start, until};
+use crate::fixture::{PATIENCE, QUICK, database, days_ago, default_tenant, replica, start, until};
 
 async fn put(blobs: &Blobs, bytes: &'static [u8]) -> BlobKey {
     let key = BlobKey::new(default_tenant(), BlobKind::Assets, *ContentHash::of_bytes(bytes).as_bytes());
@@ -28,7 +28,7 @@ fn age(folder: &Path, key: &BlobKey) {
             if path.is_dir() {
                 folders.push(path);
             } else if path.to_string_lossy().contains(&hex::encode(key.sha256())) {
-                let yesterday = SystemTime::now().checked_sub(Duration::from_hours(24)).unwrap();
+                let yesterday = SystemTime::from(days_ago(1).now());
                 File::options().write(true).open(path).unwrap().set_modified(yesterday).unwrap();
                 return;
             }
