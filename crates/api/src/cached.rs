@@ -8,12 +8,16 @@ use std::time::Duration;
 use domain::TenantId;
 use moka::future::Cache;
 use store::StoreError;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// Entries kept; whoever invents names must not fill the memory with what does not exist.
 const ENTRIES: u64 = 100_000;
 /// How long an answer serves on while the database is away. Later a withdrawn credential must not pass any more.
 const STALE: Duration = Duration::from_mins(15);
+/// How long a request waits for the database where an answer that grew old would do.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// After the database did not answer, how long the old answer serves before it is asked again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Tenants are told apart by this many places. Two that share one forget together, which costs a question and no more.
 const PLACES: usize = 1_024;
 
@@ -25,7 +29,9 @@ struct Entry<V> {
     value: Option<V>,
     /// How many changes were heard of before it was asked for.
     as_of: u64,
-    read_at: Instant,
+    answered_at: Instant,
+    /// Until then nobody asks again.
+    fresh_until: Instant,
 }
 
 /// Answers by name, absence included. Clones share them.
@@ -34,11 +40,12 @@ pub(crate) struct Cached<K, V> {
     changes: Arc<Changes>,
     owner: Owner<K, V>,
     ttl: Duration,
+    stale: Duration,
 }
 
 impl<K, V> Clone for Cached<K, V> {
     fn clone(&self) -> Self {
-        Self { entries: self.entries.clone(), changes: Arc::clone(&self.changes), owner: self.owner, ttl: self.ttl }
+        Self { entries: self.entries.clone(), changes: Arc::clone(&self.changes), owner: self.owner, ttl: self.ttl, stale: self.stale }
     }
 }
 
@@ -50,8 +57,12 @@ where
     /// An answer is asked for again when it is older than `ttl`, should the notice of a change have been lost. Where `owner` names
     /// no tenant, the change of any one makes it be asked for again.
     pub(crate) fn new(ttl: Duration, owner: Owner<K, V>) -> Self {
-        let entries = Cache::builder().max_capacity(ENTRIES).time_to_live(STALE).build();
-        Self { entries, changes: Arc::default(), owner, ttl }
+        Self::serving_on_for(STALE, ttl, owner)
+    }
+
+    fn serving_on_for(stale: Duration, ttl: Duration, owner: Owner<K, V>) -> Self {
+        let entries = Cache::builder().max_capacity(ENTRIES).time_to_live(stale).build();
+        Self { entries, changes: Arc::default(), owner, ttl, stale }
     }
 
     /// Anything may have changed: every answer is asked for again, and none from before serves any more.
@@ -69,23 +80,28 @@ where
         let known = self.entries.get(&key).await;
         let as_of = self.changes.heard();
         let holds = |entry: &Entry<V>| self.changes.last((self.owner)(&key, entry.value.as_ref())) <= entry.as_of;
-        if let Some(entry) = &known
-            && holds(entry)
-            && entry.read_at.elapsed() < self.ttl
-        {
-            return Ok(entry.value.clone());
+        let known = known.filter(|entry| holds(entry) && entry.answered_at.elapsed() < self.stale);
+        let Some(old) = known else { return self.keep(key, as_of, ask.await?).await };
+        if Instant::now() < old.fresh_until {
+            return Ok(old.value);
         }
-        let asked = ask.await;
-        let known = known.filter(holds);
-        match (asked, known) {
-            (Ok(value), _) => {
-                self.entries.insert(key, Entry { value: value.clone(), as_of, read_at: Instant::now() }).await;
-                Ok(value)
+        // Nobody waits long for a database that may be away, while there is an answer that was right a moment ago. One from before
+        // a change never comes here: something may have been withdrawn.
+        match timeout(PATIENCE, ask).await {
+            Ok(Ok(value)) => self.keep(key, as_of, value).await,
+            Err(_) | Ok(Err(StoreError::Unavailable { .. })) => {
+                let again = Entry { fresh_until: Instant::now() + RETRY_AFTER.min(self.ttl), ..old };
+                self.entries.insert(key, again.clone()).await;
+                Ok(again.value)
             }
-            // Something may have been withdrawn: what was known before a change serves nobody.
-            (Err(StoreError::Unavailable { .. }), Some(entry)) => Ok(entry.value),
-            (Err(error), _) => Err(error),
+            Ok(Err(error)) => Err(error),
         }
+    }
+
+    async fn keep(&self, key: K, as_of: u64, value: Option<V>) -> Result<Option<V>, StoreError> {
+        let now = Instant::now();
+        self.entries.insert(key, Entry { value: value.clone(), as_of, answered_at: now, fresh_until: now + self.ttl }).await;
+        Ok(value)
     }
 }
 
@@ -206,6 +222,29 @@ mod tests {
         let cached = Cached::new(Duration::ZERO, nobodys);
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
         assert_eq!(cached.get("a", async { Err(away()) }).await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn who_has_an_old_answer_waits_half_a_second_once_and_not_for_ever() {
+        let (ttl, stale) = (Duration::from_millis(300), Duration::from_secs(3));
+        let cached: Cached<&str, i32> = Cached::serving_on_for(stale, ttl, nobodys);
+        let silent = || async { std::future::pending::<Result<Option<i32>, StoreError>>().await };
+        assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
+        let answered = Instant::now();
+        tokio::time::sleep(ttl).await;
+        let asked = Instant::now();
+        assert_eq!(cached.get("a", silent()).await.unwrap(), Some(1));
+        assert!(asked.elapsed() >= PATIENCE);
+        let asked = Instant::now();
+        assert_eq!(cached.get("a", silent()).await.unwrap(), Some(1));
+        assert!(asked.elapsed() < PATIENCE, "the next request does not wait as well");
+        // Serving on does not make an answer younger.
+        while let Ok(answer) = cached.get("a", async { Err(away()) }).await {
+            assert!(answer == Some(1) && answered.elapsed() < stale * 4, "{answer:?} after {:?}", answered.elapsed());
+            tokio::time::sleep(ttl / 3).await;
+        }
+        assert!(answered.elapsed() >= stale);
+        assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(2));
     }
 
     #[tokio::test]

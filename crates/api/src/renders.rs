@@ -130,7 +130,7 @@ async fn document(setup: &Setup, request: RenderRequest) -> Result<Response, Api
 }
 
 /// A limit that is reached says when it is worth to try again.
-fn refusal(setup: &Setup, error: RenderError) -> ApiError {
+pub(crate) fn refusal(setup: &Setup, error: RenderError) -> ApiError {
     let RenderError::QuotaExhausted(exhausted) = &error else { return error.into() };
     let wait_s = exhausted.retry_after_s(setup.clock.now());
     ApiError::from(error).retry_after(wait_s)

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use domain::template_datasets::{Assertions, DATASETS_LIMIT, DatasetName, TITLE_LIMIT_CHARS};
+use domain::template_datasets::{Assertions, DATA_LIMIT_BYTES, DATASETS_LIMIT, DatasetName, TITLE_LIMIT_CHARS};
 use domain::template_tags::TemplateTag;
 use domain::{ErrorCode, Issue};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{DESCRIPTION_LIMIT_CHARS, DatasetContent, DatasetOutcome, DatasetRecord, DatasetSummary, TAGS_LIMIT};
+use store::{DESCRIPTION_LIMIT_CHARS, DatasetContent, DatasetOutcome, DatasetRecord, DatasetRemoval, DatasetSummary, TAGS_LIMIT};
 use utoipa::ToSchema;
 
 use crate::Setup;
@@ -114,16 +114,21 @@ pub async fn put(
     }
 }
 
-/// Removes a dataset.
-#[utoipa::path(delete, path = "/templates/{key}/datasets/{name}", tag = "templates", params(("key" = String, Path), ("name" = String, Path)), responses((status = 204, description = "Removed"), (status = 404, description = "Unknown")))]
+/// Removes a dataset. With `If-Match: "<revision>"` only if that is what there is.
+#[utoipa::path(delete, path = "/templates/{key}/datasets/{name}", tag = "templates", params(("key" = String, Path), ("name" = String, Path), ("If-Match" = Option<String>, Header)), responses((status = 204, description = "Removed"), (status = 404, description = "Unknown"), (status = 412, description = "Another revision is there")))]
 pub async fn delete(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path((key, name)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let (key, name) = (known_key(&key)?, known_name(&name)?);
-    let deleted = setup.store.tenant(caller.tenant).template_datasets().delete(&key, &name, &caller.actor).await?;
-    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(unknown_dataset(&name)) }
+    let expected = expected_revision(&headers)?;
+    match setup.store.tenant(caller.tenant).template_datasets().delete(&key, &name, expected, &caller.actor).await? {
+        DatasetRemoval::Removed => Ok(StatusCode::NO_CONTENT),
+        DatasetRemoval::NotFound => Err(unknown_dataset(&name)),
+        DatasetRemoval::Stale { current } => Err(stale(&name, current)),
+    }
 }
 
 /// The tags as they are kept; everything else about the body is only looked at.
@@ -131,6 +136,8 @@ fn checked(body: &DatasetBody) -> Result<Option<Vec<String>>, ApiError> {
     let mut issues = Vec::new();
     if !body.data.is_object() {
         issues.push(Issue::new("/data", "must be an object"));
+    } else if body.data.to_string().len() > DATA_LIMIT_BYTES {
+        issues.push(Issue::new("/data", format!("is larger than {DATA_LIMIT_BYTES} bytes of JSON, the most that a dataset has")));
     }
     let mut text = |path: &str, given: &Option<Option<String>>, limit: usize| {
         if let Some(Some(text)) = given
@@ -165,7 +172,7 @@ fn expected_revision(headers: &HeaderMap) -> Result<Option<u32>, ApiError> {
     let revision = given.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
     revision.map(Some).ok_or_else(|| {
         ApiError::bad_request(
-            "If-Match must be one revision in double quotes, such as \"3\"; \"0\" keeps the dataset only if there is none yet",
+            "If-Match must be one revision in double quotes, such as \"3\"; a save with \"0\" keeps the dataset only if there is none yet",
         )
     })
 }

@@ -189,8 +189,9 @@ pub async fn delete(
 /// Forgets what this replica remembers of users; the others hear of changes by themselves.
 #[utoipa::path(post, path = "/admin/users/reload", tag = "users", responses((status = 200, description = "reloaded and count")))]
 pub async fn reload(State(setup): State<Setup>, Extension(caller): Extension<Caller>) -> Result<Json<Value>, ApiError> {
-    setup.identity.changed(&caller.tenant);
+    // Asked first: while the database is away, what is remembered is all there is.
     let count = setup.store.tenant(caller.tenant.clone()).users().count().await?;
+    setup.identity.changed(&caller.tenant);
     Ok(Json(json!({ "reloaded": true, "count": count })))
 }
 

@@ -10,6 +10,8 @@ use crate::issues::Issue;
 
 /// The most datasets a template can have.
 pub const DATASETS_LIMIT: usize = 100;
+/// The largest data, in bytes of JSON text: room for a long statement, and for a hundred of them to be run one after the other.
+pub const DATA_LIMIT_BYTES: usize = 2 * 1024 * 1024;
 /// The longest title, in characters (a CHECK of the table).
 pub const TITLE_LIMIT_CHARS: usize = 255;
 /// The most texts that one assertion can list.

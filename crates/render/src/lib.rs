@@ -30,6 +30,6 @@ pub use media::Refusal;
 pub use pdf::PdfError;
 pub use request::{Attribution, Format, RenderRequest, Rendered, Source};
 pub use run::{Renderer, Setup};
-pub use template_tests::{TestCase, TestResult, TestRun, Tested};
+pub use template_tests::{TestCase, TestResult, TestSubject, Tested};
 pub use templates::Resolved;
 pub use usage::UsageOptions;

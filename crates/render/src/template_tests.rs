@@ -1,9 +1,8 @@
 //! The tests of a template: its datasets, rendered, and what the documents show.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use document::{Bindings, squeezed, visible_text};
+use document::{Bindings, Compiled, squeezed, visible_text};
 use domain::template_datasets::Assertions;
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::usage::RenderMode;
@@ -15,9 +14,6 @@ use crate::error::RenderError;
 use crate::labels::Which;
 use crate::request::{Attribution, Format, RenderRequest, Rendered, Source};
 use crate::run::Renderer;
-
-/// How long all tests of one run may take together. What is not begun by then is told as not run.
-const ALL_TESTS: Duration = Duration::from_mins(1);
 
 /// What is tested.
 #[derive(Clone, Debug)]
@@ -33,13 +29,15 @@ pub enum Tested {
     Inline(Value),
 }
 
-/// How the tests ended.
+/// What is tested, found once: all tests of a run are of one version, whatever is saved meanwhile.
 #[derive(Clone, Debug)]
-pub struct TestRun {
-    /// The version that was tested; none for a definition that is not stored.
+pub struct TestSubject {
+    /// The version that is tested; none for a definition that is not stored.
     pub version: Option<TemplateVersion>,
-    /// In the order of the cases.
-    pub results: Vec<TestResult>,
+    tenant: TenantId,
+    compiled: Arc<Compiled>,
+    source: Source,
+    attribution: Attribution,
 }
 
 /// One test.
@@ -71,80 +69,66 @@ pub struct TestResult {
 }
 
 impl Renderer {
-    /// Runs the tests one after the other; each document counts as a render of `tenant`.
-    pub async fn test(
-        &self,
-        tenant: &TenantId,
-        tested: Tested,
-        cases: Vec<TestCase>,
-        attribution: &Attribution,
-    ) -> Result<TestRun, RenderError> {
-        let (started, mut results) = (Instant::now(), Vec::with_capacity(cases.len()));
-        // Found once, so that all cases are of one version, whatever is saved meanwhile.
+    /// Finds and compiles what is to be tested on behalf of `attribution`.
+    pub async fn test_subject(&self, tenant: TenantId, tested: Tested, attribution: Attribution) -> Result<TestSubject, RenderError> {
         let (version, compiled, source) = match tested {
             Tested::Stored { key, which } => {
-                let resolved = self.template(tenant, &key, which).await?;
+                let resolved = self.template(&tenant, &key, which).await?;
                 let source = Source::Stored { key, which: Which::Version(resolved.version), bucket_key: None };
                 (Some(resolved.version), resolved.compiled, source)
             }
             Tested::Inline(definition) => (None, Arc::new(self.compile(definition.clone()).await?), Source::Inline(definition)),
         };
-        for case in cases {
-            let begun = Instant::now();
-            let mut result = TestResult { name: case.name.clone(), failures: Vec::new(), pages: 0, warnings: 0, duration_ms: 0 };
-            if started.elapsed() > ALL_TESTS {
-                result.failures.push(Issue::new("", "not run: the tests before it took a minute; name fewer datasets"));
-                results.push(result);
-                continue;
-            }
-            let invalid = self.validate(Arc::clone(&compiled), case.data.clone()).await?;
-            match (case.expect_invalid, invalid.is_empty()) {
-                (true, true) => result.failures.push(Issue::new("/expectInvalid", "the schema accepts the data")),
-                (true, false) => {}
-                (false, false) => result.failures = invalid,
-                (false, true) => Box::pin(self.show(tenant, &source, case, attribution, &mut result)).await?,
-            }
-            result.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            results.push(result);
+        let attribution = Attribution { mode: RenderMode::Batch, ..attribution };
+        Ok(TestSubject { version, tenant, compiled, source, attribution })
+    }
+
+    /// Runs one test. Its document counts as a render, and so does its HTML where a text is looked for in it. What the template
+    /// or its data did wrong is a result; what the server lacks is an error.
+    pub async fn test(&self, subject: &TestSubject, case: TestCase) -> Result<TestResult, RenderError> {
+        let begun = Instant::now();
+        let mut result = TestResult { name: case.name.clone(), failures: Vec::new(), pages: 0, warnings: 0, duration_ms: 0 };
+        let invalid = self.validate(Arc::clone(&subject.compiled), case.data.clone()).await?;
+        match (case.expect_invalid, invalid.is_empty()) {
+            (true, true) => result.failures.push(Issue::new("/expectInvalid", "the schema accepts the data")),
+            (true, false) => {}
+            (false, false) => result.failures = invalid,
+            (false, true) => match Box::pin(self.show(subject, case, &mut result)).await {
+                Err(error) if error.is_of_the_template() => result.failures.push(Issue::new("", error.to_string())),
+                shown => shown?,
+            },
         }
-        Ok(TestRun { version, results })
+        result.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(result)
     }
 
     /// Renders the case and looks at the document.
-    async fn show(
-        &self,
-        tenant: &TenantId,
-        source: &Source,
-        case: TestCase,
-        attribution: &Attribution,
-        result: &mut TestResult,
-    ) -> Result<(), RenderError> {
-        let request = |format| RenderRequest {
-            tenant: tenant.clone(),
-            source: source.clone(),
-            data: case.data.clone(),
+    async fn show(&self, subject: &TestSubject, case: TestCase, result: &mut TestResult) -> Result<(), RenderError> {
+        let TestCase { data, assertions, .. } = case;
+        let request = |format, data| RenderRequest {
+            tenant: subject.tenant.clone(),
+            source: subject.source.clone(),
+            data,
             fixed_data: None,
             options: domain::options::RenderOptions::default(),
             now: None,
             bindings: Bindings::Lenient,
             format,
-            attribution: Attribution { mode: RenderMode::Batch, ..attribution.clone() },
+            attribution: subject.attribution.clone(),
         };
-        let shown = async {
-            let html = self.render(request(Format::Html)).await?;
-            Ok::<_, RenderError>((html, self.render(request(Format::Pdf)).await?))
+        let text = if assertions.contains.is_empty() && assertions.excludes.is_empty() {
+            String::new()
+        } else {
+            let html = self.render(request(Format::Html, data.clone())).await?;
+            visible_text(&String::from_utf8_lossy(&html.body))
         };
-        match shown.await {
-            Ok((html, pdf)) => look(&case.assertions, &html, &pdf, result),
-            // What the template or its data did wrong is a result; what the server lacks is not.
-            Err(error) if error.is_of_the_template() => result.failures.push(Issue::new("", error.to_string())),
-            Err(error) => return Err(error),
-        }
+        let pdf = self.render(request(Format::Pdf, data)).await?;
+        look(&assertions, &text, &pdf, result);
         Ok(())
     }
 }
 
-fn look(assertions: &Assertions, html: &Rendered, pdf: &Rendered, result: &mut TestResult) {
+fn look(assertions: &Assertions, text: &str, pdf: &Rendered, result: &mut TestResult) {
     let warnings = pdf.warnings.iter().map(|(_, count)| u32::try_from(*count).unwrap_or(u32::MAX)).fold(0, u32::saturating_add);
     (result.pages, result.warnings) = (pdf.pages, warnings);
     let mut fail = |path: String, message: String| result.failures.push(Issue::new(path, message));
@@ -155,7 +139,6 @@ fn look(assertions: &Assertions, html: &Rendered, pdf: &Rendered, result: &mut T
         let codes: Vec<&str> = pdf.warnings.iter().map(|(code, _)| *code).collect();
         fail("/assertions/maxWarnings".to_owned(), format!("the render gave {warnings} warnings: {}", codes.join(", ")));
     }
-    let text = visible_text(&String::from_utf8_lossy(&html.body));
     for (index, wanted) in assertions.contains.iter().enumerate().filter(|(_, wanted)| !text.contains(&squeezed(wanted))) {
         fail(format!("/assertions/contains/{index}"), format!("the document does not show \"{wanted}\""));
     }

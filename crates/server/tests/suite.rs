@@ -11,6 +11,8 @@ mod bad_input;
 mod client;
 #[path = "suite/commands.rs"]
 mod commands;
+#[path = "suite/conditions.rs"]
+mod conditions;
 #[path = "suite/deaths.rs"]
 mod deaths;
 #[path = "suite/drafts.rs"]
@@ -47,6 +49,8 @@ mod running;
 mod slow_bodies;
 #[path = "suite/template_places.rs"]
 mod template_places;
+#[path = "suite/template_tests.rs"]
+mod template_tests;
 #[path = "suite/trust.rs"]
 mod trust;
 #[path = "suite/usage.rs"]

@@ -85,7 +85,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("get", "/templates/{key}/datasets/{name}", "sae", "open"),
     ("put", "/templates/{key}/datasets/{name}", "sae", "closed"),
     ("delete", "/templates/{key}/datasets/{name}", "sae", "closed"),
-    ("post", "/templates/{key}/tests/run", "saep", "closed"),
+    ("post", "/templates/{key}/tests/run", "sae", "closed"),
     ("get", "/assets", "sae", "open"),
     ("post", "/assets/upload", "sae", "closed"),
     ("get", "/assets/facets", "sae", "open"),
