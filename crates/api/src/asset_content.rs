@@ -70,15 +70,16 @@ pub async fn versions(
 }
 
 /// Makes the bytes of an old version the next one.
-#[utoipa::path(post, path = "/assets/{id}/versions/{version}/restore", tag = "assets", params(("id" = String, Path), ("version" = String, Path)), responses((status = 200, description = "The asset; ETag is its version"), (status = 404, description = "Unknown")))]
+#[utoipa::path(post, path = "/assets/{id}/versions/{version}/restore", tag = "assets", params(("id" = String, Path), ("version" = String, Path), ("If-Match" = Option<String>, Header)), responses((status = 200, description = "The asset; ETag is its version"), (status = 404, description = "Unknown"), (status = 412, description = "Another version is current")))]
 pub async fn restore(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path((id, version)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let id = known_id(&id)?;
+    let (id, expected) = (known_id(&id)?, expected_version(&headers)?);
     let version = version.parse().map_err(|_| ApiError::not_found("the asset has no such version; versions are counted from 1"))?;
-    let outcome = setup.store.tenant(caller.tenant.clone()).asset_versions().restore(id, version, &caller.actor).await?;
+    let outcome = setup.store.tenant(caller.tenant.clone()).asset_versions().restore(id, expected, version, &caller.actor).await?;
     setup.renderer.assets().changed(&caller.tenant).await;
     Ok(answer(&written(outcome, None)?))
 }

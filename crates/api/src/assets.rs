@@ -125,15 +125,16 @@ pub struct PatchBody {
 }
 
 /// Changes what is said about an asset. Another slug needs `force=true` where templates name the asset by its old one.
-#[utoipa::path(patch, path = "/assets/{id}", tag = "assets", params(("id" = String, Path), ("force" = Option<bool>, Query)), request_body = PatchBody, responses((status = 200, description = "The asset"), (status = 404, description = "Unknown"), (status = 409, description = "The slug is another asset's, or templates name the old one")))]
+#[utoipa::path(patch, path = "/assets/{id}", tag = "assets", params(("id" = String, Path), ("force" = Option<bool>, Query), ("If-Match" = Option<String>, Header)), request_body = PatchBody, responses((status = 200, description = "The asset"), (status = 404, description = "Unknown"), (status = 409, description = "The slug is another asset's, or templates name the old one"), (status = 412, description = "Another version is current")))]
 pub async fn update(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<PatchBody>,
 ) -> Result<Response, ApiError> {
-    let (id, in_use) = (known_id(&id)?, forced(query.as_deref())?);
+    let (id, in_use, expected) = (known_id(&id)?, forced(query.as_deref())?, expected_version(&headers)?);
     let mut issues = Vec::new();
     let slug = body.slug.and_then(|slug| match slug.parse::<AssetSlug>() {
         Ok(slug) => Some(slug),
@@ -150,21 +151,22 @@ pub async fn update(
         folder: body.folder.map(|folder| present(folder).and_then(|folder| checked_folder(&folder, &mut issues))),
     };
     refuse(issues)?;
-    let outcome = setup.store.tenant(caller.tenant.clone()).assets().update(id, patch, in_use, &caller.actor).await?;
+    let outcome = setup.store.tenant(caller.tenant.clone()).assets().update(id, expected, patch, in_use, &caller.actor).await?;
     setup.renderer.assets().changed(&caller.tenant).await;
     Ok(answer(&written(outcome, slug.as_ref())?))
 }
 
 /// Removes an asset with all its versions; with `force=true` also where templates name it, which then no longer render.
-#[utoipa::path(delete, path = "/assets/{id}", tag = "assets", params(("id" = String, Path), ("force" = Option<bool>, Query)), responses((status = 204, description = "Gone"), (status = 404, description = "Unknown"), (status = 409, description = "Templates name it: referencedBy lists them")))]
+#[utoipa::path(delete, path = "/assets/{id}", tag = "assets", params(("id" = String, Path), ("force" = Option<bool>, Query), ("If-Match" = Option<String>, Header)), responses((status = 204, description = "Gone"), (status = 404, description = "Unknown"), (status = 409, description = "Templates name it: referencedBy lists them"), (status = 412, description = "Another version is current")))]
 pub async fn delete(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let (id, in_use) = (known_id(&id)?, forced(query.as_deref())?);
-    let outcome = setup.store.tenant(caller.tenant.clone()).assets().delete(id, in_use, &caller.actor).await?;
+    let (id, in_use, expected) = (known_id(&id)?, forced(query.as_deref())?, expected_version(&headers)?);
+    let outcome = setup.store.tenant(caller.tenant.clone()).assets().delete(id, expected, in_use, &caller.actor).await?;
     setup.renderer.assets().changed(&caller.tenant).await;
     written(outcome, None).map(|()| StatusCode::NO_CONTENT)
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::ErrorCode;
 use domain::ids::LabelEventId;
@@ -20,6 +20,7 @@ use crate::auth::Caller;
 use crate::body::{JsonBody, Path};
 use crate::error::ApiError;
 use crate::labels::{known_label, new_label, no_version, version_of};
+use crate::preconditions::takes_no_condition;
 use crate::query::{Pairs, refused};
 use crate::render_body::moment;
 use crate::templates::{known_key, unknown};
@@ -67,13 +68,15 @@ pub async fn history(
 }
 
 /// Plans a move of a label.
-#[utoipa::path(post, path = "/templates/{key}/labels/{label}/schedule", tag = "labels", params(("key" = String, Path), ("label" = String, Path)), request_body = ScheduleBody, responses((status = 201, description = "The event"), (status = 404, description = "Unknown template or version"), (status = 422, description = "The time is past, too far ahead, or not a moment")))]
+#[utoipa::path(post, path = "/templates/{key}/labels/{label}/schedule", tag = "labels", params(("key" = String, Path), ("label" = String, Path)), request_body = ScheduleBody, responses((status = 201, description = "The event"), (status = 400, description = "With If-Match, which this operation does not take, or not acceptable"), (status = 404, description = "Unknown template or version"), (status = 422, description = "The time is past, too far ahead, or not a moment")))]
 pub async fn schedule(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path((key, label)): Path<(String, String)>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<ScheduleBody>,
 ) -> Result<Response, ApiError> {
+    takes_no_condition(&headers)?;
     let (key, label) = (known_key(&key)?, new_label(&label)?);
     let version = version_of(&key, &body.version)?;
     let effective_at = effective_at(&body, setup.clock.now())?;

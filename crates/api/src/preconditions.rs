@@ -49,6 +49,14 @@ pub fn stale_label(current: Option<&LabelRecord>) -> ApiError {
     ApiError::new(ErrorCode::PreconditionFailed, format!("the label {now}, which is not what If-Match says; read it again and decide"))
 }
 
+/// For operations whose subject has no revision: a condition that nobody could check is refused, not passed over.
+pub fn takes_no_condition(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.contains_key(header::IF_MATCH) {
+        return Err(ApiError::bad_request("this operation takes no If-Match: what it changes has no revision; send it without"));
+    }
+    Ok(())
+}
+
 /// A label's revision as a strong entity tag.
 pub fn revision_etag(revision: NonZeroU64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{revision}\"")).unwrap_or(HeaderValue::from_static("\"\""))

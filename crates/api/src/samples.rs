@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use domain::ErrorCode;
 use domain::labels::{InvalidLabelName, LATEST};
 use domain::templates::TemplateKey;
@@ -14,6 +14,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{AnyJson, Path, Query};
 use crate::error::{ApiError, IssueBody};
+use crate::preconditions::takes_no_condition;
 use crate::templates::{known_key, unknown};
 
 /// Which version is meant.
@@ -50,13 +51,15 @@ pub async fn get(
 }
 
 /// Stores a sample.
-#[utoipa::path(put, path = "/templates/{key}/sample", tag = "templates", params(("key" = String, Path)), request_body = Value, responses((status = 200, description = "Stored"), (status = 404, description = "Unknown")))]
+#[utoipa::path(put, path = "/templates/{key}/sample", tag = "templates", params(("key" = String, Path)), request_body = Value, responses((status = 200, description = "Stored"), (status = 400, description = "With If-Match, which this operation does not take, or not acceptable"), (status = 404, description = "Unknown")))]
 pub async fn put(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
+    headers: HeaderMap,
     AnyJson(sample): AnyJson,
 ) -> Result<Json<Value>, ApiError> {
+    takes_no_condition(&headers)?;
     let key = known_key(&key)?;
     if !sample.is_object() {
         return Err(ApiError::new(ErrorCode::ValidationFailed, "a sample is a JSON object"));

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
+use axum::http::HeaderMap;
 use domain::ids::FolderId;
 use domain::invisible::is_invisible;
 use domain::template_tags::{InvalidTemplateTag, TemplateTag};
@@ -15,6 +16,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{JsonBody, Path, nullable};
 use crate::error::ApiError;
+use crate::preconditions::takes_no_condition;
 use crate::query::Pairs;
 use crate::templates::{known_key, summary, unknown};
 
@@ -38,17 +40,19 @@ pub struct MetaBody {
 }
 
 /// Changes folder, tags or owner of a template. No version is made.
-#[utoipa::path(patch, path = "/templates/{key}/meta", tag = "templates", params(("key" = String, Path)), request_body = MetaBody, responses((status = 200, description = "The template as a list shows it"), (status = 404, description = "No such template, or no such folder (`folder_not_found`)"), (status = 422, description = "A tag or the owner is not acceptable")))]
+#[utoipa::path(patch, path = "/templates/{key}/meta", tag = "templates", params(("key" = String, Path)), request_body = MetaBody, responses((status = 200, description = "The template as a list shows it"), (status = 400, description = "With If-Match, which this operation does not take, or not acceptable"), (status = 404, description = "No such template, or no such folder (`folder_not_found`)"), (status = 422, description = "A tag or the owner is not acceptable")))]
 pub async fn update(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<MetaBody>,
 ) -> Result<Json<Value>, ApiError> {
+    takes_no_condition(&headers)?;
     let key = known_key(&key)?;
     let patch = patch(body)?;
     let templates = setup.store.tenant(caller.tenant.clone());
-    match templates.templates().set_meta(&key, &patch, &caller.actor).await? {
+    match templates.templates().set_meta(&key, &patch, caller.templates.as_deref(), &caller.actor).await? {
         MetaOutcome::NotFound => Err(unknown(&key)),
         MetaOutcome::FolderNotFound => Err(no_such_folder()),
         MetaOutcome::Written(now) => Ok(Json(summary(&now))),

@@ -14,7 +14,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{JsonBody, Path, Query};
 use crate::error::ApiError;
-use crate::preconditions::{change_note, expected_version, stale};
+use crate::preconditions::{change_note, expected_version, stale, takes_no_condition};
 use crate::templates::{full, known_key, unknown};
 
 /// Which part of a list.
@@ -63,13 +63,15 @@ pub async fn get(
 }
 
 /// Changes the note of a version; nothing else of it can be changed.
-#[utoipa::path(patch, path = "/templates/{key}/versions/{version}", tag = "versions", params(("key" = String, Path), ("version" = String, Path)), request_body = NoteBody, responses((status = 200, description = "The version row"), (status = 404, description = "Unknown")))]
+#[utoipa::path(patch, path = "/templates/{key}/versions/{version}", tag = "versions", params(("key" = String, Path), ("version" = String, Path)), request_body = NoteBody, responses((status = 200, description = "The version row"), (status = 400, description = "With If-Match, which this operation does not take, or not acceptable"), (status = 404, description = "Unknown")))]
 pub async fn set_note(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path((key, version)): Path<(String, String)>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<NoteBody>,
 ) -> Result<Json<Value>, ApiError> {
+    takes_no_condition(&headers)?;
     let (key, version) = (known_key(&key)?, known_version(&version)?);
     let note = body.change_note.filter(|note| !note.is_empty());
     if note.as_ref().is_some_and(|note| note.chars().count() > store::CHANGE_NOTE_LIMIT_CHARS || note.contains('\0')) {

@@ -89,13 +89,13 @@ impl AssetVersions<'_> {
         self.add(id, expected, content, actor, AuditKind::AssetReplaced, None).await
     }
 
-    /// Makes the bytes of an old version the next one.
-    pub async fn restore(&self, id: AssetId, version: u32, actor: &Actor) -> Result<AssetOutcome, StoreError> {
+    /// Makes the bytes of an old version the next one. `expected` is the version that has to be current; without it whichever is.
+    pub async fn restore(&self, id: AssetId, expected: Option<u32>, version: u32, actor: &Actor) -> Result<AssetOutcome, StoreError> {
         // Read before the transaction: a version never changes.
         let Some(old) = self.get(id, version).await? else {
             return Ok(if self.0.assets().get(id).await?.is_some() { AssetOutcome::VersionNotFound } else { AssetOutcome::NotFound });
         };
-        self.add(id, None, &old.content, actor, AuditKind::AssetRestored, Some(version)).await
+        self.add(id, expected, &old.content, actor, AuditKind::AssetRestored, Some(version)).await
     }
 
     /// That version of an asset.
@@ -284,7 +284,7 @@ async fn of_file(connection: &mut PgConnection, tenant: &TenantId, file: &AssetF
 }
 
 /// After a conditional write touched no row: is the asset absent, or is another version current?
-async fn why_not(handle: &TenantStore, connection: &mut PgConnection, id: AssetId) -> Result<AssetOutcome, StoreError> {
+pub(crate) async fn why_not<T>(handle: &TenantStore, connection: &mut PgConnection, id: AssetId) -> Result<AssetOutcome<T>, StoreError> {
     let current = sqlx::query_scalar!(
         "SELECT current_version FROM assets WHERE tenant_id = $1 AND asset_id = $2",
         handle.tenant.as_str(),

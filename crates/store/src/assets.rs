@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::asset_list::{AssetFilter, Facets};
 use crate::asset_usage::{AssetUsage, usage_of};
-use crate::asset_versions::{insert_version, room_for};
+use crate::asset_versions::{insert_version, room_for, why_not};
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::Page;
@@ -219,12 +219,19 @@ impl Assets<'_> {
     }
 
     /// Changes what is said about an asset. Another slug is refused where templates name it by the old one, unless `in_use`
-    /// overrides that.
-    pub async fn update(&self, id: AssetId, patch: AssetPatch, in_use: AssetInUse, actor: &Actor) -> Result<AssetOutcome, StoreError> {
+    /// overrides that. `expected` is the version that has to be current; without it whichever is.
+    pub async fn update(
+        &self,
+        id: AssetId,
+        expected: Option<u32>,
+        patch: AssetPatch,
+        in_use: AssetInUse,
+        actor: &Actor,
+    ) -> Result<AssetOutcome, StoreError> {
         let outcome = speak!(self.0.store, "assets.update", {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
-            let Some(before) = locked(&mut write, self.0, id).await? else { return Ok(AssetOutcome::NotFound) };
+            let Some(before) = locked(&mut write, self.0, id, expected).await? else { return why_not(self.0, &mut write, id).await };
             // Whoever saves a template commits before this, or finds what this leaves.
             let end = write.chain_end().await?;
             if let Some(slug) = patch.slug.as_ref().filter(|slug| slug.as_str() != before.slug && in_use == AssetInUse::Refuse) {
@@ -271,12 +278,19 @@ impl Assets<'_> {
         }
     }
 
-    /// Removes an asset with all its versions. Their bytes go later, when nothing names them any more.
-    pub async fn delete(&self, id: AssetId, in_use: AssetInUse, actor: &Actor) -> Result<AssetOutcome<()>, StoreError> {
+    /// Removes an asset with all its versions. Their bytes go later, when nothing names them any more. `expected` is the version
+    /// that has to be current; without it whichever is.
+    pub async fn delete(
+        &self,
+        id: AssetId,
+        expected: Option<u32>,
+        in_use: AssetInUse,
+        actor: &Actor,
+    ) -> Result<AssetOutcome<()>, StoreError> {
         speak!(self.0.store, "assets.delete", {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
-            let Some(before) = locked(&mut write, self.0, id).await? else { return Ok(AssetOutcome::NotFound) };
+            let Some(before) = locked(&mut write, self.0, id, expected).await? else { return why_not(self.0, &mut write, id).await };
             let end = write.chain_end().await?;
             if in_use == AssetInUse::Refuse {
                 let usage = usage_of(&mut write, &self.0.tenant, &[before.slug.clone(), id.to_string()]).await?;
@@ -306,15 +320,21 @@ impl Assets<'_> {
     }
 }
 
-/// An asset whose row nobody else changes until the transaction ends.
-async fn locked(connection: &mut PgConnection, handle: &TenantStore, id: AssetId) -> Result<Option<AssetRow>, StoreError> {
+/// An asset whose row nobody else changes until the transaction ends; `None` also where `expected` is not its current version.
+async fn locked(
+    connection: &mut PgConnection,
+    handle: &TenantStore,
+    id: AssetId,
+    expected: Option<u32>,
+) -> Result<Option<AssetRow>, StoreError> {
     let row = sqlx::query_as!(
         AssetRow,
         "SELECT asset_id, slug, alt_text, tags, folder, current_version, kind, original_name, mime_type, size_bytes, content_hash,
                 svg_sanitized, created_at, created_by, updated_at, updated_by
-         FROM assets WHERE tenant_id = $1 AND asset_id = $2 FOR UPDATE",
+         FROM assets WHERE tenant_id = $1 AND asset_id = $2 AND current_version = COALESCE($3, current_version) FOR UPDATE",
         handle.tenant.as_str(),
-        id.as_uuid()
+        id.as_uuid(),
+        expected.map(|version| i32::try_from(version).unwrap_or(0))
     )
     .fetch_optional(connection)
     .await?;

@@ -89,7 +89,7 @@ pub use probe::{Probe, probe};
 pub use quotas::TenantQuotas;
 pub use render_tokens::{RenderTokenRecord, RenderTokens, TakeOutcome};
 pub use samples::Samples;
-pub use template_datasets::{DatasetContent, DatasetOutcome, DatasetRecord, DatasetSummary, TemplateDatasets};
+pub use template_datasets::{DatasetContent, DatasetOutcome, DatasetRecord, DatasetRemoval, DatasetSummary, TemplateDatasets};
 pub use template_folder_tree::{FolderFilter, FolderReach};
 pub use template_folders::{FolderOutcome, FolderPatch, FolderPlace, FolderRecord, TemplateFolders};
 pub use template_kinds::TemplateKind;

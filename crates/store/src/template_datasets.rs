@@ -88,6 +88,21 @@ pub enum DatasetOutcome {
     TooMany,
 }
 
+/// How the removal of a dataset ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum DatasetRemoval {
+    /// It is gone.
+    Removed,
+    /// There is no such dataset, or no such template.
+    NotFound,
+    /// The dataset has another revision than the caller expected; nothing was changed.
+    Stale {
+        /// The revision there is.
+        current: u32,
+    },
+}
+
 /// The datasets of one tenant's templates.
 pub struct TemplateDatasets<'a>(pub(crate) &'a TenantStore);
 
@@ -252,21 +267,41 @@ impl TemplateDatasets<'_> {
         row.record()
     }
 
-    /// Removes a dataset; says whether there was one.
-    pub async fn delete(&self, key: &TemplateKey, name: &DatasetName, actor: &Actor) -> Result<bool, StoreError> {
+    /// Removes a dataset; where `expected` is given, only if that is its revision.
+    pub async fn delete(
+        &self,
+        key: &TemplateKey,
+        name: &DatasetName,
+        expected: Option<u32>,
+        actor: &Actor,
+    ) -> Result<DatasetRemoval, StoreError> {
         speak!(self.0.store, "template_datasets.delete", {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
-            let Some(template_id) = lock_template(&mut write, self.0, key).await? else { return Ok(false) };
-            let deleted =
-                sqlx::query!("DELETE FROM template_datasets WHERE template_id = $1 AND dataset_name = $2", template_id, name.as_str())
-                    .execute(&mut *write)
-                    .await?;
+            let Some(template_id) = lock_template(&mut write, self.0, key).await? else { return Ok(DatasetRemoval::NotFound) };
+            let deleted = sqlx::query!(
+                "DELETE FROM template_datasets
+                 WHERE template_id = $1 AND dataset_name = $2 AND revision = COALESCE($3, revision)",
+                template_id,
+                name.as_str(),
+                // A number that no column can hold is no revision of anything, as 0 is none.
+                expected.map(|revision| i32::try_from(revision).unwrap_or(0))
+            )
+            .execute(&mut *write)
+            .await?;
             if deleted.rows_affected() == 0 {
-                return Ok(false);
+                let current = sqlx::query_scalar!(
+                    "SELECT revision FROM template_datasets WHERE template_id = $1 AND dataset_name = $2",
+                    template_id,
+                    name.as_str()
+                )
+                .fetch_optional(&mut *write)
+                .await?;
+                return Ok(current
+                    .map_or(DatasetRemoval::NotFound, |current| DatasetRemoval::Stale { current: u32::try_from(current).unwrap_or(0) }));
             }
             write.commit(AuditEvent::new(AuditKind::DatasetDeleted, key).with("dataset", name.as_str())).await?;
-            Ok(true)
+            Ok(DatasetRemoval::Removed)
         })
         .await
     }

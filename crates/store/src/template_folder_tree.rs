@@ -74,6 +74,28 @@ pub(crate) async fn keep_folder(connection: &mut PgConnection, handle: &TenantSt
     Ok(find(connection, handle.tenant.as_str(), folder).await?.is_some())
 }
 
+/// Whether that folder is on the way to a template whose key one of these patterns matches.
+pub(crate) async fn is_on_the_way(
+    connection: &mut PgConnection,
+    handle: &TenantStore,
+    folder: FolderId,
+    patterns: &[String],
+) -> Result<bool, StoreError> {
+    let reached = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT 1 FROM template_folders above JOIN template_folders f USING (tenant_id)
+               JOIN templates t ON t.tenant_id = f.tenant_id AND t.folder_id = f.folder_id
+               WHERE above.tenant_id = $1 AND above.folder_id = $2 AND t.deleted_at IS NULL AND t.template_key LIKE ANY ($3)
+                 AND (f.folder_id = above.folder_id OR starts_with(f.folded_path, above.folded_path || '/'))) AS "reached!""#,
+        handle.tenant.as_str(),
+        folder.as_uuid(),
+        patterns
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(reached)
+}
+
 /// Lets nobody change the tree until the end of the transaction. To be asked before any row is changed.
 pub(crate) async fn keep_the_tree(connection: &mut PgConnection, handle: &TenantStore) -> Result<(), StoreError> {
     let tenant = handle.tenant.as_str();

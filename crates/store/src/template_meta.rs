@@ -8,7 +8,7 @@ use domain::{Actor, AuditEvent, TemplateSelector};
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
-use crate::template_folder_tree::keep_folder;
+use crate::template_folder_tree::{is_on_the_way, keep_folder};
 use crate::template_folders::FolderPlace;
 use crate::template_list::{contains_pattern, selected_patterns};
 use crate::templates::{TemplateRow, TemplateSummary, Templates};
@@ -59,15 +59,28 @@ pub struct TagCount {
 }
 
 impl Templates<'_> {
-    /// Changes what the patch names and nothing else, so two changes of different things both stay.
-    pub async fn set_meta(&self, key: &TemplateKey, patch: &MetaPatch, actor: &Actor) -> Result<MetaOutcome, StoreError> {
+    /// Changes what the patch names and nothing else, so two changes of different things both stay. With `reached`, a folder
+    /// that is not on the way to a template within that reach is none.
+    pub async fn set_meta(
+        &self,
+        key: &TemplateKey,
+        patch: &MetaPatch,
+        reached: Option<&[TemplateSelector]>,
+        actor: &Actor,
+    ) -> Result<MetaOutcome, StoreError> {
+        let patterns = reached.map(selected_patterns);
         speak!(self.0.store, "templates.set_meta", {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
-            if let Some(FolderPlace::In(folder)) = patch.folder
-                && !keep_folder(&mut write, self.0, folder).await?
-            {
-                return Ok(MetaOutcome::FolderNotFound);
+            if let Some(FolderPlace::In(folder)) = patch.folder {
+                if !keep_folder(&mut write, self.0, folder).await? {
+                    return Ok(MetaOutcome::FolderNotFound);
+                }
+                if let Some(patterns) = &patterns
+                    && !is_on_the_way(&mut write, self.0, folder, patterns).await?
+                {
+                    return Ok(MetaOutcome::FolderNotFound);
+                }
             }
             let folder = match patch.folder {
                 Some(FolderPlace::In(folder)) => Some(folder.as_uuid()),

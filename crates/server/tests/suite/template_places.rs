@@ -95,6 +95,16 @@ async fn a_credential_for_some_templates_learns_of_no_other_by_folder_tag_or_tra
         let (status, answer) = ask(&server, method, path, few, &body).await;
         assert_eq!((status, answer["code"].as_str()), (403, Some("api_key_template_not_allowed")), "{method} {path}");
     }
+    let above = done(&server, "POST", "/template-folders", json!({"name": "above"})).await;
+    done(&server, "PATCH", &open_path, json!({"parentId": above["id"]})).await;
+    let moved = async |folder: &Value| ask(&server, "PATCH", "/templates/facture/meta", few, &json!({"folderId": folder})).await;
+    let (status, answer) = moved(&hidden["id"]).await;
+    assert_eq!((status, answer["code"].as_str()), (404, Some("folder_not_found")), "a folder that it cannot see is none");
+    let (status, answer) = moved(&above["id"]).await;
+    assert_eq!((status, answer["folderPath"].as_str()), (200, Some("/above")), "one on the way to its template is there");
+    let (status, _) = moved(&open["id"]).await;
+    assert_eq!(status, 404, "with nothing of its own in it, it is no longer seen");
+    assert_eq!(moved(&Value::Null).await.0, 200);
 }
 
 #[tokio::test]

@@ -54,10 +54,10 @@ async fn of_two_who_replace_the_same_version_one_is_told() {
     );
     assert_eq!(versions.list(asset.asset_id, 10, 0).await.unwrap().unwrap().total, 3);
     assert!(
-        matches!(versions.restore(asset.asset_id, 1, &NOBODY).await.unwrap(), AssetOutcome::Written(now) if now.version == 4 && now.content_hash == asset.content_hash)
+        matches!(versions.restore(asset.asset_id, None, 1, &NOBODY).await.unwrap(), AssetOutcome::Written(now) if now.version == 4 && now.content_hash == asset.content_hash)
     );
-    assert_eq!(versions.restore(asset.asset_id, 9, &NOBODY).await.unwrap(), AssetOutcome::VersionNotFound);
-    assert_eq!(versions.restore(AssetId::generate(), 1, &NOBODY).await.unwrap(), AssetOutcome::NotFound);
+    assert_eq!(versions.restore(asset.asset_id, None, 9, &NOBODY).await.unwrap(), AssetOutcome::VersionNotFound);
+    assert_eq!(versions.restore(AssetId::generate(), None, 1, &NOBODY).await.unwrap(), AssetOutcome::NotFound);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +78,7 @@ async fn files_of_one_name_uploaded_at_once_all_find_a_slug() {
     assert!(slugs.iter().any(|slug| slug == "image") && slugs.iter().any(|slug| slug == "image-2"), "{slugs:?}");
     let first = fixture.tenant.assets().resolve(&["image".parse().unwrap()]).await.unwrap()[0].clone().unwrap();
     let patch = AssetPatch { slug: Some("image-2".parse().unwrap()), ..AssetPatch::default() };
-    let taken = fixture.tenant.assets().update(first.asset_id, patch, AssetInUse::Override, &NOBODY).await.unwrap();
+    let taken = fixture.tenant.assets().update(first.asset_id, None, patch, AssetInUse::Override, &NOBODY).await.unwrap();
     assert_eq!(taken, AssetOutcome::SlugTaken);
 }
 
@@ -92,7 +92,7 @@ async fn each_content_takes_room_once_and_the_last_room_goes_to_one() {
     let AssetOutcome::Written(first) = first else { panic!("{first:?}") };
     // The same bytes again, and an old version of them, take none.
     assert!(matches!(try_put(tenant, &picture("b.png", 1, 60)).await, AssetOutcome::Written(_)));
-    assert!(matches!(tenant.asset_versions().restore(first.asset_id, 1, &NOBODY).await.unwrap(), AssetOutcome::Written(_)));
+    assert!(matches!(tenant.asset_versions().restore(first.asset_id, None, 1, &NOBODY).await.unwrap(), AssetOutcome::Written(_)));
     assert_eq!(tenant.asset_versions().stored_bytes().await.unwrap(), 60);
     let contents = [picture("c.png", 2, 40), picture("d.png", 3, 40)];
     let both = tokio::join!(try_put(tenant, &contents[0]), try_put(tenant, &contents[1]));
@@ -145,12 +145,15 @@ async fn an_asset_is_in_use_by_what_renders_and_by_nothing_else() {
     assert_eq!(users().await.0, ["by-id"]);
     assert_eq!(tenant.assets().usage_counts(std::slice::from_ref(&asset)).await.unwrap(), [1]);
     assert!(
-        matches!(tenant.assets().delete(asset.asset_id, AssetInUse::Refuse, &NOBODY).await.unwrap(), AssetOutcome::InUse(usage) if usage.total == 1)
+        matches!(tenant.assets().delete(asset.asset_id, None, AssetInUse::Refuse, &NOBODY).await.unwrap(), AssetOutcome::InUse(usage) if usage.total == 1)
     );
     // Nothing names it by its slug any more.
     let patch = AssetPatch { slug: Some("mark".parse().unwrap()), ..AssetPatch::default() };
-    assert!(matches!(tenant.assets().update(asset.asset_id, patch, AssetInUse::Refuse, &NOBODY).await.unwrap(), AssetOutcome::Written(_)));
-    assert_eq!(tenant.assets().delete(asset.asset_id, AssetInUse::Override, &NOBODY).await.unwrap(), AssetOutcome::Written(()));
+    assert!(matches!(
+        tenant.assets().update(asset.asset_id, None, patch, AssetInUse::Refuse, &NOBODY).await.unwrap(),
+        AssetOutcome::Written(_)
+    ));
+    assert_eq!(tenant.assets().delete(asset.asset_id, None, AssetInUse::Override, &NOBODY).await.unwrap(), AssetOutcome::Written(()));
     assert_eq!(tenant.assets().resolve(&[AssetName::Id(asset.asset_id), AssetName::File(file)]).await.unwrap(), [None, None]);
 }
 

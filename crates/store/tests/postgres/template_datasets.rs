@@ -2,7 +2,7 @@
 
 use domain::template_datasets::DATASETS_LIMIT;
 use serde_json::{Value, json};
-use store::{DatasetContent, DatasetOutcome, TenantStore};
+use store::{DatasetContent, DatasetOutcome, DatasetRemoval, TenantStore};
 
 use crate::fixture::{Fixture, NOBODY, any_template, key};
 
@@ -80,6 +80,7 @@ async fn of_two_who_expect_the_same_revision_one_is_told_and_the_hundred_and_fir
     }
     assert_eq!(put("one-more".to_owned(), None).await, DatasetOutcome::TooMany);
     assert!(matches!(put("first".to_owned(), Some(1)).await, DatasetOutcome::Written(_)), "a full template still takes changes");
-    assert!(fixture.tenant.template_datasets().delete(&key("letter"), &"n1".parse().unwrap(), &NOBODY).await.unwrap());
+    let removed = fixture.tenant.template_datasets().delete(&key("letter"), &"n1".parse().unwrap(), None, &NOBODY).await.unwrap();
+    assert_eq!(removed, DatasetRemoval::Removed);
     assert!(matches!(put("one-more".to_owned(), None).await, DatasetOutcome::Written(_)));
 }

@@ -37,7 +37,7 @@ async fn rename(tenant: &TenantStore, folder: FolderId, name: &str) -> FolderOut
 
 async fn put_into(tenant: &TenantStore, template: &str, place: FolderPlace) -> MetaOutcome {
     let patch = MetaPatch { folder: Some(place), ..MetaPatch::default() };
-    tenant.templates().set_meta(&key(template), &patch, &NOBODY).await.unwrap()
+    tenant.templates().set_meta(&key(template), &patch, None, &NOBODY).await.unwrap()
 }
 
 async fn paths(tenant: &TenantStore) -> Vec<String> {
@@ -199,7 +199,7 @@ async fn whoever_reaches_some_templates_sees_the_folders_on_the_way_to_them_and_
     for (template, folder, tag) in [("mine-1", inner, "mine"), ("theirs", inner, "theirs"), ("theirs-2", secret, "theirs")] {
         any_template(tenant, template).await;
         let patch = MetaPatch { folder: Some(FolderPlace::In(folder)), tags: Some(vec![tag.to_owned()]), owner: None };
-        let _ = tenant.templates().set_meta(&key(template), &patch, &NOBODY).await.unwrap();
+        let _ = tenant.templates().set_meta(&key(template), &patch, None, &NOBODY).await.unwrap();
     }
     let reached: [TemplateSelector; 1] = ["mine-*".parse().unwrap()];
     let page = tenant.template_folders().list(Some(&reached), 10, 0).await.unwrap();
@@ -215,7 +215,7 @@ async fn a_change_of_meta_leaves_what_it_does_not_name_and_makes_no_version() {
     let tenant = &fixture.tenant;
     let folder = make(tenant, "folder", FolderPlace::Top).await;
     let before = any_template(tenant, "letter").await;
-    let set = async |patch: MetaPatch| match tenant.templates().set_meta(&key("letter"), &patch, &NOBODY).await.unwrap() {
+    let set = async |patch: MetaPatch| match tenant.templates().set_meta(&key("letter"), &patch, None, &NOBODY).await.unwrap() {
         MetaOutcome::Written(now) => *now,
         other => panic!("{other:?}"),
     };
@@ -227,7 +227,7 @@ async fn a_change_of_meta_leaves_what_it_does_not_name_and_makes_no_version() {
     let none = MetaPatch { folder: Some(FolderPlace::Top), tags: Some(Vec::new()), owner: Some(Owner::Nobody) };
     let now = set(none.clone()).await;
     assert_eq!((now.folder_id, now.tags.len(), now.owner), (None, 0, None));
-    assert_eq!(tenant.templates().set_meta(&key("absent"), &none, &NOBODY).await.unwrap(), MetaOutcome::NotFound);
+    assert_eq!(tenant.templates().set_meta(&key("absent"), &none, None, &NOBODY).await.unwrap(), MetaOutcome::NotFound);
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn tags_in_use_are_counted_found_and_paged() {
     for (template, tags) in [("a", vec!["eu", "finance"]), ("b", vec!["eu"]), ("c", vec!["100%"]), ("gone", vec!["old"])] {
         any_template(tenant, template).await;
         let patch = MetaPatch { tags: Some(tags.into_iter().map(str::to_owned).collect()), ..MetaPatch::default() };
-        let _ = tenant.templates().set_meta(&key(template), &patch, &NOBODY).await.unwrap();
+        let _ = tenant.templates().set_meta(&key(template), &patch, None, &NOBODY).await.unwrap();
     }
     written(tenant.templates().delete(&key("gone"), version("1.0.0"), &NOBODY).await.unwrap());
     let tags = async |q: Option<&str>, limit, offset| {

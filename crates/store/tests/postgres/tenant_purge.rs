@@ -35,7 +35,7 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     };
     let _ = folders.insert(&"Old".parse().unwrap(), FolderPlace::In(above.id), &NOBODY).await.unwrap();
     let patch = MetaPatch { folder: Some(FolderPlace::In(above.id)), ..MetaPatch::default() };
-    let _ = tenant.templates().set_meta(&key("letter"), &patch, &NOBODY).await.unwrap();
+    let _ = tenant.templates().set_meta(&key("letter"), &patch, None, &NOBODY).await.unwrap();
     any_template(&tenant, "trash").await;
     written(tenant.templates().delete(&key("trash"), "1.0.0".parse().unwrap(), &NOBODY).await.unwrap());
     tenant.samples().put(&key("letter"), &json!({"a": 1}), &NOBODY).await.unwrap();
