@@ -16,6 +16,9 @@ pub enum DocumentError {
     /// A render option's expression or value cannot be used.
     #[error("the render options cannot be used: {}", first(.0))]
     Options(Vec<Issue>),
+    /// The sample is too large to make a schema from; JSON pointers into the request.
+    #[error("no schema is made from the sample: it {}", first(.0))]
+    Sample(Vec<Issue>),
     /// An expression failed while the document was written.
     #[error("{}", .0.whole_message())]
     Expression(Box<ExpressionProblem>),
@@ -78,7 +81,7 @@ impl DocumentError {
     /// The published code of this refusal.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Definition(_) | Self::Data(_) => ErrorCode::ValidationFailed,
+            Self::Definition(_) | Self::Data(_) | Self::Sample(_) => ErrorCode::ValidationFailed,
             Self::Options(_) => ErrorCode::InvalidRenderOptions,
             Self::Expression(_) => ErrorCode::TemplateExpressionError,
             Self::Budget(_) => ErrorCode::TemplateBudgetExceeded,
@@ -94,7 +97,7 @@ impl DocumentError {
     /// The problems as the error envelope lists them; empty where the message says all.
     pub fn issues(&self) -> Vec<Issue> {
         match self {
-            Self::Definition(issues) | Self::Data(issues) | Self::Options(issues) => issues.clone(),
+            Self::Definition(issues) | Self::Data(issues) | Self::Options(issues) | Self::Sample(issues) => issues.clone(),
             Self::Expression(problem) | Self::Budget(problem) | Self::Stopped(problem) => vec![problem.as_issue()],
             Self::AssetBlocked { at, reason } | Self::FontMissing { at, reason } | Self::FontBudget { at, reason } => {
                 vec![Issue::new(at.clone(), reason.clone()).with_code(self.code().as_str())]

@@ -11,6 +11,7 @@ use chromium::{Outline, Pool, PrintJob};
 use document::bindings::BindingList;
 use document::compatibility::{self, Compatibility};
 use document::diff::{self, TemplateDiff};
+use document::inference::{self, RequiredWhen, Sample};
 use document::{AssetMap, Bindings, Compiled, DocumentError, DryRun, Input, Written};
 use domain::assets::AssetName;
 use domain::labels::Releases;
@@ -220,6 +221,13 @@ impl Renderer {
         let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
         self.compute(deadline, move |_, _| Ok(diff::diff(&before, &after))).await
+    }
+
+    /// A schema that `sample` fits.
+    pub async fn infer_schema(&self, sample: Sample, required: RequiredWhen) -> Result<Value, RenderError> {
+        let _admitted = self.admit(&self.0.checks)?;
+        let deadline = self.deadline(Instant::now());
+        self.compute(deadline, move |_, _| inference::infer_schema(&sample, required)).await
     }
 
     /// Every path of the data that a template names.

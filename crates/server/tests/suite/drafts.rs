@@ -167,6 +167,11 @@ async fn a_template_may_be_called_like_an_act() {
     assert_eq!(inferred["schema"]["properties"]["n"]["type"], "integer");
     let wrong = server.post("/templates/infer-schema", &json!({"sample": {}, "requiredWhen": "always"})).await;
     assert_eq!(wrong.status(), 422);
+    let large = server.post("/templates/infer-schema", &json!({"sample": vec![0; 1_000_000]})).await;
+    assert_eq!(large.status(), 422);
+    let refused = large.json::<Value>().await.unwrap();
+    assert_eq!(refused["issues"][0]["path"], "/sample", "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("the 100000 accepted"), "{refused}");
     assert_eq!(server.post("/templates/memo", &json!({})).await.status(), 405);
     assert_eq!(server.post("/templates/generate", &json!({})).await.status(), 501);
 }
