@@ -75,8 +75,9 @@ pub async fn console_session(
     if caller.scope != Scope::Admin {
         return Err(ApiError::new(ErrorCode::Forbidden, "only a key of scope admin opens a console session"));
     }
-    let actions = caller.scope.actions().filter(|action| !NOT_IN_THE_CONSOLE.contains(action)).collect();
-    let minutes = CONSOLE_MINUTES.min(setup.identity.editor_tokens().ttl_minutes);
+    let asked = |action: &Action| body.actions.as_ref().is_none_or(|actions| actions.contains(action));
+    let actions = caller.scope.actions().filter(|action| !NOT_IN_THE_CONSOLE.contains(action) && asked(action)).collect();
+    let minutes = minutes(body.ttl_minutes, CONSOLE_MINUTES.min(setup.identity.editor_tokens().ttl_minutes))?;
     issue(&setup, caller, body.actor, Limits { minutes, templates: body.templates, actions: Some(actions) }).await
 }
 
@@ -135,7 +136,8 @@ pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, 
         Some(label) => free_label(setup, &caller, &label).await?.to_string(),
         None => caller.actor.name.to_string(),
     };
-    let actor = domain::Actor { name: domain::Actor::new(&name, caller.scope, crate::requests::current_request_id()).name, ..caller.actor };
+    let actor =
+        domain::Actor { name: domain::Actor::new(&name, caller.scope, crate::requests::current_request_id()).name, ..caller.actor.clone() };
     let templates = narrowed(caller.templates.as_deref(), limits.templates)?;
     let issued_at = in_milliseconds(setup.clock.now());
     let expires_at = issued_at + SignedDuration::from_mins(i64::from(limits.minutes));
@@ -152,9 +154,12 @@ pub(crate) async fn issue(setup: &Setup, caller: Caller, label: Option<String>, 
     };
     let text = token.mint(&setup.identity.editor_tokens().secrets.current).map_err(|refusal| ApiError::field("", refusal.to_string()))?;
     let event = AuditEvent::new(AuditKind::EditorTokenMinted, &actor.name)
+        .with("exchangedBy", &*caller.actor.name)
         .with("keyScope", caller.scope.as_str())
         .with("issuedAt", issued_at.to_string())
-        .with("expiresAt", expires_at.to_string());
+        .with("expiresAt", expires_at.to_string())
+        .with("templates", token.templates.as_ref().map(|templates| json!(templates)))
+        .with("actions", token.actions.as_ref().map(|actions| json!(actions)));
     setup.store.tenant(caller.tenant.clone()).audit().insert(event, &actor).await?;
     Ok(Json(json!({
         "token": text, "expiresAt": expires_at.to_string(), "actor": &*actor.name, "displayName": caller.display_name.as_deref().unwrap_or(&actor.name),

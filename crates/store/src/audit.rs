@@ -71,7 +71,8 @@ pub enum Purge {
     /// What happened before.
     Before(Timestamp),
     /// What one actor did: its rows stay in the chain, but no longer say anything. Those that account for a purge are left as
-    /// they are, for without them nobody could tell a purge from a theft.
+    /// they are, for without them nobody could tell a purge from a theft; so are those that say which credential took the
+    /// actor's name, for without them its holder could undo what they did under that name.
     Of(String),
 }
 
@@ -197,6 +198,7 @@ impl Audit<'_> {
                  WHERE tenant_id = $1 AND seq IN (
                      SELECT seq FROM audit_events WHERE tenant_id = $1 AND actor = $2 AND blanked_by IS NULL
                        AND event NOT IN ('audit.purged', 'audit.expired', 'tenant.purged')
+                       AND CASE WHEN event = 'editor_token_minted' THEN coalesce(details->>'exchangedBy', actor) = actor ELSE true END
                      ORDER BY seq LIMIT $4)
                  RETURNING seq",
                 self.0.tenant.as_str(),

@@ -149,24 +149,92 @@ async fn a_row_tells_a_request_id_that_the_caller_chose_from_one_of_the_server()
 #[tokio::test]
 async fn the_audit_log_can_be_filtered_exported_and_purged() {
     let server = Server::start();
-    for key in ["one", "=two"] {
+    for (key, template) in [("one", "first"), ("=two", "second")] {
         let (status, minted) = mint(&server, json!({"key": KEY, "actor": key})).await;
         assert_eq!(status, 200, "{minted}");
+        let create = reqwest::Client::new().post(server.url("/templates")).header("X-Editor-Token", minted["token"].as_str().unwrap());
+        assert_eq!(answer(create.json(&json!({"key": template, "name": template, "html": "x"}))).await.0, 201);
     }
     let ndjson = server.get("/audit-events/export?format=ndjson&event=editor_token_minted").await;
     assert_eq!(ndjson.headers()["content-type"], "application/x-ndjson");
     let lines: Vec<Value> = ndjson.text().await.unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().map(|line| line["actor"].as_str().unwrap()).collect::<Vec<_>>(), ["one", "=two"]);
-    let csv = server.get("/audit-events/export?format=csv&actor=%3Dtwo").await.text().await.unwrap();
+    let csv = server.get("/audit-events/export?format=csv&event=editor_token_minted&actor=%3Dtwo").await.text().await.unwrap();
     assert!(csv.starts_with("id,seq,timestamp,event,") && csv.contains(",\"'=two\",\"admin\","), "{csv}");
     let refused: Value = server.get("/audit-events?since=yesterday").await.json().await.unwrap();
     assert!(refused["message"].as_str().unwrap().contains("since is \"yesterday\"; accepted: a time such as"), "{refused}");
     let purge = |query: &str| reqwest::Client::new().delete(server.url(&format!("/audit-events/{query}"))).header("X-Api-Key", KEY);
     assert_eq!(answer(purge("")).await.0, 400);
     assert_eq!(answer(purge("?actor=one")).await, (200, json!({"deleted": 1})));
+    assert_eq!(answer(purge("?actor=one")).await, (200, json!({"deleted": 0})));
     assert_eq!(answer(purge("?before=2020-01-01")).await, (200, json!({"deleted": 0})));
-    assert_eq!(actors(&server, "event=editor_token_minted").await, ["=two"]);
+    assert_eq!(actors(&server, "event=template.created&actor=%3Dtwo").await, ["=two"]);
+    assert_eq!(actors(&server, "event=template.created&actor=one").await, [""; 0]);
+    assert_eq!(actors(&server, "event=editor_token_minted").await, ["=two", "one"]);
     assert_eq!(actors(&server, "event=audit.purged").await, ["env:admin"]);
+}
+
+#[tokio::test]
+async fn who_took_another_name_stays_in_the_log_and_a_person_in_their_own_name_does_not() {
+    let mut server = Server::start();
+    let asked = json!({"key": KEY, "actor": "mallory", "templates": ["letter-*"], "actions": ["template:write"]});
+    assert_eq!(mint(&server, asked).await.0, 200);
+    let user = json!({"id": "ann", "displayName": "Ann", "key": "anns-own-key-of-the-tests", "role": "editor"});
+    assert_eq!(server.post("/admin/users", &user).await.status(), 201);
+    assert_eq!(mint(&server, json!({"key": "anns-own-key-of-the-tests"})).await.0, 200);
+    let made: Value = server.post("/admin/api-keys", &json!({"name": "lent", "scope": "editor"})).await.json().await.unwrap();
+    assert_eq!(mint(&server, json!({"key": made["key"], "actor": "eve"})).await.0, 200);
+    let by_key = format!("apikey:{}", made["id"].as_str().unwrap());
+
+    let minted = async || server.get("/audit-events?event=editor_token_minted").await.json::<Value>().await.unwrap();
+    let exchanged = |events: &Value| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        events["items"].as_array().unwrap().iter().map(|event| (text(&event["actor"]), text(&event["details"]["exchangedBy"]))).collect()
+    };
+    let pair = |actor: &str, by: &str| (actor.to_owned(), by.to_owned());
+    let events = minted().await;
+    assert_eq!(exchanged(&events), [pair("eve", &by_key), pair("ann", "ann"), pair("mallory", "env:admin")]);
+    let limits = &events["items"][2]["details"];
+    assert_eq!((&limits["templates"], &limits["actions"]), (&json!(["letter-*"]), &json!(["template:write"])));
+    for secret in [KEY, "anns-own-key-of-the-tests", made["key"].as_str().unwrap()] {
+        assert!(!events.to_string().contains(secret));
+    }
+
+    for (actor, deleted) in [("mallory", 0), ("eve", 0), ("ann", 1)] {
+        let purge = reqwest::Client::new().delete(server.url(&format!("/audit-events?actor={actor}"))).header("X-Api-Key", KEY);
+        assert_eq!(answer(purge).await, (200, json!({"deleted": deleted})), "{actor}");
+    }
+    assert_eq!(exchanged(&minted().await), [pair("eve", &by_key), pair("mallory", "env:admin")]);
+
+    server.signal("TERM");
+    assert!(server.wait_for_end().success());
+    let data = server.data_dir().to_str().unwrap().to_owned();
+    let verified = outcome(&["audit", "verify"], &[("PULP_DATA_DIR", &data)]);
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success() && said.starts_with("default: whole, "), "{said}{}", stderr(&verified));
+}
+
+#[tokio::test]
+async fn a_console_session_is_as_narrow_as_it_was_asked_for_and_never_makes_credentials() {
+    let server = Server::start();
+    let open = async |body: Value| answer(reqwest::Client::new().post(server.url("/auth/console-session")).json(&body)).await;
+    let (status, session) = open(json!({"key": KEY, "actions": ["template:read", "api-key:manage"], "ttlMinutes": 5})).await;
+    assert_eq!((status, &session["actions"]), (200, &json!(["template:read"])), "{session}");
+    let token = session["token"].as_str().unwrap();
+    assert_eq!(answer(get(&server, "/templates", "X-Editor-Token", token)).await.0, 200);
+    for path in ["/audit-events", "/admin/api-keys"] {
+        assert_eq!(answer(get(&server, path, "X-Editor-Token", token)).await.0, 403, "{path}");
+    }
+    let (_, longer) = open(json!({"key": KEY, "ttlMinutes": 7})).await;
+    let ends = |token: &Value| token["expiresAt"].as_str().unwrap().to_owned();
+    assert!(ends(&session) < ends(&longer), "{session} {longer}");
+    for minutes in [4, 61] {
+        let (status, refused) = open(json!({"key": KEY, "ttlMinutes": minutes})).await;
+        assert_eq!((status, &refused["issues"][0]["path"]), (422, &json!("/ttlMinutes")), "{refused}");
+    }
+    let (_, whole) = open(json!({"key": KEY})).await;
+    assert!(whole["actions"].as_array().unwrap().len() > 5, "{whole}");
+    assert_eq!(open(json!({"key": KEY, "scope": "viewer"})).await.0, 400);
 }
 
 #[tokio::test]
