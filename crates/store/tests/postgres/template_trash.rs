@@ -1,9 +1,7 @@
 //! The trash: what is deleted comes back whole, or goes for good.
 
-use std::time::Duration;
-
-use domain::TenantId;
-use jiff::{SignedDuration, Timestamp};
+use domain::{Clock, TenantId};
+use jiff::SignedDuration;
 use serde_json::json;
 use store::{SortOrder, TemplateFilter, TemplateSort, TemplateState, TenantStore, TrashOutcome};
 
@@ -107,7 +105,7 @@ async fn the_oldest_of_the_trash_goes_in_batches_each_with_its_event() {
         let age = format!("UPDATE templates SET deleted_at = now() - interval '{days} days' WHERE template_key = '{template}'");
         fixture.database.query(&age).await;
     }
-    let cut_off = Timestamp::now() - SignedDuration::try_from(Duration::from_secs(30 * 86_400)).unwrap();
+    let cut_off = Clock::system().now() - SignedDuration::from_hours(720);
     assert_eq!(fixture.store.tenants_with_trash_before(cut_off).await.unwrap(), [TenantId::default_tenant()]);
     let purge = async || tenant.templates().purge_deleted_before(cut_off, 2, &NOBODY).await.unwrap();
     assert_eq!([purge().await, purge().await, purge().await], [2, 1, 0]);
