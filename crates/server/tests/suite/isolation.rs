@@ -20,9 +20,16 @@ const SETTINGS: &[(&str, &str)] = &[
 
 async fn ask(server: &Server, method: &str, path: &str, key: &str, body: &Value) -> (u16, String) {
     let request = reqwest::Client::new().request(method.parse().unwrap(), server.url(path)).header("X-Api-Key", key);
-    let request = if method == "GET" { request } else { request.header("If-Match", "\"1.0.0\"").json(body) };
+    let request = if method == "GET" { request } else { request.json(body) };
+    let request = if is_conditional(method, path) { request.header("If-Match", "\"1.0.0\"") } else { request };
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap_or_default())
+}
+
+/// Whether the operation is refused without its condition.
+fn is_conditional(method: &str, path: &str) -> bool {
+    let of_a_template = path.strip_prefix("/templates/");
+    of_a_template.is_some_and(|rest| (matches!(method, "PUT" | "DELETE") && !rest.contains('/')) || rest.ends_with("/restore"))
 }
 
 async fn made(server: &Server, path: &str, body: &Value) -> Value {
@@ -59,10 +66,11 @@ async fn fill(server: &Server) -> Things {
     made(server, "/templates", &json!({"key": "alphasecret", "name": "Alphasecret", "html": "<p>alphasecret</p>"})).await;
     let (status, text) = ask(server, "PUT", "/templates/alphasecret/sample", A_KEY, &json!({"name": "alphasecret"})).await;
     assert_eq!(status, 200, "{text}");
-    // Without the condition that every other request here has.
-    let label = reqwest::Client::new().put(server.url("/templates/alphasecret/labels/alphalabel")).header("X-Api-Key", A_KEY);
-    let (status, text) = crate::running::answer(label.json(&json!({"version": "1.0.0"}))).await;
-    assert_eq!(status, 200, "{text}");
+    let (label, data) = (json!({"version": "1.0.0"}), json!({"data": {"name": "alphasecret"}}));
+    for (path, body) in [("labels/alphalabel", &label), ("datasets/alphadata", &data)] {
+        let (status, text) = ask(server, "PUT", &format!("/templates/alphasecret/{path}"), A_KEY, body).await;
+        assert_eq!(status, 200, "{text}");
+    }
     let planned = json!({"version": "1.0.0", "effectiveAt": "2027-06-01T00:00:00Z"});
     let planned = made(server, "/templates/alphasecret/labels/alphalabel/schedule", &planned).await;
     let asset = upload(server).await;
@@ -148,6 +156,11 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         ("PUT", "/templates/{}/sample", "alphasecret", "zetasecret", &none),
         ("DELETE", "/templates/{}/sample", "alphasecret", "zetasecret", &none),
         ("POST", "/templates/{}/validate", "alphasecret", "zetasecret", &data),
+        ("GET", "/templates/{}/datasets", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/datasets/alphadata", "alphasecret", "zetasecret", &none),
+        ("PUT", "/templates/{}/datasets/alphadata", "alphasecret", "zetasecret", &data),
+        ("DELETE", "/templates/{}/datasets/alphadata", "alphasecret", "zetasecret", &none),
+        ("POST", "/templates/{}/tests/run", "alphasecret", "zetasecret", &none),
         ("GET", "/assets/{}/details", asset, no_id, &none),
         ("GET", "/assets/{}/versions", asset, no_id, &none),
         ("GET", "/assets/{}/font-info", asset, no_id, &none),
