@@ -1,9 +1,9 @@
 //! Assets: uploaded, read, changed and removed.
 
+use axum::Json;
 use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, http::HeaderValue};
 use domain::assets::{
     ASSET_ALT_TEXT_LIMIT_CHARS, ASSET_PATH, ASSET_TAG_LIMIT_CHARS, ASSET_TAGS_LIMIT, AssetFile, AssetFolder, AssetKind, AssetSlug,
 };
@@ -21,6 +21,7 @@ use crate::asset_upload::receive;
 use crate::auth::Caller;
 use crate::body::{JsonBody, Path, nullable};
 use crate::error::ApiError;
+use crate::preconditions::{etag, expected};
 use crate::query::{Pairs, Switch, refused};
 
 /// Uploads a file as a new asset: multipart, with the part `file` and optionally `folder`, `tags` (with commas) and `altText`.
@@ -192,18 +193,9 @@ pub(crate) fn unknown() -> ApiError {
     ApiError::not_found("there is no such asset")
 }
 
-/// The integer version of an asset as a strong entity tag.
-pub(crate) fn etag(version: u32) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
-}
-
 /// The version in `If-Match`, if there is one.
 pub(crate) fn expected_version(headers: &HeaderMap) -> Result<Option<u32>, ApiError> {
-    let Some(given) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let version = given.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    version.map(Some).ok_or_else(|| {
-        ApiError::bad_request("If-Match must be one version in double quotes, such as \"7\"; *, weak tags and lists are not accepted")
-    })
+    expected(headers, "one version in double quotes, such as \"7\"; *, weak tags and lists are not accepted")
 }
 
 /// The answer that is an asset.

@@ -8,7 +8,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{Path, Query};
 use crate::error::ApiError;
-use crate::samples::{VersionQuery, resolve};
+use crate::samples::{VersionQuery, resolve, sample_of, schema_of};
 use crate::templates::known_key;
 
 /// What a form for the data is made from: the schema, a sample to begin with, and what the template is called.
@@ -21,12 +21,12 @@ pub async fn form_metadata(
 ) -> Result<Json<Value>, ApiError> {
     let key = known_key(&key)?;
     let resolved = resolve(&setup, &caller, &key, query).await?;
-    let stored = setup.store.tenant(caller.tenant).samples().get(&key).await?;
+    let sample = sample_of(&setup, caller, &key, &resolved).await?;
     let compiled = &resolved.compiled;
     Ok(Json(json!({
         "templateKey": key, "version": resolved.version, "name": compiled.name(), "description": compiled.description(),
-        "inputSchema": compiled.input_schema().cloned().unwrap_or_else(|| json!({})),
-        "sample": stored.unwrap_or_else(|| compiled.sample_data()),
+        "inputSchema": schema_of(&resolved),
+        "sample": sample,
         // Where there are mappings, the schema is about what they make of the data.
         "hasFieldMappings": compiled.has_field_mappings(),
     })))

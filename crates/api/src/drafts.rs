@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::ErrorCode;
 use domain::drafts::DRAFTS_LIMIT;
@@ -16,6 +16,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{JsonBody, Path};
 use crate::error::ApiError;
+use crate::preconditions::{etag, expected};
 use crate::query::Pairs;
 use crate::templates::{known_key, unknown};
 
@@ -132,10 +133,7 @@ async fn person(setup: &Setup, caller: &Caller, key: &TemplateKey) -> Result<Str
 }
 
 fn expected_revision(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
-    let Some(given) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let revision = given.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    let wrong = "If-Match must be one revision of the draft in double quotes, such as \"7\", or \"0\" for a draft that must not exist";
-    revision.map(Some).ok_or_else(|| ApiError::bad_request(wrong))
+    expected(headers, "one revision of the draft in double quotes, such as \"7\", or \"0\" for a draft that must not exist")
 }
 
 fn stale(current: u64) -> ApiError {
@@ -147,7 +145,7 @@ fn stale(current: u64) -> ApiError {
 }
 
 fn draft(record: DraftRecord) -> Response {
-    let etag = HeaderValue::from_str(&format!("\"{}\"", record.summary.revision)).unwrap_or(HeaderValue::from_static("\"\""));
+    let etag = etag(record.summary.revision);
     let mut body = summary(&record.summary);
     body["definition"] = record.definition;
     ([(header::ETAG, etag)], Json(body)).into_response()

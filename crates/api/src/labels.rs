@@ -19,7 +19,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{JsonBody, Path};
 use crate::error::ApiError;
-use crate::preconditions::{expected_label, revision_etag, stale_label};
+use crate::preconditions::{etag, expected_label, stale_label};
 use crate::query::{Pairs, Switch};
 use crate::templates::{full_body, known_key, unknown};
 
@@ -87,7 +87,7 @@ pub async fn get(
     body["label"] = json!(label);
     let Some(standing) = standing else { return Ok(Json(body).into_response()) };
     body["revision"] = json!(standing.revision);
-    Ok(([(header::ETAG, revision_etag(standing.revision))], Json(body)).into_response())
+    Ok(([(header::ETAG, etag(standing.revision))], Json(body)).into_response())
 }
 
 /// Moves a label to a version, or makes it. What the body does not say is no more: a split ends.
@@ -112,7 +112,7 @@ pub async fn set(
         match setup.store.tenant(caller.tenant.clone()).labels().set(&key, wanted, &caller.actor).await? {
             LabelOutcome::Written(moved) => {
                 setup.renderer.template_changed(&caller.tenant, &key).await;
-                return Ok(([(header::ETAG, revision_etag(moved.revision))], Json(shown(&moved))).into_response());
+                return Ok(([(header::ETAG, etag(moved.revision))], Json(shown(&moved))).into_response());
             }
             LabelOutcome::Stale { .. } if expected.is_none() => {}
             refused => return Err(why_not(&key, &label, &body, refused)),

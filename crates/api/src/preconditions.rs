@@ -1,6 +1,7 @@
 //! `If-Match` on writes, and the change note that comes with them.
 
-use std::num::NonZeroU64;
+use std::fmt::Display;
+use std::str::FromStr;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use domain::ErrorCode;
@@ -9,14 +10,21 @@ use store::{LabelExpected, LabelRecord};
 
 use crate::error::ApiError;
 
+/// What stands between the double quotes of `If-Match`, if the header is there; `accepted` says what it must be.
+pub fn expected<T: FromStr>(headers: &HeaderMap, accepted: &str) -> Result<Option<T>, ApiError> {
+    expected_as(headers, accepted, |text| text.parse().ok())
+}
+
+fn expected_as<T>(headers: &HeaderMap, accepted: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
+    let Some(given) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let expected = given.to_str().ok().and_then(|text| read(text.strip_prefix('"')?.strip_suffix('"')?));
+    expected.map(Some).ok_or_else(|| ApiError::bad_request(format!("If-Match must be {accepted}")))
+}
+
 /// The version that a conditional write expects to be current.
 pub fn expected_version(headers: &HeaderMap) -> Result<TemplateVersion, ApiError> {
-    let given = headers.get(header::IF_MATCH).ok_or_else(|| {
+    expected(headers, "one version in double quotes, such as \"1.0.3\"; *, weak tags and lists are not accepted")?.ok_or_else(|| {
         ApiError::new(ErrorCode::PreconditionRequired, "send If-Match with the version you have read, such as If-Match: \"1.0.3\"")
-    })?;
-    let version = given.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    version.ok_or_else(|| {
-        ApiError::bad_request("If-Match must be one version in double quotes, such as \"1.0.3\"; *, weak tags and lists are not accepted")
     })
 }
 
@@ -31,14 +39,10 @@ pub fn stale(expected: TemplateVersion, current: TemplateVersion) -> ApiError {
 /// What a write expects of a label: a revision (`"7"`; `"0"` for a label that must not exist) or the version that it leads to;
 /// none where it expects nothing.
 pub fn expected_label(headers: &HeaderMap) -> Result<Option<LabelExpected>, ApiError> {
-    let Some(given) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = given.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
-    let revision = |text: &str| text.parse().map(LabelExpected::Revision).ok();
-    let version = |text: &str| text.parse().map(LabelExpected::Version).ok();
-    text.and_then(|text| revision(text).or_else(|| version(text))).map(Some).ok_or_else(|| {
-        ApiError::bad_request(
-            "If-Match must be one revision of the label in double quotes, such as \"7\" (\"0\" for a label that must not exist), or the version that it leads to",
-        )
+    let accepted = "one revision of the label in double quotes, such as \"7\" (\"0\" for a label that must not exist), or the version that it leads to";
+    expected_as(headers, accepted, |text| {
+        let revision = text.parse().map(LabelExpected::Revision).ok();
+        revision.or_else(|| text.parse().map(LabelExpected::Version).ok())
     })
 }
 
@@ -57,13 +61,8 @@ pub fn takes_no_condition(headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// A label's revision as a strong entity tag.
-pub fn revision_etag(revision: NonZeroU64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{revision}\"")).unwrap_or(HeaderValue::from_static("\"\""))
-}
-
-/// A version as a strong entity tag.
-pub fn etag(version: TemplateVersion) -> HeaderValue {
+/// A version or revision as a strong entity tag.
+pub fn etag(version: impl Display) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 

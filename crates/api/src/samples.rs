@@ -33,7 +33,7 @@ pub async fn schema(
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<Value>, ApiError> {
     let resolved = resolve(&setup, &caller, &known_key(&key)?, query).await?;
-    Ok(Json(resolved.compiled.input_schema().cloned().unwrap_or_else(|| json!({}))))
+    Ok(Json(schema_of(&resolved)))
 }
 
 /// A sample of the data: the stored one, the definition's own, or one made from the schema.
@@ -46,8 +46,7 @@ pub async fn get(
 ) -> Result<Json<Value>, ApiError> {
     let key = known_key(&key)?;
     let resolved = resolve(&setup, &caller, &key, query).await?;
-    let stored = setup.store.tenant(caller.tenant).samples().get(&key).await?;
-    Ok(Json(stored.unwrap_or_else(|| resolved.compiled.sample_data())))
+    Ok(Json(sample_of(&setup, caller, &key, &resolved).await?))
 }
 
 /// Stores a sample.
@@ -94,6 +93,17 @@ pub async fn validate(
     let resolved = resolve(&setup, &caller, &known_key(&key)?, query).await?;
     let issues: Vec<IssueBody> = setup.renderer.validate(resolved.compiled, data).await?.into_iter().map(Into::into).collect();
     Ok(Json(json!({ "valid": issues.is_empty(), "issues": issues })))
+}
+
+/// The schema of a version; one that takes everything where it has none.
+pub fn schema_of(resolved: &Resolved) -> Value {
+    resolved.compiled.input_schema().cloned().unwrap_or_else(|| json!({}))
+}
+
+/// The sample that is stored for the template, or one that the version makes.
+pub async fn sample_of(setup: &Setup, caller: Caller, key: &TemplateKey, resolved: &Resolved) -> Result<Value, ApiError> {
+    let stored = setup.store.tenant(caller.tenant).samples().get(key).await?;
+    Ok(stored.unwrap_or_else(|| resolved.compiled.sample_data()))
 }
 
 pub async fn resolve(setup: &Setup, caller: &Caller, key: &TemplateKey, query: VersionQuery) -> Result<Resolved, ApiError> {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use domain::template_datasets::{Assertions, DATA_LIMIT_BYTES, DATASETS_LIMIT, DatasetName, TITLE_LIMIT_CHARS};
 use domain::template_tags::TemplateTag;
 use domain::{ErrorCode, Issue};
@@ -15,6 +15,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{JsonBody, Path, nullable};
 use crate::error::ApiError;
+use crate::preconditions::expected;
 use crate::query::Pairs;
 use crate::templates::{known_key, unknown};
 
@@ -168,13 +169,7 @@ fn checked(body: &DatasetBody) -> Result<Option<Vec<String>>, ApiError> {
 }
 
 fn expected_revision(headers: &HeaderMap) -> Result<Option<u32>, ApiError> {
-    let Some(given) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let revision = given.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    revision.map(Some).ok_or_else(|| {
-        ApiError::bad_request(
-            "If-Match must be one revision in double quotes, such as \"3\"; a save with \"0\" keeps the dataset only if there is none yet",
-        )
-    })
+    expected(headers, "one revision in double quotes, such as \"3\"; \"0\" keeps the dataset only if there is none yet")
 }
 
 fn stale(name: &DatasetName, current: u32) -> ApiError {

@@ -46,7 +46,7 @@ pub(crate) enum Failure {
 impl Bucket {
     pub(crate) fn open(settings: &BucketSettings, limits: &Limits) -> Result<Self, BlobError> {
         settings.check()?;
-        let secret = settings.secret_access_key.expose();
+        let secret = settings.secret_access_key.reveal();
         let (requests, responses) = match settings.checksums {
             Checksums::WhenRequired => (RequestChecksumCalculation::WhenRequired, ResponseChecksumValidation::WhenRequired),
             Checksums::WhenSupported => (RequestChecksumCalculation::WhenSupported, ResponseChecksumValidation::WhenSupported),

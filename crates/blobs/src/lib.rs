@@ -35,5 +35,5 @@ pub use cache::{BlobCache, CacheBounds};
 pub use content::{BlobContent, ByteRange};
 pub use error::BlobError;
 pub use key::{BlobKey, BlobKind, InvalidBlobKey, Listed};
-pub use settings::{Addressing, BucketSettings, Checksums, Limits, Place, Secret, Settings};
+pub use settings::{Addressing, BucketSettings, Checksums, Limits, Place, Settings};
 pub use source::BlobSource;

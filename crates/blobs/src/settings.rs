@@ -1,34 +1,12 @@
 //! What the operator says about the place of stored bytes, checked once at the start.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::SecretText;
 use url::Url;
 
 use crate::error::BlobError;
-
-/// A value that must not appear in logs: `Debug` hides it and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<T: Into<String>> From<T> for Secret {
-    fn from(value: T) -> Self {
-        Self(value.into())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("[secret]")
-    }
-}
 
 /// Where the bytes are and how patient we are with it.
 #[derive(Clone, Debug)]
@@ -60,7 +38,7 @@ pub struct BucketSettings {
     /// `S3_ACCESS_KEY_ID`.
     pub access_key_id: String,
     /// `S3_SECRET_ACCESS_KEY`.
-    pub secret_access_key: Secret,
+    pub secret_access_key: SecretText,
     /// `S3_PATH_STYLE`: where the bucket's name stands.
     pub addressing: Addressing,
     /// Put before every key, such as `pulp/`; empty for none. Up to 200 characters of `a-z`, `0-9`, `.`, `_`, `-` and `/`.
@@ -165,7 +143,7 @@ impl BucketSettings {
         if self.access_key_id.is_empty() {
             return wrong("S3_ACCESS_KEY_ID", "is needed with a bucket".to_owned());
         }
-        if self.secret_access_key.expose().is_empty() {
+        if self.secret_access_key.reveal().is_empty() {
             return wrong("S3_SECRET_ACCESS_KEY", "is needed with a bucket".to_owned());
         }
         let segment =
@@ -223,6 +201,6 @@ mod tests {
     #[test]
     fn the_secret_is_not_shown() {
         assert!(!format!("{:?}", settings()).contains("\"secret\""));
-        assert!(format!("{:?}", settings()).contains("[secret]"));
+        assert!(format!("{:?}", settings()).contains("(hidden)"));
     }
 }

@@ -41,9 +41,9 @@ pub(crate) async fn exchange(
     let mut basic = None;
     match (settings.client_secret.as_ref(), metadata.client_secret_by) {
         (None, _) => fields.push(("client_id", client_id)),
-        (Some(secret), SecretBy::Form) => fields.extend([("client_id", client_id), ("client_secret", secret.expose())]),
+        (Some(secret), SecretBy::Form) => fields.extend([("client_id", client_id), ("client_secret", secret.reveal())]),
         (Some(secret), SecretBy::Basic) => {
-            let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose()));
+            let pair = format!("{}:{}", encoded(client_id), encoded(secret.reveal()));
             basic = Some(format!("Basic {}", BASE64_STANDARD.encode(pair)));
         }
     }

@@ -26,4 +26,4 @@ pub use error::OpenIdError;
 pub use flow::{Begun, COOKIE_NAME, FlowState, flow_cookie};
 pub use identity::Identity;
 pub use provider::{Callback, Finished, Provider};
-pub use settings::{ClaimNames, CookieSecrets, Secret, Settings};
+pub use settings::{ClaimNames, CookieSecrets, Settings};

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use domain::SecretText;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::error::OpenIdError;
-use crate::settings::{CookieSecrets, Secret};
+use crate::settings::CookieSecrets;
 
 /// What a sealed or derived text is for. A text of one purpose is never accepted for another.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,7 @@ pub(crate) struct Sealers {
 
 impl Sealers {
     pub(crate) fn new(secrets: &CookieSecrets) -> Result<Self, OpenIdError> {
-        let sealer = |secret: &Secret| match Hmac::new_from_slice(secret.expose().as_bytes()) {
+        let sealer = |secret: &SecretText| match Hmac::new_from_slice(secret.reveal().as_bytes()) {
             Ok(keyed) => Ok(Sealer(keyed)),
             Err(error) => Err(OpenIdError::Setting { setting: "OIDC_COOKIE_SECRET", problem: error.to_string() }),
         };
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_made_for_one_purpose_or_secret_is_nothing_for_another() {
         let sealers = |secret: &str| {
-            let current = Secret::from(secret);
+            let current = SecretText::from(secret);
             Sealers::new(&CookieSecrets { current, previous: None }).unwrap()
         };
         let (ours, theirs) = (sealers("ours"), sealers("theirs"));

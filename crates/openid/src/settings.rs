@@ -1,9 +1,8 @@
 //! What the operator says about the provider, checked once at the start.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use domain::Clock;
+use domain::{Clock, SecretText};
 use reqwest::Url;
 
 use crate::error::{OpenIdError, quoted};
@@ -12,35 +11,13 @@ const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 /// Shorter secrets could be guessed from one cookie.
 const COOKIE_SECRET_CHARACTERS: usize = 32;
 
-/// A value that must not appear in logs: `Debug` hides it and there is no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<T: Into<String>> From<T> for Secret {
-    fn from(value: T) -> Self {
-        Self(value.into())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("[secret]")
-    }
-}
-
 /// What signs the cookie of a login and its completion code. The same on every replica.
 #[derive(Clone, Debug)]
 pub struct CookieSecrets {
     /// `OIDC_COOKIE_SECRET`: signs and verifies; at least 32 characters.
-    pub current: Secret,
+    pub current: SecretText,
     /// `OIDC_COOKIE_SECRET_PREVIOUS`: verifies only, while the secret is being changed.
-    pub previous: Option<Secret>,
+    pub previous: Option<SecretText>,
 }
 
 /// Which claims say who somebody is. A name that is no claim is read as a path: `realm_access.roles`
@@ -75,7 +52,7 @@ pub struct Settings {
     /// `OIDC_CLIENT_ID`.
     pub client_id: String,
     /// `OIDC_CLIENT_SECRET`; none for a public client, which PKCE alone protects.
-    pub client_secret: Option<Secret>,
+    pub client_secret: Option<SecretText>,
     /// `OIDC_REDIRECT_URI`: our own callback as the browser reaches it.
     pub redirect_uri: String,
     /// `OIDC_SCOPES`, separated by spaces; `openid` must be among them.
@@ -92,7 +69,7 @@ pub struct Settings {
 
 impl Settings {
     /// A public client with the usual scopes and claims; the remaining fields are for the caller to change.
-    pub fn new(discovery_url: &str, client_id: &str, redirect_uri: &str, cookie_secret: Secret, clock: Clock) -> Self {
+    pub fn new(discovery_url: &str, client_id: &str, redirect_uri: &str, cookie_secret: SecretText, clock: Clock) -> Self {
         Self {
             discovery_url: discovery_url.to_owned(),
             client_id: client_id.to_owned(),
@@ -136,7 +113,7 @@ impl Settings {
         if self.client_id.is_empty() {
             return refuse("OIDC_CLIENT_ID", "must not be empty".into());
         }
-        if self.client_secret.as_ref().is_some_and(|secret| secret.expose().is_empty()) {
+        if self.client_secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
             return refuse("OIDC_CLIENT_SECRET", "must not be empty; leave it out for a public client".into());
         }
         if !self.scopes.split_whitespace().any(|scope| scope == "openid") {
@@ -147,7 +124,7 @@ impl Settings {
             ("OIDC_COOKIE_SECRET_PREVIOUS", self.cookie_secrets.previous.as_ref()),
         ];
         for (setting, secret) in secrets {
-            let characters = secret.map_or(COOKIE_SECRET_CHARACTERS, |secret| secret.expose().chars().count());
+            let characters = secret.map_or(COOKIE_SECRET_CHARACTERS, |secret| secret.reveal().chars().count());
             if characters < COOKIE_SECRET_CHARACTERS {
                 return refuse(setting, format!("must have at least {COOKIE_SECRET_CHARACTERS} characters, found {characters}"));
             }

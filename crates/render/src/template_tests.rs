@@ -93,7 +93,7 @@ impl Renderer {
             (true, true) => result.failures.push(Issue::new("/expectInvalid", "the schema accepts the data")),
             (true, false) => {}
             (false, false) => result.failures = invalid,
-            (false, true) => match Box::pin(self.show(subject, case, &mut result)).await {
+            (false, true) => match self.show(subject, case, &mut result).await {
                 Err(error) if error.is_of_the_template() => result.failures.push(Issue::new("", error.to_string())),
                 shown => shown?,
             },

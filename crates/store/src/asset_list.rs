@@ -6,7 +6,8 @@ use uuid::Uuid;
 use crate::assets::{AssetRecord, AssetRow};
 use crate::connect::speak;
 use crate::error::StoreError;
-use crate::page::{Page, bounds};
+use crate::page::{End, Page, Span, bounds};
+use crate::patterns::{contains_pattern, literal};
 use crate::template_list::SortOrder;
 use crate::tenants::TenantStore;
 
@@ -185,18 +186,11 @@ pub(crate) async fn list(handle: &TenantStore, filter: &AssetFilter) -> Result<P
     speak!(handle.store, "assets.list", {
         let mut connection = handle.store.acquire().await?;
         let total = count(&mut connection, &arguments).await?;
-        let left = i64::try_from(total).unwrap_or(i64::MAX).saturating_sub(offset);
-        if left <= 0 {
-            return Ok(Page { items: Vec::new(), total });
-        }
-        // The rows in front of a page cost time, so a page behind the middle is read from the end.
-        let from_the_end = offset > left;
-        let rows = limit.min(left);
-        arguments.limit = rows;
-        arguments.offset = if from_the_end { left - rows } else { offset };
-        let mut ids =
-            ordered_ids(&mut connection, filter, if from_the_end { reversed(filter.order) } else { filter.order }, &arguments).await?;
-        if from_the_end {
+        let Some(span) = Span::nearer(limit, offset, total) else { return Ok(Page { items: Vec::new(), total }) };
+        (arguments.limit, arguments.offset) = (span.limit, span.offset);
+        let order = if span.from == End::Back { reversed(filter.order) } else { filter.order };
+        let mut ids = ordered_ids(&mut connection, filter, order, &arguments).await?;
+        if span.from == End::Back {
             ids.reverse();
         }
         let items = records(&mut connection, handle, &ids).await?;
@@ -303,20 +297,4 @@ pub(crate) async fn facets(handle: &TenantStore) -> Result<Facets, StoreError> {
         })
     })
     .await
-}
-
-/// A pattern for ILIKE that finds `text` anywhere, with its `%`, `_` and `\` taken as they are.
-fn contains_pattern(text: &str) -> String {
-    format!("%{}%", literal(text))
-}
-
-fn literal(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern
 }

@@ -16,7 +16,7 @@ use crate::connect::speak;
 use crate::connection::Connection;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
-use crate::templates::{numbers, version};
+use crate::templates::{lock_template, numbers, version};
 use crate::tenants::TenantStore;
 use crate::write::Write;
 
@@ -193,7 +193,7 @@ impl Drafts<'_> {
         let (major, minor, patch) = numbers(content.base_version)?;
         let mut write = Write::begin(connection, self.0, actor).await?;
         // Holds the template: two writers of its drafts come one after the other.
-        let Some(template_id) = self.locked(&mut write, key).await? else { return Ok(DraftOutcome::NotFound) };
+        let Some(template_id) = lock_template(&mut write, self.0, key).await? else { return Ok(DraftOutcome::NotFound) };
         let standing = sqlx::query!(
             r#"SELECT count(*) AS "count!", max(revision) FILTER (WHERE owner = $2) AS revision,
                       EXISTS (SELECT 1 FROM template_versions v WHERE v.template_id = $1
@@ -250,7 +250,7 @@ impl Drafts<'_> {
         speak!(self.0.store, "drafts.delete", {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
-            let Some(template_id) = self.locked(&mut write, key).await? else { return Ok(DraftOutcome::NotFound) };
+            let Some(template_id) = lock_template(&mut write, self.0, key).await? else { return Ok(DraftOutcome::NotFound) };
             let deleted = sqlx::query_scalar!(
                 "DELETE FROM template_drafts WHERE template_id = $1 AND owner = $2 AND ($3::bigint IS NULL OR revision = $3)
                  RETURNING revision",
@@ -285,16 +285,6 @@ impl Drafts<'_> {
             key.as_str()
         )
         .fetch_optional(&mut **connection)
-        .await?)
-    }
-
-    async fn locked(&self, write: &mut Write<'_>, key: &TemplateKey) -> Result<Option<Uuid>, StoreError> {
-        Ok(sqlx::query_scalar!(
-            "SELECT template_id FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
-            self.0.tenant.as_str(),
-            key.as_str()
-        )
-        .fetch_optional(&mut **write)
         .await?)
     }
 }

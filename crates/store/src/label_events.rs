@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::connect::speak;
 use crate::error::StoreError;
-use crate::labels::{LabelSplit, Labels, label, lock_template, split, version_exists};
+use crate::labels::{LabelSplit, Labels, label, split, version_exists};
 use crate::page::{Page, bounds};
-use crate::templates::{numbers, version};
+use crate::templates::{lock_template, numbers, version};
 use crate::tenants::TenantStore;
 use crate::write::Write;
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::label_events::{Applied, insert_applied};
-use crate::templates::{numbers, version};
+use crate::templates::{lock_template, numbers, version};
 use crate::tenants::TenantStore;
 use crate::write::Write;
 
@@ -254,21 +254,6 @@ impl Labels<'_> {
         })
         .await
     }
-}
-
-/// Keeps everybody else from changing labels of the template until the transaction ends; `None` when there is none. What is
-/// read about its labels afterwards, in statements of their own, stays true.
-pub(crate) async fn lock_template(
-    connection: &mut PgConnection,
-    handle: &TenantStore,
-    key: &TemplateKey,
-) -> Result<Option<Uuid>, StoreError> {
-    let found = sqlx::query_scalar!(
-        "SELECT template_id FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
-        handle.tenant.as_str(),
-        key.as_str()
-    );
-    Ok(found.fetch_optional(connection).await?)
 }
 
 pub(crate) async fn labels_of(connection: &mut PgConnection, template_id: Uuid) -> Result<Vec<LabelRecord>, StoreError> {

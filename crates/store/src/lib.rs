@@ -38,6 +38,7 @@ mod lease;
 mod migrations;
 mod page;
 mod partitions;
+mod patterns;
 mod probe;
 mod quotas;
 mod render_tokens;

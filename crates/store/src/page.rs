@@ -26,6 +26,35 @@ pub(crate) fn bounds(limit: u32, offset: u64) -> (i64, i64) {
     (i64::from(limit.min(MAX_PAGE_ROWS)), i64::try_from(offset).unwrap_or(i64::MAX))
 }
 
+/// The end of a list from which rows are counted off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    Front,
+    Back,
+}
+
+/// Which rows of a list, counted off from which end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Span {
+    pub(crate) limit: i64,
+    pub(crate) offset: i64,
+    pub(crate) from: End,
+}
+
+impl Span {
+    /// The rows, from the end that is nearer to them: the last page costs no more than the first. None where there are none.
+    pub(crate) fn nearer(limit: i64, offset: i64, total: u64) -> Option<Self> {
+        let total = i64::try_from(total).unwrap_or(i64::MAX);
+        let limit = limit.min(total.saturating_sub(offset));
+        let behind = total.saturating_sub(offset).saturating_sub(limit);
+        if limit <= 0 {
+            return None;
+        }
+        let (offset, from) = if behind < offset { (behind, End::Back) } else { (offset, End::Front) };
+        Some(Self { limit, offset, from })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +66,17 @@ mod tests {
         assert_eq!(Page::<()>::total_from_its_end(10, 10, 0), None);
         assert_eq!(Page::<()>::total_from_its_end(0, 10, 20), None);
         assert_eq!(Page::<()>::total_from_its_end(0, 0, 0), None);
+    }
+
+    #[test]
+    fn a_page_is_counted_off_from_the_end_that_is_nearer() {
+        let span = |limit, offset, total| Span::nearer(limit, offset, total).map(|span| (span.limit, span.offset, span.from));
+        assert_eq!(span(50, 100, 10_000), Some((50, 100, End::Front)));
+        assert_eq!(span(50, 9_950, 10_000), Some((50, 0, End::Back)));
+        assert_eq!(span(50, 9_980, 10_000), Some((20, 0, End::Back)));
+        assert_eq!(span(50, 6_000, 10_000), Some((50, 3_950, End::Back)));
+        for (limit, offset) in [(50, 10_000), (50, i64::MAX), (0, 5)] {
+            assert_eq!(span(limit, offset, 10_000), None);
+        }
     }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::templates::lock_template;
 use crate::tenants::TenantStore;
 use crate::write::Write;
 
@@ -305,16 +306,6 @@ impl TemplateDatasets<'_> {
         })
         .await
     }
-}
-
-async fn lock_template(write: &mut Write<'_>, handle: &TenantStore, key: &TemplateKey) -> Result<Option<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar!(
-        "SELECT template_id FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
-        handle.tenant.as_str(),
-        key.as_str()
-    )
-    .fetch_optional(&mut **write)
-    .await?)
 }
 
 struct DatasetRow {

@@ -7,7 +7,8 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::connect::speak;
 use crate::error::StoreError;
-use crate::page::{Page, bounds};
+use crate::page::{End, Page, Span, bounds};
+use crate::patterns::{contains_pattern, literal};
 use crate::template_folder_tree::{FolderFilter, Folders, resolve};
 use crate::templates::{TemplateKind, TemplateRow, TemplateSummary};
 use crate::tenants::TenantStore;
@@ -145,35 +146,6 @@ pub(crate) async fn list(handle: &TenantStore, filter: &TemplateFilter) -> Resul
     .await
 }
 
-/// The end of a list from which rows are counted off.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum End {
-    Front,
-    Back,
-}
-
-/// Which rows of a list, counted off from which end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Span {
-    limit: i64,
-    offset: i64,
-    from: End,
-}
-
-impl Span {
-    /// The rows, from the end that is nearer to them: the last page costs no more than the first. None where there are none.
-    fn nearer(limit: i64, offset: i64, total: u64) -> Option<Self> {
-        let total = i64::try_from(total).unwrap_or(i64::MAX);
-        let limit = limit.min(total.saturating_sub(offset));
-        let behind = total.saturating_sub(offset).saturating_sub(limit);
-        if limit <= 0 {
-            return None;
-        }
-        let (offset, from) = if behind < offset { (behind, End::Back) } else { (offset, End::Front) };
-        Some(Self { limit, offset, from })
-    }
-}
-
 /// What is asked, without the page. Only the conditions that are asked for come into a statement: one with all of them would
 /// use the index of none. The statements are not kept prepared, so that each is planned for its own values: a plan for any
 /// page reads the table for a tenth of it.
@@ -264,48 +236,10 @@ pub(crate) fn selected_patterns(selectors: &[TemplateSelector]) -> Vec<String> {
     selectors.iter().map(selected_pattern).collect()
 }
 
-/// A pattern for ILIKE that finds `text` anywhere, with its `%`, `_` and `\` taken as they are.
-pub(crate) fn contains_pattern(text: &str) -> String {
-    format!("%{}%", literal(text))
-}
-
 /// A pattern for LIKE that finds what the selector selects.
 fn selected_pattern(selector: &TemplateSelector) -> String {
     match selector.as_str().strip_suffix('*') {
         Some(beginning) => format!("{}%", literal(beginning)),
         None => literal(selector.as_str()),
-    }
-}
-
-fn literal(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_is_counted_off_from_the_end_that_is_nearer() {
-        let span = |limit, offset, total| Span::nearer(limit, offset, total).map(|span| (span.limit, span.offset, span.from));
-        assert_eq!(span(50, 100, 10_000), Some((50, 100, End::Front)));
-        assert_eq!(span(50, 9_950, 10_000), Some((50, 0, End::Back)));
-        assert_eq!(span(50, 9_980, 10_000), Some((20, 0, End::Back)));
-        assert_eq!(span(50, 6_000, 10_000), Some((50, 3_950, End::Back)));
-        for (limit, offset) in [(50, 10_000), (50, i64::MAX), (0, 5)] {
-            assert_eq!(span(limit, offset, 10_000), None);
-        }
-    }
-
-    #[test]
-    fn wildcards_in_a_search_mean_themselves() {
-        assert_eq!(contains_pattern(r"50%_\"), r"%50\%\_\\%");
     }
 }

@@ -8,9 +8,10 @@ use domain::{Actor, AuditEvent, TemplateSelector};
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::patterns::contains_pattern;
 use crate::template_folder_tree::{is_on_the_way, keep_folder};
 use crate::template_folders::FolderPlace;
-use crate::template_list::{contains_pattern, selected_patterns};
+use crate::template_list::selected_patterns;
 use crate::templates::{TemplateRow, TemplateSummary, Templates};
 use crate::write::Write;
 

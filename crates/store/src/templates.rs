@@ -337,6 +337,21 @@ impl TryFrom<TemplateRow> for TemplateSummary {
             name: row.name,
             description: row.description,
             kind: kind(&row.kind)?,
+/// Holds the template of that key until the transaction ends, so that writers of what belongs to it (labels, drafts, datasets) come
+/// one after the other; `None` when there is none. What is read of it afterwards, in statements of their own, stays true.
+pub(crate) async fn lock_template(
+    connection: &mut sqlx::PgConnection,
+    handle: &TenantStore,
+    key: &TemplateKey,
+) -> Result<Option<Uuid>, StoreError> {
+    let found = sqlx::query_scalar!(
+        "SELECT template_id FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        handle.tenant.as_str(),
+        key.as_str()
+    );
+    Ok(found.fetch_optional(connection).await?)
+}
+
             current_version: version(row.current_major, row.current_minor, row.current_patch)?,
             tags: row.tags,
             owner: row.owner,

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use openid::{OpenIdError, Provider, Secret};
+use domain::SecretText;
+use openid::{OpenIdError, Provider};
 use serde_json::json;
 use testkit::openid::Trouble;
 
@@ -138,7 +139,7 @@ async fn settings_that_cannot_work_are_named_before_anything_is_asked() {
     refused(&|settings| settings.client_secret = Some("".into()), "OIDC_CLIENT_SECRET must not be empty");
     refused(&|settings| settings.scopes = "profile email".into(), "OIDC_SCOPES must contain openid");
     refused(
-        &|settings| settings.cookie_secrets.current = Secret::from("x".repeat(31)),
+        &|settings| settings.cookie_secrets.current = SecretText::from("x".repeat(31)),
         "OIDC_COOKIE_SECRET must have at least 32 characters, found 31",
     );
     refused(&|settings| settings.cookie_secrets.previous = Some("short".into()), "OIDC_COOKIE_SECRET_PREVIOUS must have at least 32");

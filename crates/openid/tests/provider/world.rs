@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use domain::Clock;
+use domain::SecretText;
 use jiff::{SignedDuration, Timestamp};
-use openid::{Callback, Finished, OpenIdError, Provider, Secret, Settings};
+use openid::{Callback, Finished, OpenIdError, Provider, Settings};
 use reqwest::Url;
 use testkit::openid::OpenIdProvider;
 
@@ -81,8 +82,8 @@ impl Back {
     }
 }
 
-pub fn cookie_secret(which: &str) -> Secret {
-    Secret::from(format!("{which} cookie secret of forty characters or so"))
+pub fn cookie_secret(which: &str) -> SecretText {
+    SecretText::from(format!("{which} cookie secret of forty characters or so"))
 }
 
 /// That it failed, with these words in the operator's log.

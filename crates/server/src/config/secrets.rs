@@ -1,30 +1,8 @@
 //! Values that are never printed, and the rule that no two of them are the same.
 
-use std::fmt;
+pub use domain::SecretText as Secret;
 
 use super::problems::Problem;
-
-/// A value that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a value.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The value itself, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("(hidden)")
-    }
-}
 
 /// The secrets found so far, by where they stand. A key that stands in two places would have two meanings.
 #[derive(Default)]
