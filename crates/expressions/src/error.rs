@@ -134,7 +134,27 @@ pub enum ExpressionError {
         /// What was being evaluated.
         at: Position,
     },
-    /// Handlebars that this engine refuses on purpose: partials and decorators.
+    /// A call of a partial that was not given.
+    #[error("`{{{{> {name}}}}}` names no component that is declared here{} ({at})", did_you_mean(suggestions))]
+    UnknownPartial {
+        /// As written.
+        name: String,
+        /// Where it is called.
+        at: Position,
+        /// Near names that were given, the nearest first, at most three.
+        suggestions: Vec<String>,
+    },
+    /// What is wrong stands in a partial.
+    #[error("in `{partial}`, {}: {} ({at})", inner.position(), inner.message())]
+    InPartial {
+        /// What the partial is called.
+        partial: Box<str>,
+        /// Where it is called.
+        at: Position,
+        /// What is wrong in it.
+        inner: Box<ExpressionError>,
+    },
+    /// Handlebars that this engine refuses on purpose: decorators, and partials where there can be none.
     #[error("{what} are not supported ({at})")]
     Unsupported {
         /// The feature, in the plural.
@@ -188,6 +208,8 @@ impl ExpressionError {
             | Self::Budget { at, .. }
             | Self::Unsupported { at, .. }
             | Self::Depth { at, .. }
+            | Self::UnknownPartial { at, .. }
+            | Self::InPartial { at, .. }
             | Self::TooLarge { at, .. } => *at,
         }
     }
@@ -208,10 +230,19 @@ impl ExpressionError {
         whole.strip_suffix(&format!(" ({})", self.position())).map_or(whole.clone(), str::to_owned)
     }
 
+    /// What is wrong, whichever partial it stands in.
+    pub fn innermost(&self) -> &Self {
+        let mut error = self;
+        while let Self::InPartial { inner, .. } = error {
+            error = inner;
+        }
+        error
+    }
+
     /// The unknown name or path, where the error is about one.
     pub fn variable(&self) -> Option<&str> {
-        match self {
-            Self::UnknownHelper { name, .. } => Some(name),
+        match self.innermost() {
+            Self::UnknownHelper { name, .. } | Self::UnknownPartial { name, .. } => Some(name),
             Self::Missing { path, .. } => Some(path),
             _ => None,
         }
@@ -219,8 +250,10 @@ impl ExpressionError {
 
     /// Near spellings of existing names; empty where the error is about no name.
     pub fn suggestions(&self) -> &[String] {
-        match self {
-            Self::UnknownHelper { suggestions, .. } | Self::Missing { suggestions, .. } => suggestions,
+        match self.innermost() {
+            Self::UnknownHelper { suggestions, .. } | Self::UnknownPartial { suggestions, .. } | Self::Missing { suggestions, .. } => {
+                suggestions
+            }
             _ => &[],
         }
     }

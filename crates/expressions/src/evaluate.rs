@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::error::{BudgetKind, ExpressionError, Position};
 use crate::escape::{each_css_escaped, each_escaped};
 use crate::near_names::{MAX_CANDIDATES, near_names};
+use crate::partial_calls;
 use crate::registry::{self, Act, Invocation, Outcome};
 use crate::run::{Escape, Missing, MissingReason, Run};
 use crate::scope::{Params, Scope, Turn};
@@ -17,6 +18,8 @@ use crate::value_text::{Piece, each_piece, push_number, reordered_keys};
 pub(crate) struct Source {
     pub(crate) text: Box<str>,
     pub(crate) id: u64,
+    /// What errors call it, where it is a partial.
+    pub(crate) partial: Option<Box<str>>,
 }
 
 pub(crate) struct Evaluator<'r, 'b> {
@@ -36,6 +39,7 @@ impl Evaluator<'_, '_> {
                 }
                 Node::Output(output) => self.output(output, scope)?,
                 Node::Block(block) => self.block(block, scope)?,
+                Node::Partial(call) => partial_calls::write(self, call, scope)?,
                 Node::Comment(_) => {}
             }
         }
@@ -266,7 +270,7 @@ impl Evaluator<'_, '_> {
         }
     }
 
-    fn emit(&mut self, text: &str, at: usize) -> Result<(), ExpressionError> {
+    pub(crate) fn emit(&mut self, text: &str, at: usize) -> Result<(), ExpressionError> {
         self.run.charge_output(text.len()).map_err(|which| self.budget_error(which, at))?;
         self.out.push_str(text);
         Ok(())
@@ -307,10 +311,10 @@ impl Evaluator<'_, '_> {
         let at = span.start;
         let describe = || {
             let near = path.map_or_else(Vec::new, |path| near_paths(path, scope));
-            (source.text[span].to_owned(), Position::of(&source.text, at), near)
+            (source.text[span].to_owned(), Position::of(&source.text, at), near, source.partial.clone())
         };
         if self.run.missing == Missing::Strict && reason != MissingReason::Null {
-            let (path, at, suggestions) = describe();
+            let (path, at, suggestions, _) = describe();
             return Err(ExpressionError::Missing { path, at, suggestions });
         }
         self.run.note((source.id, at), reason, describe);

@@ -13,7 +13,8 @@
 //!
 //! | template | handlebars.js | here | why |
 //! |---|---|---|---|
-//! | `{{> partial}}`, `{{#> …}}`, `{{* …}}`, `{{#* …}}` | partials and decorators | refused when parsing | templates are self-contained; partials can call themselves |
+//! | `{{> partial}}` | found when rendered | found when parsing, among [`Partials`] that were given | a partial cannot call itself, and its place is known |
+//! | `{{> (name)}}`, `{{#> …}}`, `{{* …}}`, `{{#* …}}` | computed names, partial blocks, decorators | refused when parsing | what a template calls is known without data |
 //! | `{{each}}`, `{{if}}`, `{{lookup}}` alone | an error when rendered | the field of that name | a field named like a helper is common in data |
 //! | `{{#if}}`, `{{#each a b}}`, `{{if a}}`, `{{lookup a}}` | an error when rendered | refused when parsing | found before data is there |
 //! | `{{items.0}}`, `{{a.true}}` | refused | same as `{{items.[0]}}`, `{{a.[true]}}` | nothing else can be meant |
@@ -38,6 +39,8 @@ mod near_names;
 mod parse_path;
 mod parse_value;
 mod parser;
+mod partial_calls;
+mod partials;
 mod registry;
 mod run;
 mod scope;
@@ -51,6 +54,7 @@ mod whitespace;
 
 pub use error::{BudgetKind, ExpressionError, Position};
 pub use limits::{Budget, Limits};
+pub use partials::Partials;
 pub use run::{Escape, Finding, Missing, MissingReason, Run};
 pub use scope::Scope;
 pub use template::{Expression, Template};

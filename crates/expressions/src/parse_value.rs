@@ -338,6 +338,11 @@ impl HeadName {
 }
 
 impl Inside {
+    /// The parts of a call of a partial: its name as written, what it is given, and what it is given by name.
+    pub(crate) fn into_partial(self) -> (String, Vec<Expr>, Box<[(Box<str>, Expr)]>) {
+        (self.name.text, self.args, self.hash.into())
+    }
+
     /// The name alone, if nothing follows it.
     pub(crate) fn into_closer(self) -> Option<HeadName> {
         (self.args.is_empty() && self.hash.is_empty()).then_some(self.name)

@@ -4,18 +4,27 @@ use crate::error::ExpressionError;
 use crate::lexer::{Kind, Lexer, Token};
 use crate::limits::Limits;
 use crate::parse_value::{HeadName, Inside, Meaning, Place, Tokens};
-use crate::tree::{Arm, Block, Expr, Head, Node, Output, Strip, Text};
+use crate::partials::Partials;
+use crate::tree::{Arm, Block, Expr, Head, Node, Output, PartialCall, Strip, Text};
 use crate::whitespace;
 
-/// The nodes of a whole template, white space stripped.
-pub(crate) fn parse_template(source: &str, limits: &Limits) -> Result<Vec<Node>, ExpressionError> {
+/// What a source is parsed to.
+pub(crate) struct Parsed {
+    /// White space is stripped.
+    pub(crate) nodes: Vec<Node>,
+    /// Blocks inside each other, those of partials included.
+    pub(crate) levels: usize,
+}
+
+/// A whole template; without `partials` it may call none.
+pub(crate) fn parse_template(source: &str, limits: &Limits, partials: Option<&Partials>) -> Result<Parsed, ExpressionError> {
     check_size(source, limits)?;
-    let mut parser =
-        Parser { tokens: Tokens::new(source, Lexer::template(source), *limits), nodes: Vec::new(), pending: Vec::new(), tags: 0 };
+    let tokens = Tokens::new(source, Lexer::template(source), *limits);
+    let mut parser = Parser { tokens, partials, nodes: Vec::new(), pending: Vec::new(), tags: 0, levels: 0 };
     while parser.statement()? {}
     let mut nodes = parser.nodes;
     whitespace::strip(&mut nodes, source);
-    Ok(nodes)
+    Ok(Parsed { nodes, levels: parser.levels })
 }
 
 /// One expression without braces.
@@ -34,10 +43,12 @@ fn check_size(source: &str, limits: &Limits) -> Result<(), ExpressionError> {
 
 struct Parser<'s> {
     tokens: Tokens<'s>,
+    partials: Option<&'s Partials>,
     /// The body being read: of the innermost pending block, or the template's.
     nodes: Vec<Node>,
     pending: Vec<Pending>,
     tags: usize,
+    levels: usize,
 }
 
 /// A block whose closer was not read yet.
@@ -85,7 +96,10 @@ impl Parser<'_> {
             Kind::Inverse => self.otherwise(token)?,
             Kind::OpenEnd => self.close(token)?,
             Kind::EndRaw => self.close_raw(token)?,
-            Kind::OpenPartial => return Err(self.unsupported("partials (`{{> …}}`)", token)),
+            Kind::OpenPartial if self.tokens.text(token).ends_with("#>") => {
+                return Err(self.unsupported("partial blocks (`{{#> …}}`)", token));
+            }
+            Kind::OpenPartial => self.partial(token)?,
             Kind::OpenDecorator => {
                 return Err(self.unsupported("decorators and inline partials (`{{* …}}`, `{{#* …}}`)", token));
             }
@@ -157,6 +171,45 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// Reads the call of a partial.
+    fn partial(&mut self, open: Token) -> Result<(), ExpressionError> {
+        let Some(partials) = self.partials else {
+            return Err(self.unsupported("partials (`{{> …}}`), where no component can be declared,", open));
+        };
+        if self.tokens.peek().kind == Kind::OpenCall {
+            return Err(self.unsupported("partials whose name is computed (`{{> (…)}}`)", open));
+        }
+        let inside = self.tokens.inside(0)?;
+        let end = self.end_of_tag(open, Kind::Close)?;
+        let (name, mut args, hash) = inside.into_partial();
+        let at = self.tokens.position(open.start);
+        let Some(partial) = partials.get(&name) else {
+            return Err(ExpressionError::UnknownPartial { suggestions: partials.near(&name), name, at });
+        };
+        if args.len() > 1 {
+            let message =
+                format!("the partial `{name}` is given {} values; it takes one at most, and named ones (`name=value`)", args.len());
+            return Err(ExpressionError::Arguments { helper: name, message, at });
+        }
+        let limit = self.tokens.limits.nesting();
+        let levels = self.pending.len() + 1 + partial.template.levels;
+        if levels > limit {
+            return Err(ExpressionError::Depth { limit, at });
+        }
+        self.levels = self.levels.max(levels);
+        self.nodes.push(Node::Partial(Box::new(PartialCall {
+            template: std::sync::Arc::clone(&partial.template),
+            context: args.pop(),
+            hash,
+            span: open.start..end.end,
+            strip: self.strip(open, end),
+            layout: partial.layout,
+            indent: 0..0,
+            in_style: false,
+        })));
+        Ok(())
+    }
+
     /// Reads the head of a block or of an `else` with a condition.
     fn arm(&mut self, open: Token, inside: Inside) -> Result<Arm, ExpressionError> {
         let params = self.tokens.block_params()?;
@@ -204,6 +257,7 @@ impl Parser<'_> {
             inverted: state == Reading::Inverted,
         };
         let outer = std::mem::take(&mut self.nodes);
+        self.levels = self.levels.max(self.pending.len() + 1);
         self.pending.push(Pending { name, start: open.start, block, outer, state });
         Ok(())
     }

@@ -51,8 +51,13 @@ pub struct Finding {
     pub occurrences: u64,
     /// Near paths that exist, the nearest first, at most three.
     pub suggestions: Vec<String>,
+    /// The partial that [`Self::at`] is a place in; none where it is in the template itself.
+    pub partial: Option<Box<str>>,
     key: (u64, usize),
 }
+
+/// The path as written, its place, near paths, and the partial it stands in.
+type Described = (String, Position, Vec<String>, Option<Box<str>>);
 
 /// Distinct findings kept in one run.
 pub(crate) const MAX_FINDINGS: usize = 100;
@@ -195,14 +200,14 @@ impl<'b> Run<'b> {
     }
 
     /// Counts a missing value; `describe` is called only for one not seen at this place before.
-    pub(crate) fn note(&mut self, key: (u64, usize), reason: MissingReason, describe: impl FnOnce() -> (String, Position, Vec<String>)) {
+    pub(crate) fn note(&mut self, key: (u64, usize), reason: MissingReason, describe: impl FnOnce() -> Described) {
         if let Some(known) = self.findings.iter_mut().find(|known| known.key == key && known.reason == reason) {
             known.occurrences += 1;
         } else if self.findings.len() >= MAX_FINDINGS {
             self.truncated = Truncated::Yes;
         } else {
-            let (path, at, suggestions) = describe();
-            self.findings.push(Finding { path, reason, at, occurrences: 1, suggestions, key });
+            let (path, at, suggestions, partial) = describe();
+            self.findings.push(Finding { path, reason, at, occurrences: 1, suggestions, partial, key });
         }
     }
 }

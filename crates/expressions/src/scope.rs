@@ -115,6 +115,21 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Inside a partial: the loops around and the root are known, the contexts around and their names are not.
+    pub(crate) fn partial(&'a self, context: Option<&'a Value>) -> Self {
+        Self {
+            context,
+            head: context,
+            root: self.root,
+            up: None,
+            turn: None,
+            outer_turn: self.nearest_turn(),
+            params: Params::None,
+            outer_params: None,
+            depth: self.depth + 1,
+        }
+    }
+
     fn nearest_turn(&'a self) -> Option<&'a Self> {
         if self.turn.is_some() { Some(self) } else { self.outer_turn }
     }

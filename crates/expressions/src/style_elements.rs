@@ -5,11 +5,11 @@
 
 use crate::tree::{Block, Node};
 
-/// Marks every output behind a `<style` whose `</style` has not come yet.
-pub(crate) fn mark(nodes: &mut [Node], source: &str) {
-    if find(source.as_bytes(), b"<style").is_some() {
-        Marker { source, in_style: false }.nodes(nodes);
-    }
+/// Marks every output behind a `<style` whose `</style` has not come yet; whether one is open at the end.
+pub(crate) fn mark(nodes: &mut [Node], source: &str) -> bool {
+    let mut marker = Marker { source, in_style: false };
+    marker.nodes(nodes);
+    marker.in_style
 }
 
 struct Marker<'s> {
@@ -24,6 +24,11 @@ impl Marker<'_> {
                 Node::Text(text) => self.text(self.source.as_bytes().get(text.original.clone()).unwrap_or_default()),
                 Node::Output(output) => output.in_style = self.in_style,
                 Node::Block(block) => self.block(block),
+                Node::Partial(call) => {
+                    call.in_style = self.in_style;
+                    // One that closes what it did not open is not believed.
+                    self.in_style |= call.template.ends_in_style;
+                }
                 Node::Comment(_) => {}
             }
         }

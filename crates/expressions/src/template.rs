@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::ExpressionError;
 use crate::evaluate::{Evaluator, Source};
 use crate::limits::Limits;
-use crate::parser::{parse_expression, parse_template};
+use crate::parser::{Parsed, parse_expression, parse_template};
+use crate::partials::Partials;
 use crate::run::{MissingReason, Run};
 use crate::scope::Scope;
 use crate::style_elements;
@@ -16,15 +17,19 @@ use crate::value::Evaluated;
 /// Tells parsed sources apart; findings of one run name the source they are about.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-fn source(text: &str) -> Source {
-    Source { text: text.into(), id: NEXT_ID.fetch_add(1, Ordering::Relaxed) }
+fn source(text: &str, partial: Option<&str>) -> Source {
+    Source { text: text.into(), id: NEXT_ID.fetch_add(1, Ordering::Relaxed), partial: partial.map(Into::into) }
 }
 
 /// A parsed template. Immutable; share it behind an `Arc` and render it from any number of threads.
 #[derive(Debug)]
 pub struct Template {
-    source: Source,
-    nodes: Vec<Node>,
+    pub(crate) source: Source,
+    pub(crate) nodes: Vec<Node>,
+    /// Blocks inside each other, those of its partials included.
+    pub(crate) levels: usize,
+    /// It opens a `<style>` element and does not close it.
+    pub(crate) ends_in_style: bool,
 }
 
 impl Template {
@@ -33,9 +38,30 @@ impl Template {
     /// # Errors
     /// `Syntax`, `Arguments`, `Unsupported`, `Depth` or `TooLarge`, with the place.
     pub fn parse(source_text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
-        let mut nodes = parse_template(source_text, limits)?;
-        style_elements::mark(&mut nodes, source_text);
-        Ok(Self { nodes, source: source(source_text) })
+        Ok(Self::of(parse_template(source_text, limits, None)?, source(source_text, None)))
+    }
+
+    /// Parses a template that may call `partials`.
+    ///
+    /// # Errors
+    /// As [`Template::parse`], and `UnknownPartial`.
+    pub fn parse_with(source_text: &str, limits: &Limits, partials: &Partials) -> Result<Self, ExpressionError> {
+        Self::parse_named(source_text, limits, partials, None)
+    }
+
+    pub(crate) fn parse_named(
+        source_text: &str,
+        limits: &Limits,
+        partials: &Partials,
+        name: Option<&str>,
+    ) -> Result<Self, ExpressionError> {
+        Ok(Self::of(parse_template(source_text, limits, Some(partials))?, source(source_text, name)))
+    }
+
+    fn of(parsed: Parsed, source: Source) -> Self {
+        let Parsed { mut nodes, levels } = parsed;
+        let ends_in_style = style_elements::mark(&mut nodes, &source.text);
+        Self { source, nodes, levels, ends_in_style }
     }
 
     /// Appends the template's text for `scope` to `out`. On an error `out` is what it was before.
@@ -80,7 +106,7 @@ impl Expression {
     /// # Errors
     /// `Syntax`, `Arguments`, `Depth` or `TooLarge`, with the place.
     pub fn parse(source_text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
-        Ok(Self { value: parse_expression(source_text, limits)?, source: source(source_text) })
+        Ok(Self { value: parse_expression(source_text, limits)?, source: source(source_text, None) })
     }
 
     /// The value in `scope`. A missing one is undefined and not noted: what that means is for the caller to say.

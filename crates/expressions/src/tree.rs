@@ -1,10 +1,13 @@
 //! The parsed template: nodes, blocks and expressions with the byte ranges they came from.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::partials::Layout;
 use crate::registry::Helper;
+use crate::template::Template;
 
 /// White-space control marks (`~`) of one tag.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,6 +23,22 @@ pub(crate) enum Node {
     Comment(Strip),
     Output(Output),
     Block(Box<Block>),
+    Partial(Box<PartialCall>),
+}
+
+/// `{{> name context name=value}}`
+#[derive(Debug)]
+pub(crate) struct PartialCall {
+    pub(crate) template: Arc<Template>,
+    pub(crate) context: Option<Expr>,
+    pub(crate) hash: Box<[(Box<str>, Expr)]>,
+    pub(crate) span: Range<usize>,
+    pub(crate) strip: Strip,
+    pub(crate) layout: Layout,
+    /// What stands before each of its lines: the spaces before a call that stands alone.
+    pub(crate) indent: Range<usize>,
+    /// It stands inside a `<style>` element.
+    pub(crate) in_style: bool,
 }
 
 /// A range of the source, narrowed by white-space control; the original decides what counts as a line of its own.

@@ -1,10 +1,12 @@
 //! The data paths a template names, for schema checks and completion.
 
 use crate::error::{Position, PositionCursor};
-use crate::tree::{Base, Block, Call, Expr, Head, Node, Path};
+use crate::tree::{Base, Block, Call, Expr, Head, Node, PartialCall, Path};
 
 /// Paths listed of one template.
 const MAX_PATHS: usize = 10_000;
+/// Calls of partials whose paths are gathered.
+const MAX_CALLS: usize = 1_000;
 /// Length of an absolute path in bytes, past which it stays as written.
 const MAX_PATH_BYTES: usize = 1_024;
 
@@ -22,6 +24,8 @@ pub struct UsedPath {
     pub at: Position,
     /// How long the written form is, in bytes.
     pub length_bytes: usize,
+    /// The partial that [`Self::at`] is a place in; none where it is in the template itself.
+    pub partial: Option<Box<str>>,
 }
 
 /// The paths of a template, in the order written, at most 10,000.
@@ -52,17 +56,29 @@ struct Walk<'t> {
     contexts: Vec<Option<String>>,
     params: Vec<(&'t str, Option<String>)>,
     found: Vec<(usize, UsedPath)>,
+    /// What partials name, with their own places.
+    of_partials: Vec<UsedPath>,
+    /// Calls of partials that are still followed.
+    calls_left: usize,
 }
 
 impl<'t> Walk<'t> {
     fn new(source: &'t str) -> Self {
-        Self { source, contexts: vec![Some(String::new())], params: Vec::new(), found: Vec::new() }
+        Self {
+            source,
+            contexts: vec![Some(String::new())],
+            params: Vec::new(),
+            found: Vec::new(),
+            of_partials: Vec::new(),
+            calls_left: MAX_CALLS,
+        }
     }
 
     fn finish(mut self) -> Vec<UsedPath> {
         self.found.sort_by_key(|(offset, _)| *offset);
         let mut cursor = PositionCursor::new(self.source);
-        self.found.into_iter().map(|(offset, used)| UsedPath { at: cursor.advance_to(offset), ..used }).collect()
+        let own = self.found.into_iter().map(|(offset, used)| UsedPath { at: cursor.advance_to(offset), ..used });
+        own.chain(self.of_partials).take(MAX_PATHS).collect()
     }
 
     fn nodes(&mut self, nodes: &'t [Node]) {
@@ -70,9 +86,32 @@ impl<'t> Walk<'t> {
             match node {
                 Node::Output(output) => self.expr(&output.value),
                 Node::Block(block) => self.block(block),
+                Node::Partial(call) => self.partial(call),
                 Node::Text(_) | Node::Comment(_) => {}
             }
         }
+    }
+
+    fn partial(&mut self, call: &'t PartialCall) {
+        call.context.iter().for_each(|expr| self.expr(expr));
+        call.hash.iter().for_each(|(_, expr)| self.expr(expr));
+        if self.calls_left == 0 || self.of_partials.len() >= MAX_PATHS {
+            return;
+        }
+        let mut inner = Walk::new(&call.template.source.text);
+        inner.calls_left = self.calls_left - 1;
+        let context = match &call.context {
+            Some(expr) => self.absolute(expr),
+            None => self.contexts.last().cloned().flatten(),
+        };
+        inner.contexts = vec![context];
+        // What is given by name stands before the fields of the context.
+        inner.params = call.hash.iter().map(|(name, expr)| (&**name, self.absolute(expr))).collect();
+        inner.nodes(&call.template.nodes);
+        self.calls_left = inner.calls_left;
+        let shown = call.template.source.partial.clone();
+        let named = |used: UsedPath| UsedPath { partial: used.partial.clone().or_else(|| shown.clone()), ..used };
+        self.of_partials.extend(inner.finish().into_iter().map(named));
     }
 
     fn expr(&mut self, expr: &'t Expr) {
@@ -158,6 +197,7 @@ impl<'t> Walk<'t> {
             written,
             absolute,
             at: Position { line: 1, column: 1 },
+            partial: None,
         };
         self.found.push((path.span.start, used));
     }

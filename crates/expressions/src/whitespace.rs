@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::characters::is_space;
+use crate::partials::Layout;
 use crate::tree::{Arm, Block, Node, Strip, Text};
 
 /// Strips a whole template and drops what no longer prints.
@@ -42,6 +43,7 @@ fn program(nodes: &mut [Node], source: &str, level: Level) {
             Node::Text(_) => continue,
             Node::Comment(strip) => Asked { strip: *strip, inline_alone: true, ..Asked::default() },
             Node::Output(output) => Asked { strip: output.strip, ..Asked::default() },
+            Node::Partial(call) => Asked { strip: call.strip, inline_alone: call.layout == Layout::Lines, ..Asked::default() },
             Node::Block(inner) => block(inner, source),
         };
         let before = line_ends_before(nodes, at, source, level);
@@ -54,7 +56,10 @@ fn program(nodes: &mut [Node], source: &str, level: Level) {
         }
         if asked.inline_alone && before && after {
             omit_right(nodes.get_mut(at + 1), source, Reach::Line);
-            omit_left(left_of(nodes, at), source, Reach::Line);
+            let indent = omit_left(left_of(nodes, at), source, Reach::Line);
+            if let (Some(indent), Node::Partial(call)) = (indent, &mut nodes[at]) {
+                call.indent = indent;
+            }
         }
         if asked.open_alone && before {
             if let Node::Block(inner) = &mut nodes[at] {
@@ -201,10 +206,11 @@ fn omit_right(node: Option<&mut Node>, source: &str, reach: Reach) {
     text.value.start = start;
 }
 
-fn omit_left(node: Option<&mut Node>, source: &str, reach: Reach) {
-    let Some(text) = node.and_then(text_node) else { return };
+/// Gives the spaces and tabs at the end of the text as written, where some were removed.
+fn omit_left(node: Option<&mut Node>, source: &str, reach: Reach) -> Option<Range<usize>> {
+    let text = node.and_then(text_node)?;
     if reach == Reach::Line && text.left_stripped {
-        return;
+        return None;
     }
     let value = &source[text.value.clone()];
     let kept = match reach {
@@ -214,6 +220,8 @@ fn omit_left(node: Option<&mut Node>, source: &str, reach: Reach) {
     let end = text.value.start + kept.len();
     text.left_stripped = end != text.value.end;
     text.value.end = end;
+    let spaces = source[text.original.clone()].trim_end_matches([' ', '\t']).len();
+    text.left_stripped.then(|| text.original.start + spaces..text.original.end)
 }
 
 /// Drops comments and empty text, now that nothing depends on neighbours any more.

@@ -4,13 +4,15 @@
 mod cases;
 #[path = "differential/generate.rs"]
 mod generate;
+#[path = "differential/partials.rs"]
+mod partials;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use expressions::{Budget, ExpressionError, Limits, Run, Scope, Template};
-use serde_json::Value;
+use expressions::{Budget, ExpressionError, Limits, Partials, Run, Scope, Template};
+use serde_json::{Value, json};
 
 const PACKAGE: &str = "handlebars@4.7.10";
 const GENERATED_CASES: u32 = 4_000;
@@ -37,7 +39,7 @@ fn handlebars() -> PathBuf {
     package
 }
 
-fn oracle(cases: &[(String, String)]) -> Vec<Value> {
+fn oracle(cases: &Value) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential/oracle.js");
     let mut child = Command::new("node")
         .arg(script)
@@ -47,7 +49,7 @@ fn oracle(cases: &[(String, String)]) -> Vec<Value> {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("node is needed to run handlebars.js ({error}); install node and npm"));
-    let input = serde_json::to_string(cases).expect("strings are JSON");
+    let input = cases.to_string();
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().expect("node ends");
@@ -66,7 +68,7 @@ fn ours(template: &str, data: &str) -> Result<String, ExpressionError> {
 
 /// One line per case where the two disagree.
 fn differences(cases: &[(String, String)]) -> Vec<String> {
-    let theirs = oracle(cases);
+    let theirs = oracle(&json!(cases));
     assert_eq!(theirs.len(), cases.len());
     cases
         .iter()
@@ -93,6 +95,32 @@ fn check(cases: &[(String, String)]) {
         cases.len(),
         found.iter().take(25).cloned().collect::<Vec<_>>().join("\n")
     );
+}
+
+#[test]
+fn partials_render_as_in_handlebars_js() {
+    let theirs = oracle(&json!(partials::TABLE.iter().map(|(template, named, data)| json!([template, data, named])).collect::<Vec<_>>()));
+    let mut found = Vec::new();
+    for ((template, named, data), theirs) in partials::TABLE.iter().zip(theirs) {
+        let ours = with_partials(template, named, data);
+        if ours.as_deref().ok() != theirs.get("ok").and_then(Value::as_str) {
+            found.push(format!("template {template:?}\n    partials {named:?}\n    data {data}\n    ours {ours:?}\n    js   {theirs}"));
+        }
+    }
+    assert!(found.is_empty(), "{} cases differ:\n{}", found.len(), found.join("\n"));
+}
+
+fn with_partials(template: &str, named: &[(&str, &str)], data: &str) -> Result<String, ExpressionError> {
+    let data: Value = serde_json::from_str(data).expect("the data of a case is JSON");
+    let mut partials = Partials::default();
+    for (name, source) in named {
+        let inner = partials.clone();
+        partials.add(name, name, source, &Limits::default(), &inner)?;
+    }
+    let template = Template::parse_with(template, &Limits::default(), &partials)?;
+    let mut out = String::new();
+    template.render(&Scope::root(&data), &mut Run::new(Budget::default()), &mut out)?;
+    Ok(out)
 }
 
 #[test]

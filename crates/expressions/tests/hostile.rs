@@ -28,7 +28,7 @@ fn an_inline_partial_that_calls_itself_is_refused_when_parsing() {
     assert!(matches!(error, ExpressionError::Unsupported { .. }), "{error}");
     let error = render("text\n  {{> b}}", &json!({}), Budget::default()).unwrap_err();
     assert_eq!((error.line(), error.column()), (2, 3));
-    assert_eq!(error.message(), "partials (`{{> …}}`) are not supported");
+    assert_eq!(error.message(), "partials (`{{> …}}`), where no component can be declared, are not supported");
 }
 
 #[test]

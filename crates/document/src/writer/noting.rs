@@ -39,12 +39,12 @@ impl Writer<'_> {
     pub(super) fn or_note(&mut self, result: Result<(), ExpressionError>, property: &str) -> Result<(), DocumentError> {
         let Err(error) = result else { return Ok(()) };
         let problem = self.problem(&error, property);
-        match &error {
+        match error.innermost() {
             ExpressionError::Budget { which, .. } => Err(stopped(*which, Box::new(problem))),
             ExpressionError::Depth { .. } => Err(DocumentError::Budget(Box::new(problem))),
             _ if self.on_problem == OnProblem::Stop => Err(DocumentError::Expression(Box::new(problem))),
             // Without data only a wrong name is certain to be wrong.
-            _ if self.rehearsing == Rehearsing::Yes && !matches!(error, ExpressionError::UnknownHelper { .. }) => Ok(()),
+            _ if self.rehearsing == Rehearsing::Yes && !matches!(error.innermost(), ExpressionError::UnknownHelper { .. }) => Ok(()),
             _ => {
                 self.note_problem(problem);
                 Ok(())
@@ -90,7 +90,7 @@ impl Writer<'_> {
         if self.rehearsing == Rehearsing::Yes {
             return;
         }
-        for Finding { path, reason, at, occurrences, suggestions, .. } in findings {
+        for Finding { path, reason, at, occurrences, suggestions, partial, .. } in findings {
             let (reason, severity) = match reason {
                 MissingReason::Missing => (Reason::Missing, Severity::Warning),
                 MissingReason::Null => (Reason::Null, Severity::Info),
@@ -98,6 +98,7 @@ impl Writer<'_> {
             };
             let occurrences = usize::try_from(occurrences).unwrap_or(usize::MAX);
             let binding = self.binding(&path, reason, severity, occurrences, (at.line, at.column), &suggestions);
+            let binding = in_partial(binding, partial.as_deref());
             self.add_unresolved(binding);
         }
     }
@@ -120,7 +121,7 @@ impl Writer<'_> {
     fn add_unresolved(&mut self, binding: UnresolvedBinding) {
         let same = |known: &&mut UnresolvedBinding| {
             (known.line, known.column, known.reason) == (binding.line, binding.column, binding.reason)
-                && known.node_id == binding.node_id
+                && (&known.node_id, &known.node_path) == (&binding.node_id, &binding.node_path)
                 && known.path == binding.path
         };
         if let Some(known) = self.report.unresolved.iter_mut().find(same) {
@@ -130,5 +131,13 @@ impl Writer<'_> {
         } else {
             self.report.truncated = true;
         }
+    }
+}
+
+/// Says which partial the binding's line and column are places in.
+fn in_partial(binding: UnresolvedBinding, partial: Option<&str>) -> UnresolvedBinding {
+    match partial {
+        Some(partial) => UnresolvedBinding { node_path: format!("{} > {partial}", binding.node_path), ..binding },
+        None => binding,
     }
 }
