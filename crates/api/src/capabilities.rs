@@ -17,7 +17,7 @@ pub async fn capabilities(State(setup): State<Setup>) -> Json<Value> {
         "formats": ["pdf", "html"],
         "definitions": ["document", "html"],
         "features": [
-            "templates", "versions", "templateMeta", "templateFolders", "templateTrash", "labels", "samples", "assets", "diff", "compatibility", "drafts", "inferSchema", "formMetadata", "bindings", "dryRun", "convert", "editorTokens", "renderTokens", "apiKeys", "users", "audit", "usage",
+            "templates", "versions", "templateMeta", "templateFolders", "templateTrash", "labels", "samples", "assets", "diff", "compatibility", "drafts", "inferSchema", "formMetadata", "bindings", "dependencies", "dependents", "dryRun", "convert", "editorTokens", "renderTokens", "apiKeys", "users", "audit", "usage",
         ],
         "defaultLiveLabel": setup.renderer.releases().default_live_label,
         "variants": setup.renderer.releases().variants == Variants::On,

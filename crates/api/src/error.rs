@@ -215,7 +215,11 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::ApiKeyTemplateNotAllowed
         | ErrorCode::RenderTokenConstraint
         | ErrorCode::ConvertUrlNotAllowed => StatusCode::FORBIDDEN,
-        ErrorCode::NotFound | ErrorCode::TenantUnknown | ErrorCode::FolderNotFound | ErrorCode::DatasetNotFound => StatusCode::NOT_FOUND,
+        ErrorCode::NotFound
+        | ErrorCode::TenantUnknown
+        | ErrorCode::FolderNotFound
+        | ErrorCode::DatasetNotFound
+        | ErrorCode::ThemeNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::Conflict
         | ErrorCode::DraftIdentityRequired
@@ -228,11 +232,15 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::FolderNotEmpty
         | ErrorCode::FolderCycle
         | ErrorCode::TemplateNotInTrash
+        | ErrorCode::TemplateInUse
+        | ErrorCode::LayoutInUse
         | ErrorCode::LabelInUse
         | ErrorCode::DatasetLimitExceeded
         | ErrorCode::DefaultLabelProtected
         | ErrorCode::LabelEventNotPending
         | ErrorCode::TemplateNotReleased
+        | ErrorCode::ApprovalRequired
+        | ErrorCode::NothingToRollBack
         | ErrorCode::BreakingContractChange => StatusCode::CONFLICT,
         ErrorCode::TenantPurged => StatusCode::GONE,
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
@@ -256,6 +264,8 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::AssetBlocked
         | ErrorCode::FontAssetMissing
         | ErrorCode::FontBudgetExceeded
+        | ErrorCode::InvalidPdf
+        | ErrorCode::PdfEncrypted
         | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited | ErrorCode::QuotaExhausted | ErrorCode::RenderTokenExhausted => StatusCode::TOO_MANY_REQUESTS,
         // The document took too long or the machine was too busy; who waited in the queue alone is told `render_saturated`.

@@ -11,7 +11,6 @@ use crate::error::ApiError;
 /// Published paths and beginnings of paths (those with a wildcard).
 const PATHS: &[&str] = &[
     "/admin/{*rest}",
-    "/assets/{id}/form-fields",
     "/batch",
     "/capabilities/format-support",
     "/catalogue/{*rest}",
@@ -49,8 +48,6 @@ const PATHS: &[&str] = &[
     "/templates/office/lint",
     "/templates/{key}/comments",
     "/templates/{key}/comments/{id}",
-    "/templates/{key}/dependencies",
-    "/templates/{key}/dependents",
     "/templates/{key}/dependents/validate",
     "/templates/{key}/effective",
     "/templates/{key}/fork",
@@ -62,7 +59,6 @@ const PATHS: &[&str] = &[
     "/templates/{key}/lock",
     "/templates/{key}/parameters/resolve",
     "/templates/{key}/presence",
-    "/templates/{key}/theme",
     "/templates/{key}/thumbnail",
     "/templates/{key}/upgrade",
     "/tenant/{*rest}",

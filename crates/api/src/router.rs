@@ -17,12 +17,13 @@ use utoipa_axum::routes;
 use crate::auth;
 use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
+use crate::form_fields;
 use crate::identity::Identity;
 use crate::{
     AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, bindings, capabilities, clients, cors, diffs, docs, drafts,
     editor_tokens, health, https, inference, label_events, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens,
-    renders, requests, samples, security_headers, system, template_datasets, template_folders, template_meta, template_tests,
-    template_trash, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users,
+    renders, requests, samples, security_headers, system, template_datasets, template_dependencies, template_dependents, template_folders,
+    template_meta, template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users,
 };
 
 #[derive(OpenApi)]
@@ -98,6 +99,9 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .route("/templates/{key}", post(inference::act))
                 .routes(routes!(bindings::form_metadata))
                 .routes(routes!(bindings::bindings))
+                .routes(routes!(template_dependencies::list))
+                .routes(routes!(template_dependencies::theme))
+                .routes(routes!(template_dependents::list))
                 .routes(routes!(drafts::get))
                 .routes(routes!(drafts::list))
                 .routes(routes!(drafts::review))
@@ -147,6 +151,7 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(assets::facets))
                 .routes(routes!(assets::details))
                 .routes(routes!(assets::font_info))
+                .routes(routes!(form_fields::of_asset))
                 .routes(routes!(asset_content::versions)),
         ))
         .merge(needs(
@@ -208,7 +213,8 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(renders::pdf))
                 .routes(routes!(renders::html))
                 .routes(routes!(renders::deprecated))
-                .routes(routes!(renders::convert)),
+                .routes(routes!(renders::convert))
+                .routes(routes!(form_fields::of_file)),
         ))
         .merge(needs(Action::DocumentPreview, OpenApiRouter::new().routes(routes!(template_tests::run))))
 }

@@ -12,6 +12,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::Path;
 use crate::error::ApiError;
+use crate::template_references::in_use;
 use crate::templates::{known_key, summary, unknown};
 
 /// Takes a template out of the trash, the one that was deleted last where several had the key.
@@ -23,19 +24,19 @@ pub async fn undelete(
 ) -> Result<Json<Value>, ApiError> {
     let key = known_key(&key)?;
     let outcome = setup.store.tenant(caller.tenant.clone()).templates().undelete(&key, &caller.actor).await?;
-    let back = done(outcome, &key)?;
+    let back = done(outcome, &key, &caller)?;
     setup.renderer.template_changed(&caller.tenant, &key).await;
     Ok(Json(summary(&back)))
 }
 
-/// Removes a template from the trash for good.
+/// Removes a template from the trash for good, unless others are made with it.
 pub async fn purge(setup: &Setup, caller: &Caller, key: &TemplateKey) -> Result<StatusCode, ApiError> {
     let outcome = setup.store.tenant(caller.tenant.clone()).templates().purge(key, &caller.actor).await?;
-    done(outcome, key)?;
+    done(outcome, key, caller)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn done<T>(outcome: TrashOutcome<T>, key: &TemplateKey) -> Result<T, ApiError> {
+fn done<T>(outcome: TrashOutcome<T>, key: &TemplateKey, caller: &Caller) -> Result<T, ApiError> {
     match outcome {
         TrashOutcome::Done(what) => Ok(what),
         TrashOutcome::NotFound => Err(unknown(key)),
@@ -43,6 +44,9 @@ fn done<T>(outcome: TrashOutcome<T>, key: &TemplateKey) -> Result<T, ApiError> {
             ErrorCode::TemplateNotInTrash,
             format!("the template \"{key}\" is not in the trash; DELETE without permanent=true puts it there"),
         )),
+        TrashOutcome::InUse(usage) => {
+            Err(in_use(&usage, key, caller, "change them first; what others are made with is not removed for good"))
+        }
         TrashOutcome::KeyTaken => Err(ApiError::new(
             ErrorCode::Conflict,
             format!("there is another template \"{key}\" by now; delete it before the one in the trash comes back"),

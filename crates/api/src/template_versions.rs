@@ -15,6 +15,7 @@ use crate::auth::Caller;
 use crate::body::{JsonBody, Path, Query};
 use crate::error::ApiError;
 use crate::preconditions::{change_note, expected_version, stale, takes_no_condition};
+use crate::template_references::part_missing;
 use crate::templates::{full, known_key, unknown};
 
 /// Which part of a list.
@@ -97,6 +98,7 @@ pub async fn restore(
         RestoreOutcome::NotFound => Err(unknown(&key)),
         RestoreOutcome::VersionNotFound => Err(unknown_version(&key, version)),
         RestoreOutcome::Stale { current } => Err(stale(expected, current)),
+        RestoreOutcome::PartMissing { part } => Err(part_missing(&part)),
         RestoreOutcome::Written(record) => {
             setup.renderer.template_changed(&caller.tenant, &key).await;
             Ok(full(&record))

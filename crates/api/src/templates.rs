@@ -10,7 +10,8 @@ use domain::templates::TemplateKey;
 use domain::{ErrorCode, Issue};
 use serde_json::{Value, json};
 use store::{
-    InsertOutcome, NewTemplate, Revision, TemplateContent, TemplateFilter, TemplateKind, TemplateRecord, TemplateSummary, UpdateOutcome,
+    DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, TemplateContent, TemplateFilter, TemplateKind, TemplateRecord,
+    TemplateSummary, UpdateOutcome,
 };
 
 use crate::Setup;
@@ -20,6 +21,7 @@ use crate::error::ApiError;
 use crate::preconditions::{change_note, etag, expected_version, stale};
 use crate::query::{Pairs, Switch};
 use crate::template_filter::filter;
+use crate::template_references::{self, part_missing, within_reach};
 use crate::template_trash;
 
 /// Lists templates.
@@ -52,6 +54,7 @@ pub async fn create(
     let note = change_note(&headers)?;
     let checked = check(&setup, &definition, None).await?;
     caller.reaches(&checked.key)?;
+    within_reach(&setup, &caller, &definition, None).await?;
     let tags = tags(&definition);
     let new = NewTemplate { key: &checked.key, content: checked.content(&definition), tags: &tags, owner: None };
     let revision = Revision { actor: &caller.actor, change_note: note.as_deref() };
@@ -60,6 +63,7 @@ pub async fn create(
             ErrorCode::Conflict,
             format!("there is a template \"{}\" already; update it with PUT, or choose another key", checked.key),
         )),
+        InsertOutcome::PartMissing { part } => Err(part_missing(&part)),
         InsertOutcome::Written(made) => {
             setup.renderer.template_changed(&caller.tenant, &checked.key).await;
             Ok((StatusCode::CREATED, [(header::ETAG, etag(made.current_version))], Json(summary(&made))).into_response())
@@ -86,12 +90,14 @@ pub async fn update(
 ) -> Result<Response, ApiError> {
     let key = known_key(&key)?;
     let (expected, note) = (expected_version(&headers)?, change_note(&headers)?);
+    within_reach(&setup, &caller, &definition, Some(&key)).await?;
     let checked = check(&setup, &definition, Some(&key)).await?;
     let revision = Revision { actor: &caller.actor, change_note: note.as_deref() };
     let tenant = setup.store.tenant(caller.tenant.clone());
     match tenant.templates().update(&key, expected, checked.content(&definition), revision).await? {
         UpdateOutcome::NotFound => Err(unknown(&key)),
         UpdateOutcome::Stale { current } => Err(stale(expected, current)),
+        UpdateOutcome::PartMissing { part } => Err(part_missing(&part)),
         UpdateOutcome::Written(saved) => {
             setup.renderer.template_changed(&caller.tenant, &key).await;
             let mut body = summary(&saved);
@@ -101,8 +107,9 @@ pub async fn update(
     }
 }
 
-/// Puts a template into the trash; its key is free again. With `permanent=true` it removes one from the trash for good.
-#[utoipa::path(delete, path = "/templates/{key}", tag = "templates", params(("key" = String, Path), ("permanent" = Option<bool>, Query)), responses((status = 204, description = "Gone"), (status = 409, description = "To be removed for good, but not in the trash (`template_not_in_trash`)"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
+/// Puts a template into the trash; its key is free again. With `permanent=true` it removes one from the trash for good. One that
+/// others are made with stays, unless `force=true` puts it into the trash nevertheless: they do not render until it is back.
+#[utoipa::path(delete, path = "/templates/{key}", tag = "templates", params(("key" = String, Path), ("permanent" = Option<bool>, Query), ("force" = Option<bool>, Query)), responses((status = 204, description = "Gone"), (status = 409, description = "Others are made with it (`template_in_use`, `layout_in_use`; referencedBy lists them), or it is to be removed for good and not in the trash (`template_not_in_trash`)"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
 pub async fn delete(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -111,15 +118,19 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let key = known_key(&key)?;
-    if Pairs::read(query.as_deref())?.switch("permanent", Switch::Off)? {
+    let pairs = Pairs::read(query.as_deref())?;
+    let in_use = if pairs.switch("force", Switch::Off)? { PartInUse::Override } else { PartInUse::Refuse };
+    if pairs.switch("permanent", Switch::Off)? {
         return template_trash::purge(&setup, &caller, &key).await;
     }
     let expected = expected_version(&headers)?;
-    let outcome = setup.store.tenant(caller.tenant.clone()).templates().delete(&key, expected, &caller.actor).await?;
-    match outcome {
-        UpdateOutcome::NotFound => Err(unknown(&key)),
-        UpdateOutcome::Stale { current } => Err(stale(expected, current)),
-        UpdateOutcome::Written(()) => {
+    match setup.store.tenant(caller.tenant.clone()).templates().delete(&key, expected, in_use, &caller.actor).await? {
+        DeleteOutcome::NotFound => Err(unknown(&key)),
+        DeleteOutcome::Stale { current } => Err(stale(expected, current)),
+        DeleteOutcome::InUse(usage) => {
+            Err(template_references::in_use(&usage, &key, &caller, "change them first, or send force=true, after which they do not render"))
+        }
+        DeleteOutcome::Deleted => {
             setup.renderer.template_changed(&caller.tenant, &key).await;
             Ok(StatusCode::NO_CONTENT)
         }

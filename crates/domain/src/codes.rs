@@ -77,6 +77,10 @@ codes! {
     TemplateNotReleased = "template_not_released",
     /// Data that fits the version in use would not fit the new one.
     BreakingContractChange = "breaking_contract_change",
+    /// Moving the label changes documents, or could not be proven not to; somebody has to answer for it.
+    ApprovalRequired = "approval_required",
+    /// The label has led to no other version before.
+    NothingToRollBack = "nothing_to_roll_back",
     /// The template has as many datasets as it can have.
     DatasetLimitExceeded = "dataset_limit_exceeded",
     /// The name is not that of a dataset.
@@ -101,6 +105,12 @@ codes! {
     FolderNotFound = "folder_not_found",
     /// The template is there, but not in the trash.
     TemplateNotInTrash = "template_not_in_trash",
+    /// Other templates are made with the template.
+    TemplateInUse = "template_in_use",
+    /// Other templates have the layout.
+    LayoutInUse = "layout_in_use",
+    /// The template has no theme, and is none.
+    ThemeNotFound = "theme_not_found",
     /// A conditional write named a version that is not the current one.
     PreconditionFailed = "precondition_failed",
     /// A conditional write came without its condition.
@@ -145,6 +155,10 @@ codes! {
     FontBudgetExceeded = "font_budget_exceeded",
     /// The PDF is larger than a render may produce.
     PdfTooLarge = "pdf_too_large",
+    /// The file is no PDF that can be read.
+    InvalidPdf = "invalid_pdf",
+    /// The PDF is encrypted.
+    PdfEncrypted = "pdf_encrypted",
     /// The document has more pages than a render may produce.
     TooManyPages = "too_many_pages",
     /// The render did not end within its deadline.

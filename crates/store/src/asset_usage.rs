@@ -1,4 +1,4 @@
-//! Which templates name an asset: those whose current version does, or one that a label leads to.
+//! Which templates name an asset: those whose current version does, or one that a label leads to or is going to.
 
 use domain::TenantId;
 use domain::asset_references::AssetReferences;
@@ -52,9 +52,8 @@ pub(crate) async fn usage_of(connection: &mut PgConnection, tenant: &TenantId, n
             r#"SELECT count(DISTINCT t.template_id) AS "count!"
                FROM template_asset_references r JOIN templates t ON t.tenant_id = r.tenant_id AND t.template_id = r.template_id
                WHERE r.tenant_id = $1 AND r.asset_name = ANY ($2) AND t.deleted_at IS NULL
-                 AND ((r.major, r.minor, r.patch) = (t.current_major, t.current_minor, t.current_patch)
-                      OR EXISTS (SELECT FROM template_labels l WHERE l.template_id = r.template_id
-                                 AND (l.major, l.minor, l.patch) = (r.major, r.minor, r.patch)))"#,
+                 AND EXISTS (SELECT FROM template_versions_in_use u WHERE u.template_id = r.template_id
+                         AND (u.major, u.minor, u.patch) = (r.major, r.minor, r.patch))"#,
             tenant.as_str(),
             names
         )
@@ -67,14 +66,13 @@ pub(crate) async fn usage_of(connection: &mut PgConnection, tenant: &TenantId, n
 }
 
 async fn users(connection: &mut PgConnection, tenant: &TenantId, names: &[String]) -> Result<Vec<AssetUser>, StoreError> {
-    // A template is listed once: as its current version names the asset, or else as the newest one that a label leads to.
+    // A template is listed once: as its current version names the asset, or else as the newest one that a label leads to or is going to.
     let rows = sqlx::query!(
         r#"SELECT DISTINCT ON (t.template_key) t.template_key, t.name, t.current_major, t.current_minor, t.current_patch, r.via, r.node_ids
            FROM template_asset_references r JOIN templates t ON t.tenant_id = r.tenant_id AND t.template_id = r.template_id
            WHERE r.tenant_id = $1 AND r.asset_name = ANY ($2) AND t.deleted_at IS NULL
-             AND ((r.major, r.minor, r.patch) = (t.current_major, t.current_minor, t.current_patch)
-                  OR EXISTS (SELECT FROM template_labels l WHERE l.template_id = r.template_id
-                             AND (l.major, l.minor, l.patch) = (r.major, r.minor, r.patch)))
+             AND EXISTS (SELECT FROM template_versions_in_use u WHERE u.template_id = r.template_id
+                         AND (u.major, u.minor, u.patch) = (r.major, r.minor, r.patch))
            ORDER BY t.template_key, r.major DESC, r.minor DESC, r.patch DESC, r.asset_name LIMIT $3"#,
         tenant.as_str(),
         names,
@@ -106,9 +104,8 @@ pub(crate) async fn counts(handle: &TenantStore, assets: &[AssetRecord]) -> Resu
                JOIN template_asset_references r ON r.tenant_id = a.tenant_id AND r.asset_name IN (a.slug, a.asset_id::text)
                JOIN templates t ON t.tenant_id = r.tenant_id AND t.template_id = r.template_id AND t.deleted_at IS NULL
                WHERE a.tenant_id = $1 AND a.asset_id = ANY ($2)
-                 AND ((r.major, r.minor, r.patch) = (t.current_major, t.current_minor, t.current_patch)
-                      OR EXISTS (SELECT FROM template_labels l WHERE l.template_id = r.template_id
-                                 AND (l.major, l.minor, l.patch) = (r.major, r.minor, r.patch)))
+                 AND EXISTS (SELECT FROM template_versions_in_use u WHERE u.template_id = r.template_id
+                         AND (u.major, u.minor, u.patch) = (r.major, r.minor, r.patch))
                GROUP BY a.asset_id"#,
             handle.tenant.as_str(),
             &ids

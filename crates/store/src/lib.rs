@@ -33,6 +33,8 @@ mod error;
 mod installation_secrets;
 mod label_events;
 mod label_moves;
+mod label_proofs;
+mod label_rollback;
 mod labels;
 mod lease;
 mod migrations;
@@ -44,11 +46,14 @@ mod quotas;
 mod render_tokens;
 mod samples;
 mod template_datasets;
+mod template_dependencies;
+mod template_dependents;
 mod template_folder_tree;
 mod template_folders;
 mod template_kinds;
 mod template_list;
 mod template_meta;
+mod template_references;
 mod template_trash;
 mod template_versions;
 mod templates;
@@ -82,7 +87,8 @@ pub use error::{Outage, StoreError};
 pub use installation_secrets::{KeptSecret, PepperStanding};
 pub use label_events::{CancelOutcome, LabelEvent, LabelThen, ScheduleOutcome};
 pub use label_moves::{DueOutcome, PendingMove};
-pub use labels::{LabelExpected, LabelMove, LabelOutcome, LabelRecord, LabelSplit, LabelUse, Labels, TemplateHead};
+pub use label_proofs::{LabelProofRecord, LabelProofs, NewLabelProof, ProofPicture};
+pub use labels::{Approval, LabelExpected, LabelMove, LabelOutcome, LabelRecord, LabelSplit, LabelUse, Labels, TemplateHead};
 pub use migrations::{MigrationReport, migrate};
 pub use page::{MAX_PAGE_ROWS, Page};
 pub use partitions::{PARTITION_MONTHS_AHEAD, PartitionedTable, Partitions};
@@ -91,16 +97,19 @@ pub use quotas::TenantQuotas;
 pub use render_tokens::{RenderTokenRecord, RenderTokens, TakeOutcome};
 pub use samples::Samples;
 pub use template_datasets::{DatasetContent, DatasetOutcome, DatasetRecord, DatasetRemoval, DatasetSummary, TemplateDatasets};
+pub use template_dependencies::{AssetDependency, Dependencies, Dependency, DependencyOutcome, FoundPart};
+pub use template_dependents::{Dependent, Dependents, MAX_SCANNED_DEPENDENTS, Reach};
 pub use template_folder_tree::{FolderFilter, FolderReach};
 pub use template_folders::{FolderOutcome, FolderPatch, FolderPlace, FolderRecord, TemplateFolders};
 pub use template_kinds::TemplateKind;
 pub use template_list::{SortOrder, TemplateFilter, TemplateSort, TemplateState};
 pub use template_meta::{MetaOutcome, MetaPatch, OWNER_LIMIT_CHARS, Owner, TagCount};
+pub use template_references::{PartInUse, PartUsage, PartUser};
 pub use template_trash::TrashOutcome;
 pub use template_versions::{RestoreOutcome, TemplateRecord, TemplateVersions, VersionSummary};
 pub use templates::{
-    CHANGE_NOTE_LIMIT_CHARS, DESCRIPTION_LIMIT_CHARS, InsertOutcome, NAME_LIMIT_CHARS, NewTemplate, Revision, TAGS_LIMIT, TemplateContent,
-    TemplateSummary, Templates, UpdateOutcome,
+    CHANGE_NOTE_LIMIT_CHARS, DESCRIPTION_LIMIT_CHARS, DeleteOutcome, InsertOutcome, NAME_LIMIT_CHARS, NewTemplate, Revision, TAGS_LIMIT,
+    TemplateContent, TemplateSummary, Templates, UpdateOutcome,
 };
 pub use tenant_export::{ExportKind, ExportOptions, ExportPiece, TenantExport};
 pub use tenant_purge::{PurgeCount, PurgeFate, PurgeOptions, PurgeOutcome, Retention};

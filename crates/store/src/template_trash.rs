@@ -11,6 +11,7 @@ use jiff_sqlx::ToSqlx as _;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::template_folder_tree::keep_the_tree;
+use crate::template_references::{PartUsage, usage_of};
 use crate::templates::{TemplateRow, TemplateSummary, Templates, version};
 use crate::write::Write;
 
@@ -26,6 +27,8 @@ pub enum TrashOutcome<T = TemplateSummary> {
     NotInTrash,
     /// The key has another template by now.
     KeyTaken,
+    /// Others use it; nothing was changed.
+    InUse(PartUsage),
 }
 
 impl Templates<'_> {
@@ -94,23 +97,37 @@ impl Templates<'_> {
                 let (live, _) = self.whereabouts(&mut write, key).await?;
                 return Ok(if live { TrashOutcome::NotInTrash } else { TrashOutcome::NotFound });
             };
+            let end = write.chain_end().await?;
+            // A template that has the key by now is the one that is used.
+            let (live, _) = self.whereabouts(&mut write, key).await?;
+            let usage = usage_of(&mut write, &self.0.tenant, key.as_str()).await?;
+            if !live && usage.total > 0 {
+                return Ok(TrashOutcome::InUse(usage));
+            }
             let version = version(row.current_major, row.current_minor, row.current_patch)?;
             let event = AuditEvent::new(AuditKind::TemplatePurged, key).with("version", version.to_string());
-            write.commit(event.with("templateId", row.template_id.to_string())).await?;
+            write.commit_at(end, event.with("templateId", row.template_id.to_string())).await?;
             Ok(TrashOutcome::Done(()))
         })
         .await
     }
 
     /// Removes up to `max` templates that were deleted before `cut_off`, for good, the oldest first; says how many. Those that
-    /// somebody else is about to change are left for another time.
+    /// others use stay, and those that somebody else is about to change are left for another time.
     pub async fn purge_deleted_before(&self, cut_off: Timestamp, max: u32, actor: &Actor) -> Result<u64, StoreError> {
         speak!(self.0.store, "templates.purge_deleted_before", {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
             let rows = sqlx::query!(
                 "DELETE FROM templates WHERE deleted_at IS NOT NULL AND template_id IN (
-                     SELECT template_id FROM templates WHERE tenant_id = $1 AND deleted_at < $2
+                     SELECT template_id FROM templates old WHERE tenant_id = $1 AND deleted_at < $2
+                       AND (EXISTS (SELECT FROM templates l
+                                    WHERE l.tenant_id = $1 AND l.template_key = old.template_key AND l.deleted_at IS NULL)
+                            OR NOT EXISTS (
+                                SELECT FROM template_references r JOIN templates t ON t.tenant_id = r.tenant_id AND t.template_id = r.template_id
+                                WHERE r.tenant_id = $1 AND r.target_key = old.template_key AND t.deleted_at IS NULL
+                                  AND EXISTS (SELECT FROM template_versions_in_use u WHERE u.template_id = r.template_id
+                                              AND (u.major, u.minor, u.patch) = (r.major, r.minor, r.patch))))
                      ORDER BY deleted_at, template_key, template_id LIMIT $3 FOR UPDATE SKIP LOCKED)
                  RETURNING template_id, template_key, current_major, current_minor, current_patch",
                 self.0.tenant.as_str(),
@@ -120,6 +137,17 @@ impl Templates<'_> {
             .fetch_all(&mut *write)
             .await?;
             let removed = rows.len() as u64;
+            if rows.is_empty() {
+                return Ok(0);
+            }
+            // Whoever began to use one of them in the same moment has said so by now.
+            let _ = write.chain_end().await?;
+            for row in &rows {
+                let (live, _) = self.whereabouts_of(&mut write, &row.template_key).await?;
+                if !live && usage_of(&mut write, &self.0.tenant, &row.template_key).await?.total > 0 {
+                    return Ok(0);
+                }
+            }
             let mut events = Vec::with_capacity(rows.len());
             for row in rows {
                 let version = version(row.current_major, row.current_minor, row.current_patch)?;
@@ -138,11 +166,15 @@ impl Templates<'_> {
 
     /// Whether the key has a template, and whether one lies in the trash.
     async fn whereabouts(&self, connection: &mut sqlx::PgConnection, key: &TemplateKey) -> Result<(bool, bool), StoreError> {
+        self.whereabouts_of(connection, key.as_str()).await
+    }
+
+    async fn whereabouts_of(&self, connection: &mut sqlx::PgConnection, key: &str) -> Result<(bool, bool), StoreError> {
         let row = sqlx::query!(
             r#"SELECT EXISTS (SELECT 1 FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL) AS "live!",
                       EXISTS (SELECT 1 FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NOT NULL) AS "trashed!""#,
             self.0.tenant.as_str(),
-            key.as_str()
+            key
         )
         .fetch_one(connection)
         .await?;

@@ -3,6 +3,7 @@
 use domain::asset_references::asset_references;
 use domain::audit::AuditKind;
 use domain::ids::TemplateId;
+use domain::template_references::template_references;
 use domain::templates::{ContentHash, TemplateKey, TemplateVersion};
 use domain::{Actor, AuditEvent, TenantId};
 use jiff::Timestamp;
@@ -10,10 +11,11 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::asset_usage::insert_references;
+use crate::asset_usage;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::template_references::insert_references;
 use crate::templates::{Revision, TemplateContent, TemplateKind, TemplateRow, UpdateOutcome, key, kind, numbers, version};
 use crate::tenants::TenantStore;
 use crate::write::Write;
@@ -76,6 +78,11 @@ pub enum RestoreOutcome {
     Stale {
         /// The current version.
         current: TemplateVersion,
+    },
+    /// What it is made with is not there any more; nothing was changed.
+    PartMissing {
+        /// The first template of it that is missing.
+        part: TemplateKey,
     },
 }
 
@@ -195,6 +202,7 @@ impl TemplateVersions<'_> {
         Ok(match self.0.templates().save(key, expected, content, revision, event).await? {
             UpdateOutcome::NotFound => RestoreOutcome::NotFound,
             UpdateOutcome::Stale { current } => RestoreOutcome::Stale { current },
+            UpdateOutcome::PartMissing { part } => RestoreOutcome::PartMissing { part },
             UpdateOutcome::Written(now) => RestoreOutcome::Written(Box::new(TemplateRecord {
                 version: now.current_version,
                 current_version: now.current_version,
@@ -276,7 +284,8 @@ pub(crate) async fn insert_version(
     .execute(&mut *connection)
     .await?;
     // With the version, so that no way to save one can forget them.
-    insert_references(connection, tenant, template, &asset_references(definition)).await
+    asset_usage::insert_references(connection, tenant, template, &asset_references(definition)).await?;
+    insert_references(connection, tenant, template, &template_references(definition)).await
 }
 
 struct VersionRow {

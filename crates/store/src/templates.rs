@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::page::Page;
 pub(crate) use crate::template_kinds::TemplateKind;
 use crate::template_list::TemplateFilter;
+use crate::template_references::{PartInUse, PartUsage, missing_part, usage_of};
 use crate::template_versions::{TemplateRecord, insert_version};
 use crate::tenants::TenantStore;
 use crate::write::Write;
@@ -102,14 +103,19 @@ pub enum InsertOutcome {
     Written(Box<TemplateSummary>),
     /// The key is taken; nothing was changed.
     KeyTaken,
+    /// What it is made with is not there; nothing was changed.
+    PartMissing {
+        /// The first template of it that is missing.
+        part: TemplateKey,
+    },
 }
 
 /// How a conditional write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum UpdateOutcome<T = TemplateSummary> {
+pub enum UpdateOutcome {
     /// Done; what there is now.
-    Written(T),
+    Written(TemplateSummary),
     /// There is no such template; nothing was changed.
     NotFound,
     /// Another version is current than the caller expected; nothing was changed.
@@ -117,6 +123,28 @@ pub enum UpdateOutcome<T = TemplateSummary> {
         /// The current version.
         current: TemplateVersion,
     },
+    /// What it is made with is not there; nothing was changed.
+    PartMissing {
+        /// The first template of it that is missing.
+        part: TemplateKey,
+    },
+}
+
+/// How an act of putting a template into the trash ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum DeleteOutcome {
+    /// It is in the trash now.
+    Deleted,
+    /// There is no such template; nothing was changed.
+    NotFound,
+    /// Another version is current than the caller expected; nothing was changed.
+    Stale {
+        /// The current version.
+        current: TemplateVersion,
+    },
+    /// Others use it; nothing was changed.
+    InUse(PartUsage),
 }
 
 /// The templates of one tenant.
@@ -188,8 +216,12 @@ impl Templates<'_> {
             let Some(row) = inserted else { return Ok(InsertOutcome::KeyTaken) };
             let hash = ContentHash::of(new.content.definition);
             insert_version(&mut write, &self.0.tenant, &row, new.content.definition, &text, hash, revision).await?;
+            let end = write.chain_end().await?;
+            if let Some(part) = missing_part(&mut write, row.template_id, version).await? {
+                return Ok(InsertOutcome::PartMissing { part });
+            }
             write.announce("template", new.key.as_str()).await?;
-            write.commit(AuditEvent::new(AuditKind::TemplateCreated, new.key).with("version", version.to_string())).await?;
+            write.commit_at(end, AuditEvent::new(AuditKind::TemplateCreated, new.key).with("version", version.to_string())).await?;
             Ok(InsertOutcome::Written(Box::new(row.try_into()?)))
         })
         .await
@@ -246,16 +278,26 @@ impl Templates<'_> {
             .await?;
             let Some(row) = updated else { return why_not(self.0, &mut write, key).await };
             insert_version(&mut write, &self.0.tenant, &row, content.definition, &text, hash, revision).await?;
-            write.announce("template", key.as_str()).await?;
             let saved = TemplateSummary::try_from(row)?;
-            write.commit(event.with("version", saved.current_version.to_string())).await?;
+            let end = write.chain_end().await?;
+            if let Some(part) = missing_part(&mut write, saved.template_id.as_uuid(), saved.current_version).await? {
+                return Ok(UpdateOutcome::PartMissing { part });
+            }
+            write.announce("template", key.as_str()).await?;
+            write.commit_at(end, event.with("version", saved.current_version.to_string())).await?;
             Ok(UpdateOutcome::Written(saved))
         })
         .await
     }
 
     /// Puts the template into the trash, if `expected` is its current version. Nothing of it is lost, and its key is free.
-    pub async fn delete(&self, key: &TemplateKey, expected: TemplateVersion, deleted_by: &Actor) -> Result<UpdateOutcome<()>, StoreError> {
+    pub async fn delete(
+        &self,
+        key: &TemplateKey,
+        expected: TemplateVersion,
+        in_use: PartInUse,
+        deleted_by: &Actor,
+    ) -> Result<DeleteOutcome, StoreError> {
         speak!(self.0.store, "templates.delete", {
             let (major, minor, patch) = numbers(expected)?;
             let mut connection = self.0.store.acquire().await?;
@@ -275,18 +317,52 @@ impl Templates<'_> {
             .execute(&mut *write)
             .await?;
             if deleted.rows_affected() == 0 {
-                return why_not(self.0, &mut write, key).await;
+                return Ok(match current_version(self.0, &mut write, key).await? {
+                    None => DeleteOutcome::NotFound,
+                    Some(current) => DeleteOutcome::Stale { current },
+                });
+            }
+            let end = write.chain_end().await?;
+            let usage = usage_of(&mut write, &self.0.tenant, key.as_str()).await?;
+            if usage.total > 0 && in_use == PartInUse::Refuse {
+                return Ok(DeleteOutcome::InUse(usage));
             }
             write.announce("template", key.as_str()).await?;
-            write.commit(AuditEvent::new(AuditKind::TemplateDeleted, key).with("version", expected.to_string())).await?;
-            Ok(UpdateOutcome::Written(()))
+            let event = AuditEvent::new(AuditKind::TemplateDeleted, key).with("version", expected.to_string());
+            let event = if usage.total > 0 { event.with("usedBy", usage.total) } else { event };
+            write.commit_at(end, event).await?;
+            Ok(DeleteOutcome::Deleted)
         })
         .await
     }
 }
 
+/// Holds the template of that key until the transaction ends, so that writers of what belongs to it (labels, drafts, datasets) come
+/// one after the other; `None` when there is none. What is read of it afterwards, in statements of their own, stays true.
+pub(crate) async fn lock_template(
+    connection: &mut sqlx::PgConnection,
+    handle: &TenantStore,
+    key: &TemplateKey,
+) -> Result<Option<Uuid>, StoreError> {
+    let found = sqlx::query_scalar!(
+        "SELECT template_id FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        handle.tenant.as_str(),
+        key.as_str()
+    );
+    Ok(found.fetch_optional(connection).await?)
+}
+
 /// After a conditional write touched no row: is the template absent, or is another version current?
-async fn why_not<T>(handle: &TenantStore, connection: &mut sqlx::PgConnection, key: &TemplateKey) -> Result<UpdateOutcome<T>, StoreError> {
+async fn why_not(handle: &TenantStore, connection: &mut sqlx::PgConnection, key: &TemplateKey) -> Result<UpdateOutcome, StoreError> {
+    let current = current_version(handle, connection, key).await?;
+    Ok(current.map_or(UpdateOutcome::NotFound, |current| UpdateOutcome::Stale { current }))
+}
+
+async fn current_version(
+    handle: &TenantStore,
+    connection: &mut sqlx::PgConnection,
+    key: &TemplateKey,
+) -> Result<Option<TemplateVersion>, StoreError> {
     let row = sqlx::query!(
         "SELECT current_major, current_minor, current_patch FROM templates
          WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL",
@@ -295,10 +371,7 @@ async fn why_not<T>(handle: &TenantStore, connection: &mut sqlx::PgConnection, k
     )
     .fetch_optional(connection)
     .await?;
-    Ok(match row {
-        None => UpdateOutcome::NotFound,
-        Some(row) => UpdateOutcome::Stale { current: version(row.current_major, row.current_minor, row.current_patch)? },
-    })
+    row.map(|row| version(row.current_major, row.current_minor, row.current_patch)).transpose()
 }
 
 /// The number of the first version: the author's, where the definition names one.
@@ -337,21 +410,6 @@ impl TryFrom<TemplateRow> for TemplateSummary {
             name: row.name,
             description: row.description,
             kind: kind(&row.kind)?,
-/// Holds the template of that key until the transaction ends, so that writers of what belongs to it (labels, drafts, datasets) come
-/// one after the other; `None` when there is none. What is read of it afterwards, in statements of their own, stays true.
-pub(crate) async fn lock_template(
-    connection: &mut sqlx::PgConnection,
-    handle: &TenantStore,
-    key: &TemplateKey,
-) -> Result<Option<Uuid>, StoreError> {
-    let found = sqlx::query_scalar!(
-        "SELECT template_id FROM templates WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
-        handle.tenant.as_str(),
-        key.as_str()
-    );
-    Ok(found.fetch_optional(connection).await?)
-}
-
             current_version: version(row.current_major, row.current_minor, row.current_patch)?,
             tags: row.tags,
             owner: row.owner,

@@ -90,7 +90,7 @@ struct Part {
 }
 
 /// In the order in which they go: who may come in first.
-const PARTS: [Part; 18] = [
+const PARTS: [Part; 21] = [
     Part {
         table: "api_keys",
         fate: PurgeFate::Removed,
@@ -116,6 +116,22 @@ const PARTS: [Part; 18] = [
         delete: Some(
             "DELETE FROM template_label_events WHERE event_id IN (SELECT event_id FROM template_label_events WHERE tenant_id = $1 LIMIT $2)",
         ),
+    },
+    Part {
+        table: "label_proof_pictures",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM label_proof_pictures r WHERE tenant_id = $1",
+        // The bytes go when they are swept.
+        delete: Some(
+            "DELETE FROM label_proof_pictures WHERE (proof_id, number) IN
+                 (SELECT proof_id, number FROM label_proof_pictures WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "label_proofs",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM label_proofs r WHERE tenant_id = $1",
+        delete: Some("DELETE FROM label_proofs WHERE proof_id IN (SELECT proof_id FROM label_proofs WHERE tenant_id = $1 LIMIT $2)"),
     },
     Part {
         // Before the versions that they lead to.
@@ -145,6 +161,15 @@ const PARTS: [Part; 18] = [
         delete: Some(
             "DELETE FROM template_drafts WHERE (template_id, owner) IN
                  (SELECT template_id, owner FROM template_drafts WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "template_references",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM template_references r WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM template_references WHERE ctid = ANY (ARRAY (
+                 SELECT ctid FROM template_references WHERE tenant_id = $1 LIMIT $2))",
         ),
     },
     Part {

@@ -10,7 +10,7 @@ use store::{
     AssetFilter, AssetInUse, AssetOutcome, AssetPatch, AssetRecord, AssetSort, LabelMove, NewAsset, SortOrder, Subfolders, TenantStore,
 };
 
-use crate::fixture::{Fixture, NOBODY, insert, key, save, written};
+use crate::fixture::{Fixture, NOBODY, insert, key, save, throw_away, written};
 
 /// A picture of so many bytes whose content is `content`.
 fn picture(name: &str, content: u8, size_bytes: u64) -> AssetContent {
@@ -139,9 +139,10 @@ async fn an_asset_is_in_use_by_what_renders_and_by_nothing_else() {
     written(save(tenant, "by-slug", "1.0.0", &json!({"html": "nothing"})).await);
     written(save(tenant, "by-id", "1.0.0", &json!({"html": "nothing"})).await);
     let label = "prod".parse().unwrap();
-    let prod = LabelMove { label: &label, version: "1.0.0".parse().unwrap(), split: None, expected: None };
+    let prod =
+        LabelMove { label: &label, version: "1.0.0".parse().unwrap(), split: None, expected: None, approval: store::Approval::default() };
     let _ = tenant.labels().set(&key("by-id"), prod, &NOBODY).await.unwrap();
-    written(tenant.templates().delete(&key("by-file"), "1.0.0".parse().unwrap(), &NOBODY).await.unwrap());
+    throw_away(tenant, "by-file", "1.0.0").await;
     assert_eq!(users().await.0, ["by-id"]);
     assert_eq!(tenant.assets().usage_counts(std::slice::from_ref(&asset)).await.unwrap(), [1]);
     assert!(

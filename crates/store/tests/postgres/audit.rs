@@ -6,7 +6,7 @@ use domain::{AuditEvent, TenantId};
 use serde_json::json;
 use store::{AuditFilter, Purge, StatusOutcome, StoreError};
 
-use crate::fixture::{Fixture, NOBODY, any_template, by, content, key, save, unsigned, version, written};
+use crate::fixture::{Fixture, NOBODY, any_template, by, content, key, save, throw_away_as, unsigned, version, written};
 
 /// Each row as `seq event resource actor`.
 async fn told(fixture: &Fixture) -> Vec<String> {
@@ -63,7 +63,7 @@ async fn every_change_of_a_template_is_one_row_that_says_who_and_what() {
     fixture.tenant.template_versions().set_change_note(&key("letter"), version("1.0.0"), Some("x"), &ann).await.unwrap();
     fixture.tenant.samples().put(&key("letter"), &json!({}), &ann).await.unwrap();
     fixture.tenant.samples().delete(&key("letter"), &ann).await.unwrap();
-    written(fixture.tenant.templates().delete(&key("letter"), version("1.0.2"), &ann).await.unwrap());
+    throw_away_as(&fixture.tenant, "letter", "1.0.2", &ann).await;
     let expected = [
         "1 template.created letter system:test",
         "2 template.updated letter system:test",

@@ -7,7 +7,7 @@ use serde_json::json;
 use store::{Change, ChangeEvent, ChangeListener, UpdateOutcome};
 use tokio::time::timeout;
 
-use crate::fixture::{Fixture, NOBODY, PATIENCE, any_template, key, save, version, written};
+use crate::fixture::{Fixture, NOBODY, PATIENCE, any_template, key, save, throw_away, written};
 
 async fn next(listener: &mut ChangeListener) -> Option<ChangeEvent> {
     timeout(PATIENCE, listener.next()).await.expect("an event in time")
@@ -37,7 +37,7 @@ async fn every_write_is_heard_at_another_connection_and_no_failed_one() {
     fixture.tenant.samples().put(&key("sampled"), &json!({}), &NOBODY).await.unwrap();
     assert_eq!(next(&mut listener).await, Some(change("sampled")));
 
-    written(fixture.tenant.templates().delete(&key("inserted"), version("1.0.1"), &NOBODY).await.unwrap());
+    throw_away(&fixture.tenant, "inserted", "1.0.1").await;
     assert_eq!(next(&mut listener).await, Some(change("inserted")));
 }
 

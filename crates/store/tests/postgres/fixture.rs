@@ -7,7 +7,8 @@ use domain::templates::{TemplateKey, TemplateVersion};
 use domain::{Actor, TenantId};
 use serde_json::{Value, json};
 use store::{
-    ConnectOptions, InsertOutcome, NewTemplate, Revision, Store, TemplateContent, TemplateKind, TemplateSummary, TenantStore, UpdateOutcome,
+    ConnectOptions, DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, Store, TemplateContent, TemplateKind, TemplateSummary,
+    TenantStore, UpdateOutcome,
 };
 use testkit::postgres::TestDatabase;
 
@@ -75,7 +76,7 @@ pub async fn insert(tenant: &TenantStore, key_text: &str, name: &str, definition
     let new = NewTemplate { key: &key(key_text), content: content(name, definition), tags: &[], owner: None };
     match tenant.templates().insert(new, unsigned()).await.unwrap() {
         InsertOutcome::Written(summary) => *summary,
-        InsertOutcome::KeyTaken => panic!("{key_text} is taken"),
+        other => panic!("{key_text}: {other:?}"),
     }
 }
 
@@ -89,7 +90,17 @@ pub async fn save(tenant: &TenantStore, key_text: &str, expected: &str, definiti
     tenant.templates().update(&key(key_text), version(expected), content, unsigned()).await.unwrap()
 }
 
-pub fn written<T: std::fmt::Debug>(outcome: UpdateOutcome<T>) -> T {
+/// Puts a template into the trash.
+pub async fn throw_away(tenant: &TenantStore, key_text: &str, expected: &str) {
+    throw_away_as(tenant, key_text, expected, &NOBODY).await;
+}
+
+pub async fn throw_away_as(tenant: &TenantStore, key_text: &str, expected: &str, actor: &Actor) {
+    let outcome = tenant.templates().delete(&key(key_text), version(expected), PartInUse::Refuse, actor).await.unwrap();
+    assert_eq!(outcome, DeleteOutcome::Deleted, "{key_text}");
+}
+
+pub fn written(outcome: UpdateOutcome) -> TemplateSummary {
     match outcome {
         UpdateOutcome::Written(what) => what,
         other => panic!("not written: {other:?}"),

@@ -17,6 +17,7 @@ mod plans;
 mod render_tokens;
 mod template_datasets;
 mod template_folders;
+mod template_references;
 mod template_scale;
 mod template_trash;
 mod templates;

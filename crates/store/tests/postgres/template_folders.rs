@@ -8,7 +8,7 @@ use store::{
     TenantStore, TrashOutcome,
 };
 
-use crate::fixture::{Fixture, NOBODY, any_template, key, version, written};
+use crate::fixture::{Fixture, NOBODY, any_template, key, throw_away};
 
 fn named(text: &str) -> FolderName {
     text.parse().unwrap()
@@ -151,7 +151,7 @@ async fn a_folder_goes_only_when_nothing_lies_in_it_but_what_is_in_the_trash() {
     let delete = async |folder| tenant.template_folders().delete(folder, &NOBODY).await.unwrap();
     assert_eq!(delete(outer).await, FolderOutcome::NotEmpty);
     assert_eq!(delete(inner).await, FolderOutcome::NotEmpty);
-    written(tenant.templates().delete(&key("letter"), version("1.0.0"), &NOBODY).await.unwrap());
+    throw_away(tenant, "letter", "1.0.0").await;
     assert_eq!(delete(inner).await, FolderOutcome::Written(()));
     assert_eq!(delete(inner).await, FolderOutcome::NotFound);
     let TrashOutcome::Done(back) = tenant.templates().undelete(&key("letter"), &NOBODY).await.unwrap() else { panic!() };
@@ -239,7 +239,7 @@ async fn tags_in_use_are_counted_found_and_paged() {
         let patch = MetaPatch { tags: Some(tags.into_iter().map(str::to_owned).collect()), ..MetaPatch::default() };
         let _ = tenant.templates().set_meta(&key(template), &patch, None, &NOBODY).await.unwrap();
     }
-    written(tenant.templates().delete(&key("gone"), version("1.0.0"), &NOBODY).await.unwrap());
+    throw_away(tenant, "gone", "1.0.0").await;
     let tags = async |q: Option<&str>, limit, offset| {
         let page = tenant.templates().tags(q, None, limit, offset).await.unwrap();
         (page.items.into_iter().map(|tag| format!("{} {}", tag.tag, tag.templates)).collect::<Vec<_>>(), page.total)

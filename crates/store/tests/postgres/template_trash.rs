@@ -5,10 +5,10 @@ use jiff::SignedDuration;
 use serde_json::json;
 use store::{SortOrder, TemplateFilter, TemplateSort, TemplateState, TenantStore, TrashOutcome};
 
-use crate::fixture::{Fixture, NOBODY, any_template, by, insert, key, save, version, written};
+use crate::fixture::{Fixture, NOBODY, any_template, by, insert, key, save, throw_away_as, version, written};
 
 async fn throw_away(tenant: &TenantStore, template: &str, current: &str) {
-    written(tenant.templates().delete(&key(template), version(current), &by("ann")).await.unwrap());
+    throw_away_as(tenant, template, current, &by("ann")).await;
 }
 
 fn trash() -> TemplateFilter {

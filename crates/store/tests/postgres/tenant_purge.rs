@@ -13,7 +13,7 @@ use store::{
 };
 
 use crate::api_keys::{insert_key, key_text};
-use crate::fixture::{Fixture, NOBODY, any_template, by, key, save, written};
+use crate::fixture::{Fixture, NOBODY, any_template, by, insert, key, save, throw_away, written};
 use crate::render_tokens::insert_token;
 use crate::template_datasets::put_dataset;
 use crate::usage::render;
@@ -28,6 +28,8 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     assert!(fixture.store.tenants().insert(&tenant_id, "A Customer", &NOBODY).await.unwrap());
     let tenant = fixture.store.tenant(tenant_id.clone());
     any_template(&tenant, "letter").await;
+    any_template(&tenant, "address").await;
+    insert(&tenant, "with-parts", "With parts", &json!({"html": "{{> address}}", "components": {"address": "address"}})).await;
     written(save(&tenant, "letter", "1.0.0", &json!({"html": "second <img src='asset:logo'>"})).await);
     let folders = tenant.template_folders();
     let FolderOutcome::Written(above) = folders.insert(&"Letters".parse().unwrap(), FolderPlace::Top, &NOBODY).await.unwrap() else {
@@ -37,13 +39,19 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     let patch = MetaPatch { folder: Some(FolderPlace::In(above.id)), ..MetaPatch::default() };
     let _ = tenant.templates().set_meta(&key("letter"), &patch, None, &NOBODY).await.unwrap();
     any_template(&tenant, "trash").await;
-    written(tenant.templates().delete(&key("trash"), "1.0.0".parse().unwrap(), &NOBODY).await.unwrap());
+    throw_away(&tenant, "trash", "1.0.0").await;
     tenant.samples().put(&key("letter"), &json!({"a": 1}), &NOBODY).await.unwrap();
     put_dataset(&tenant, "letter").await;
     put_asset(&tenant).await;
     let draft = store::DraftContent { base_version: "1.0.0".parse().unwrap(), definition: &json!({"html": "third"}) };
     let _ = tenant.drafts().put(&key("letter"), None, draft, &by(&format!("user-{name}"))).await.unwrap();
-    let prod = store::LabelMove { label: &"prod".parse().unwrap(), version: "1.0.0".parse().unwrap(), split: None, expected: None };
+    let prod = store::LabelMove {
+        label: &"prod".parse().unwrap(),
+        version: "1.0.0".parse().unwrap(),
+        split: None,
+        expected: None,
+        approval: store::Approval::default(),
+    };
     assert!(matches!(tenant.labels().set(&key("letter"), prod, &NOBODY).await.unwrap(), store::LabelOutcome::Written(_)));
     insert_key(&tenant, number).await;
     insert_user(&tenant, &format!("user-{name}")).await;

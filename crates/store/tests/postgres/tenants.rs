@@ -39,7 +39,10 @@ async fn no_act_of_one_tenant_reaches_a_row_of_another() {
     assert!(!theirs.samples().put(&secret, &json!({}), &NOBODY).await.unwrap());
     assert!(!theirs.samples().delete(&secret, &NOBODY).await.unwrap());
     assert_eq!(save(&theirs, "secret", "1.0.0", &json!({})).await, UpdateOutcome::NotFound);
-    assert_eq!(theirs.templates().delete(&secret, version("1.0.0"), &NOBODY).await.unwrap(), UpdateOutcome::NotFound);
+    assert_eq!(
+        theirs.templates().delete(&secret, version("1.0.0"), store::PartInUse::Refuse, &NOBODY).await.unwrap(),
+        store::DeleteOutcome::NotFound
+    );
 
     // The same key is another template, and a write to it leaves ours alone.
     insert(&theirs, "secret", "Theirs", &json!({"html": "theirs"})).await;

@@ -2,7 +2,7 @@
 
 use domain::TenantId;
 use serde_json::json;
-use store::{InsertOutcome, NewTemplate, TemplateSummary, TenantStore, UpdateOutcome};
+use store::{DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, TemplateSummary, TenantStore, UpdateOutcome};
 use tokio::join;
 
 use crate::fixture::{Fixture, NOBODY, any_template, content, key, save, unsigned, version};
@@ -38,10 +38,12 @@ async fn of_two_deletes_exactly_one_deletes() {
     for round in 0..10 {
         let name = format!("letter-{round}");
         any_template(&fixture.tenant, &name).await;
-        let delete = async |tenant: &TenantStore| tenant.templates().delete(&key(&name), version("1.0.0"), &NOBODY).await.unwrap();
+        let delete = async |tenant: &TenantStore| {
+            tenant.templates().delete(&key(&name), version("1.0.0"), PartInUse::Refuse, &NOBODY).await.unwrap()
+        };
         let both = join!(delete(&fixture.tenant), delete(&other));
-        let wins = [&both.0, &both.1].into_iter().filter(|outcome| **outcome == UpdateOutcome::Written(())).count();
-        assert!(wins == 1 && [&both.0, &both.1].contains(&&UpdateOutcome::NotFound), "round {round}: {both:?}");
+        let wins = [&both.0, &both.1].into_iter().filter(|outcome| **outcome == DeleteOutcome::Deleted).count();
+        assert!(wins == 1 && [&both.0, &both.1].contains(&&DeleteOutcome::NotFound), "round {round}: {both:?}");
     }
 }
 
@@ -56,7 +58,7 @@ async fn of_two_inserts_of_a_key_exactly_one_makes_it() {
             let new = NewTemplate { key: &key, content: content("Letter", &definition), tags: &[], owner: None };
             match tenant.templates().insert(new, unsigned()).await.unwrap() {
                 InsertOutcome::Written(summary) => Some(*summary),
-                InsertOutcome::KeyTaken => None,
+                InsertOutcome::KeyTaken | InsertOutcome::PartMissing { .. } => None,
             }
         };
         let (first, second) = join!(make(&fixture.tenant), make(&other));
