@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use domain::ErrorCode;
-use domain::labels::{InvalidLabelName, LATEST};
 use domain::templates::TemplateKey;
 use render::{Resolved, Which};
 use serde::Deserialize;
@@ -114,16 +113,5 @@ pub async fn resolve(setup: &Setup, caller: &Caller, key: &TemplateKey, query: V
 /// The version that `version` or `label` asks for; `@latest` is the current one. Without either it is the live label's, where
 /// the installation has one.
 pub fn which(version: Option<&str>, label: Option<&str>) -> Result<Which, ApiError> {
-    match (version, label) {
-        (None, None) => Ok(Which::Default),
-        (None, Some(LATEST)) => Ok(Which::Current),
-        (Some(_), Some(_)) => Err(ApiError::bad_request("version and label exclude each other; send one of them")),
-        (Some(version), None) => {
-            version.parse().map(Which::Version).map_err(|_| ApiError::not_found("there is no such version; versions look like 1.0.3"))
-        }
-        (None, Some(label)) => {
-            let label = label.parse().map_err(|error: InvalidLabelName| ApiError::not_found(format!("there is no such label: {error}")))?;
-            Ok(Which::Label { label, as_of: None })
-        }
-    }
+    Ok(render::render_body::which(version, label)?)
 }
