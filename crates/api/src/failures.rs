@@ -40,6 +40,7 @@ impl ApiError {
             RenderError::Pdf(render::PdfError::TooManyPages { .. }) => Self::new(ErrorCode::TooManyPages, said),
             RenderError::Pdf(render::PdfError::TooLarge { .. }) => Self::new(ErrorCode::PdfTooLarge, said),
             RenderError::Pdf(error @ render::PdfError::Unreadable(_)) => Self::internal(error),
+            RenderError::Pdf(_) => Self::new(error.code(), said),
             RenderError::Defect(error) => Self::internal(error),
             RenderError::AssetBinaryMissing { .. } => {
                 tracing::error!(error = %said, "the bytes of an asset are missing");

@@ -22,4 +22,16 @@ pub enum PdfError {
     /// The bytes are no PDF of the kind that Chromium writes; the text says which part is missing or odd.
     #[error("the PDF cannot be read: {0}")]
     Unreadable(&'static str),
+    /// The bytes, which somebody brought, are no PDF that can be read; the text says which part is missing or odd.
+    #[error("the file is no PDF that can be read: {0}")]
+    Invalid(&'static str),
+    /// The file is encrypted, be it with an empty password.
+    #[error("the PDF is encrypted; remove its protection and send it again")]
+    Encrypted,
+    /// Reading the file would cost more than a file may cost.
+    #[error("the PDF has too many {what} to be read")]
+    TooMuch {
+        /// Of what there is too much.
+        what: &'static str,
+    },
 }

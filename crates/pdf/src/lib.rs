@@ -2,14 +2,23 @@
 //!
 //! This room knows nothing of templates, browsers or storage; it does no I/O and takes the time as a value.
 //! To add an operation, give it a file named after the verb, one public function from bytes to bytes with its
-//! limits as parameters, and read the file through `objects` or, where objects must be rebuilt, through `lopdf`.
+//! limits as parameters, and read a file of ours through `objects`, one that others made through `file`, which has a
+//! budget, or, where objects must be rebuilt, through `lopdf`.
 
 mod error;
+mod file;
 mod finish;
+mod form_fields;
+mod form_widgets;
 mod info;
 mod objects;
 mod structure_ids;
+mod texts;
+mod unpacking;
+mod values;
 
 pub use error::PdfError;
 pub use finish::{Finished, Limits, Stamp, finish, page_count};
+pub use form_fields::{FormField, FormFieldKind, FormFieldValue, FormFields, Xfa, form_fields};
+pub use form_widgets::Widget;
 pub use info::Metadata;

@@ -15,6 +15,7 @@ use store::{AssetVersionRecord, ChangeEvent, Store, StoreError};
 use tokio::time::{Instant, timeout};
 
 use crate::error::RenderError;
+use crate::form_fields::FormReading;
 
 /// After this long a name's meaning is asked for again, should the notice of a change have been lost.
 const HEAD_TTL: Duration = Duration::from_secs(10);
@@ -52,6 +53,7 @@ pub struct Assets {
     changes: Arc<AtomicU64>,
     changed: Cache<TenantId, u64>,
     everything_changed: Arc<AtomicU64>,
+    forms: FormReading,
 }
 
 impl Assets {
@@ -65,6 +67,7 @@ impl Assets {
             // Longer than any meaning that could be older is fresh.
             changed: Cache::builder().max_capacity(TENANTS).time_to_live(HEAD_TTL * 2).build(),
             everything_changed: Arc::default(),
+            forms: FormReading::default(),
         }
     }
 
@@ -219,6 +222,10 @@ impl Assets {
             Kept::Memory(bytes) => BlobSource::bytes(bytes),
         };
         Ok(self.blobs.put(&key, source).await?)
+    }
+
+    pub(crate) fn forms(&self) -> &FormReading {
+        &self.forms
     }
 
     pub(crate) fn store(&self) -> &Store {

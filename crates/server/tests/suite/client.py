@@ -1,5 +1,6 @@
 """Uses a server through the public client the way its users do: client.py ADDRESS KEY."""
 
+import base64
 import struct
 import sys
 import time
@@ -31,6 +32,26 @@ def chunk(kind, data):
     """A chunk of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
+
+def pdf_of(*objects):
+    """A PDF of these objects, of which the first is the catalog."""
+    written, places = b"%PDF-1.7\n", []
+    for number, text in enumerate(objects, 1):
+        places.append(len(written))
+        written += f"{number} 0 obj\n{text}\nendobj\n".encode()
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    head = f"xref\n0 {len(places) + 1}\n0000000000 65535 f \n{table}trailer\n<</Size {len(places) + 1} /Root 1 0 R>>"
+    return written + f"{head}\nstartxref\n{len(written)}\n%%EOF\n".encode()
+
+
+# A page with two fields to fill in.
+FORM = pdf_of(
+    "<</Type/Catalog /Pages 2 0 R /AcroForm <</Fields [4 0 R 5 0 R]>>>>",
+    "<</Type/Pages /Kids [3 0 R] /Count 1>>",
+    "<</Type/Page /Parent 2 0 R /MediaBox [0 0 99 99] /Annots [4 0 R]>>",
+    "<</T(name) /FT/Tx /V(Ada) /Ff 2 /MaxLen 40 /Subtype/Widget /Rect [10 10 90 30]>>",
+    "<</T(agree) /FT/Btn>>",
+)
 
 # One grey pixel.
 PNG = (
@@ -194,7 +215,16 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     assert assets.update(font.id, {"slug": "house-font"}).slug == "house-font"
     refusal(lambda: assets.update(font.id, {"slug": "logo"}), 409, "asset_slug_conflict")
     assert assets.facets().tags == [{"tag": "mark", "count": 1}], assets.facets()
-    refusal(lambda: assets.form_fields(logo.id), 501, "not_implemented")
+    refusal(lambda: assets.form_fields(logo.id), 422, "validation_failed")
+    contract = assets.upload(FORM, "contract.pdf", content_type="application/pdf")
+    fields = assets.form_fields(contract.id, limit=1)
+    assert (fields.total, fields.limit, fields.offset, fields.xfa) == (2, 1, 0, "none"), fields
+    field = fields.items[0]
+    assert (field.name, field.type, field.value, field.required, field.max_length) == ("name", "text", "Ada", True, 40), field
+    assert field.widgets == [{"page": 1, "rect": [10, 10, 90, 30]}], field
+    pdf_form = client.pdf_transform.list_form_fields(base64.b64encode(FORM).decode(), offset=1)
+    assert [(field.name, field.type, field.value) for field in pdf_form.items] == [("agree", "checkbox", False)], pdf_form
+    refusal(lambda: client.pdf_transform.list_form_fields("bm8gUERG"), 422, "invalid_pdf")
     assets.delete(logo.id, force=True)
     refusal(lambda: assets.get(logo.id), 404, "not_found")
     refusal(lambda: client.render.html("branded", {}), 422, "asset_blocked")
