@@ -22,6 +22,7 @@ pub struct ApiError {
     quota: Option<Box<QuotaStanding>>,
     compatibility: Option<Box<serde_json::Value>>,
     referenced_by: Option<Box<serde_json::Value>>,
+    proof: Option<Box<serde_json::Value>>,
     invalid_token: bool,
 }
 
@@ -55,6 +56,10 @@ pub struct ErrorEnvelope {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Object>>)]
     referenced_by: Option<serde_json::Value>,
+    /// What moving a label would change: `id`, `base`, `version`, `outcome` and `counts` of datasets by their result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    proof: Option<serde_json::Value>,
 }
 
 /// One thing that is wrong with the input.
@@ -88,6 +93,7 @@ impl ApiError {
             quota: None,
             compatibility: None,
             referenced_by: None,
+            proof: None,
             invalid_token: false,
         }
     }
@@ -140,6 +146,13 @@ impl ApiError {
     #[must_use]
     pub fn quota(mut self, standing: QuotaStanding) -> Self {
         self.quota = Some(Box::new(standing));
+        self
+    }
+
+    /// Tells the client what a move would change.
+    #[must_use]
+    pub fn proof(mut self, proof: serde_json::Value) -> Self {
+        self.proof = Some(Box::new(proof));
         self
     }
 
@@ -345,6 +358,7 @@ impl IntoResponse for ApiError {
             quota: self.quota.as_deref().copied(),
             referenced_by: self.referenced_by.map(|users| *users),
             compatibility: self.compatibility.map(|found| *found),
+            proof: self.proof.map(|proof| *proof),
         };
         let mut response = (self.status, Json(envelope)).into_response();
         if let Some(seconds) = self.retry_after_s {

@@ -31,16 +31,21 @@ impl ApiError {
             | RenderError::LabelWasRemoved { .. }
             | RenderError::AsOfInFuture { .. }
             | RenderError::Upload(_)
-            | RenderError::OtherKind { .. } => Self::new(error.code(), said),
+            | RenderError::OtherKind { .. }
+            | RenderError::Pdf(
+                render::PdfError::TooMuch { .. }
+                | render::PdfError::TooLarge { .. }
+                | render::PdfError::TooManyPages { .. }
+                | render::PdfError::Invalid(_)
+                | render::PdfError::Encrypted,
+            ) => Self::new(error.code(), said),
             RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
             RenderError::Store(error) => Self::from_store(error),
             RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
             RenderError::Saturated { retry_after } => Self::saturated(*retry_after),
+            RenderError::ProofUnderWay { retry_after } => Self::new(error.code(), said).retry_after(retry_after.as_secs()),
             RenderError::QuotaExhausted(exhausted) => Self::new(ErrorCode::QuotaExhausted, said).quota(exhausted.0),
-            RenderError::Pdf(render::PdfError::TooManyPages { .. }) => Self::new(ErrorCode::TooManyPages, said),
-            RenderError::Pdf(render::PdfError::TooLarge { .. }) => Self::new(ErrorCode::PdfTooLarge, said),
             RenderError::Pdf(error @ render::PdfError::Unreadable(_)) => Self::internal(error),
-            RenderError::Pdf(_) => Self::new(error.code(), said),
             RenderError::Defect(error) => Self::internal(error),
             RenderError::AssetBinaryMissing { .. } => {
                 tracing::error!(error = %said, "the bytes of an asset are missing");

@@ -11,7 +11,7 @@ use domain::local_times::{InvalidLocalTime, moment_of};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{CancelOutcome, LabelEvent, ScheduleOutcome};
+use store::{Approval, CancelOutcome, LabelEvent, ScheduleOutcome};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{JsonBody, Path};
 use crate::error::ApiError;
+use crate::label_proofs::{Consent, approve, moved_meanwhile};
 use crate::labels::{known_label, new_label, no_version, version_of};
 use crate::preconditions::takes_no_condition;
 use crate::query::{Pairs, refused};
@@ -43,6 +44,12 @@ pub struct ScheduleBody {
     /// An IANA name such as `Europe/Berlin`.
     #[serde(default)]
     time_zone: Option<String>,
+    /// Plans a move of a protected label whatever its proof says. Needs a note.
+    #[serde(default)]
+    force: Option<bool>,
+    /// Why, up to 1000 characters, for the history and the audit log.
+    #[serde(default)]
+    note: Option<String>,
 }
 
 /// What happened to a label and what is to come, the newest entry first. It outlives the label.
@@ -68,7 +75,7 @@ pub async fn history(
 }
 
 /// Plans a move of a label.
-#[utoipa::path(post, path = "/templates/{key}/labels/{label}/schedule", tag = "labels", params(("key" = String, Path), ("label" = String, Path)), request_body = ScheduleBody, responses((status = 201, description = "The event"), (status = 400, description = "With If-Match, which this operation does not take, or not acceptable"), (status = 404, description = "Unknown template or version"), (status = 422, description = "The time is past, too far ahead, or not a moment")))]
+#[utoipa::path(post, path = "/templates/{key}/labels/{label}/schedule", tag = "labels", params(("key" = String, Path), ("label" = String, Path)), request_body = ScheduleBody, responses((status = 201, description = "The event"), (status = 400, description = "With If-Match, which this operation does not take, or not acceptable"), (status = 404, description = "Unknown template or version"), (status = 409, description = "approval_required with proof"), (status = 422, description = "The time is past, too far ahead, or not a moment")))]
 pub async fn schedule(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -80,8 +87,18 @@ pub async fn schedule(
     let (key, label) = (known_key(&key)?, new_label(&label)?);
     let version = version_of(&key, &body.version)?;
     let effective_at = effective_at(&body, setup.clock.now())?;
-    let tenant = setup.store.tenant(caller.tenant);
-    match tenant.labels().schedule(&key, &label, version, effective_at, &caller.actor).await? {
+    let consent = Consent::read(body.force, body.note.as_deref())?;
+    let tenant = setup.store.tenant(caller.tenant.clone());
+    let protected = &setup.renderer.releases().protected;
+    let approval = Approval { protected, proofs: &[], note: consent.note.as_ref() };
+    let mut outcome = tenant.labels().schedule(&key, &label, version, effective_at, approval, &caller.actor).await?;
+    if let ScheduleOutcome::Unproven { needed } = outcome {
+        let proofs = approve(&setup, &caller, &key, &label, needed, &consent).await?;
+        let approval = Approval { proofs: &proofs, ..approval };
+        outcome = tenant.labels().schedule(&key, &label, version, effective_at, approval, &caller.actor).await?;
+    }
+    match outcome {
+        ScheduleOutcome::Unproven { .. } => Err(moved_meanwhile(&label)),
         ScheduleOutcome::Written(event) => Ok((StatusCode::CREATED, Json(shown(&event))).into_response()),
         ScheduleOutcome::TemplateNotFound => Err(unknown(&key)),
         ScheduleOutcome::VersionNotFound => Err(no_version(&key, &body.version)),
@@ -142,5 +159,6 @@ fn shown(event: &LabelEvent) -> Value {
         "controlLabel": event.split.as_ref().map(|split| &split.control), "effectiveAt": event.effective_at.to_string(),
         "createdAt": event.created_at.to_string(), "createdBy": event.created_by,
         "settledAt": event.settled_at.map(|moment| moment.to_string()), "settledBy": event.settled_by, "reason": event.reason,
+        "act": event.act.as_str(), "note": event.note, "proofId": event.proof,
     })
 }

@@ -12,13 +12,14 @@ use domain::{ErrorCode, Issue};
 use render::Which;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{LabelExpected, LabelMove, LabelOutcome, LabelRecord, LabelSplit, LabelThen, LabelUse};
+use store::{Approval, LabelExpected, LabelMove, LabelOutcome, LabelRecord, LabelSplit, LabelThen, LabelUse};
 use utoipa::ToSchema;
 
 use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{JsonBody, Path};
 use crate::error::ApiError;
+use crate::label_proofs::{Answer, Consent, approve, moved_meanwhile};
 use crate::preconditions::{etag, expected_label, stale_label};
 use crate::query::{Pairs, Switch};
 use crate::templates::{full_body, known_key, unknown};
@@ -38,6 +39,12 @@ pub struct LabelBody {
     /// The label whose version the others get; this server's live label when absent.
     #[serde(default)]
     control_label: Option<String>,
+    /// Moves a protected label whatever its proof says. Needs a note.
+    #[serde(default)]
+    force: Option<bool>,
+    /// Why, up to 1000 characters, for the history and the audit log.
+    #[serde(default)]
+    note: Option<String>,
 }
 
 /// Lists a template's labels by name.
@@ -91,7 +98,7 @@ pub async fn get(
 }
 
 /// Moves a label to a version, or makes it. What the body does not say is no more: a split ends.
-#[utoipa::path(put, path = "/templates/{key}/labels/{label}", tag = "labels", params(("key" = String, Path), ("label" = String, Path), ("requireCompatible" = Option<bool>, Query, description = "refuse a version that would refuse data which fits the one in use")), request_body = LabelBody, responses((status = 200, description = "Moved; ETag is the label's revision"), (status = 404, description = "Unknown template or version"), (status = 409, description = "breaking_contract_change with compatibility"), (status = 412, description = "Somebody else moved it meanwhile")))]
+#[utoipa::path(put, path = "/templates/{key}/labels/{label}", tag = "labels", params(("key" = String, Path), ("label" = String, Path), ("requireCompatible" = Option<bool>, Query, description = "refuse a version that would refuse data which fits the one in use")), request_body = LabelBody, responses((status = 200, description = "Moved; ETag is the label's revision"), (status = 404, description = "Unknown template or version"), (status = 409, description = "breaking_contract_change with compatibility; approval_required with proof"), (status = 412, description = "Somebody else moved it meanwhile")))]
 pub async fn set(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -104,38 +111,53 @@ pub async fn set(
     let compare = Pairs::read(query.as_deref())?.switch("requireCompatible", Switch::Off)?;
     let expected = expected_label(&headers)?;
     let version = version_of(&key, &body.version)?;
-    let split = split(&setup, &body)?;
+    let (split, consent) = (split(&setup, &body)?, Consent::read(body.force, body.note.as_deref())?);
+    let mut proofs = Vec::new();
     for _ in 0..MOST_COMPARISONS {
         // A comparison holds for the label as it was read, so the move is made only if it still is that.
         let compared = if compare { Some(refuse_breaking(&setup, &caller, &key, &label, version).await?) } else { None };
-        let wanted = LabelMove { label: &label, version, split: split.clone(), expected: expected.or(compared) };
+        let approval = Approval { protected: &setup.renderer.releases().protected, proofs: &proofs, note: consent.note.as_ref() };
+        let wanted = LabelMove { label: &label, version, split: split.clone(), expected: expected.or(compared), approval };
         match setup.store.tenant(caller.tenant.clone()).labels().set(&key, wanted, &caller.actor).await? {
             LabelOutcome::Written(moved) => {
                 setup.renderer.template_changed(&caller.tenant, &key).await;
                 return Ok(([(header::ETAG, etag(moved.revision))], Json(shown(&moved))).into_response());
             }
             LabelOutcome::Stale { .. } if expected.is_none() => {}
+            LabelOutcome::Unproven { needed } if proofs.is_empty() => {
+                proofs = approve(&setup, &caller, &key, &label, needed, &consent).await?
+            }
+            LabelOutcome::Unproven { .. } => return Err(moved_meanwhile(&label)),
             refused => return Err(why_not(&key, &label, &body, refused)),
         }
     }
     Err(ApiError::new(ErrorCode::Conflict, format!("the label \"{label}\" is being moved by others all the time; try again")))
 }
 
-/// Removes a label. Its history stays.
-#[utoipa::path(delete, path = "/templates/{key}/labels/{label}", tag = "labels", params(("key" = String, Path), ("label" = String, Path)), responses((status = 204, description = "Removed"), (status = 404, description = "Unknown template or label"), (status = 409, description = "label_in_use or default_label_protected")))]
+/// Removes a label. Its history stays. A protected one is removed with force and a note only: afterwards its callers get nothing.
+#[utoipa::path(delete, path = "/templates/{key}/labels/{label}", tag = "labels", params(("key" = String, Path), ("label" = String, Path), ("force" = Option<bool>, Query), ("note" = Option<String>, Query)), responses((status = 204, description = "Removed"), (status = 404, description = "Unknown template or label"), (status = 409, description = "label_in_use, default_label_protected or approval_required")))]
 pub async fn delete(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path((key, label)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
-    let (key, label) = (known_key(&key)?, known_label(&label)?);
+    let (key, label, pairs) = (known_key(&key)?, known_label(&label)?, Pairs::read(query.as_deref())?);
+    let consent = Consent::read(Some(pairs.switch("force", Switch::Off)?), pairs.text("note"))?;
     if setup.renderer.releases().default_live_label.as_ref() == Some(&label) {
         let said = format!("\"{label}\" renders by default here (DEFAULT_LIVE_LABEL) and is not removed; move it to another version");
         return Err(ApiError::new(ErrorCode::DefaultLabelProtected, said));
     }
     let expected = expected_label(&headers)?;
-    match setup.store.tenant(caller.tenant.clone()).labels().delete(&key, &label, expected, &caller.actor).await? {
+    let tenant = setup.store.tenant(caller.tenant.clone());
+    if setup.renderer.releases().protected.contains(&label) && consent.answer == Answer::Nobody {
+        tenant.labels().get(&key, &label).await?.ok_or_else(|| unknown_label(&key, &label))?;
+        let said =
+            format!("the label \"{label}\" is protected, and without it its callers get nothing; with force and a note it is removed");
+        return Err(ApiError::new(ErrorCode::ApprovalRequired, said));
+    }
+    match tenant.labels().delete(&key, &label, expected, consent.note.as_ref(), &caller.actor).await? {
         LabelOutcome::Written(()) => {
             setup.renderer.template_changed(&caller.tenant, &key).await;
             Ok(StatusCode::NO_CONTENT)
@@ -213,7 +235,7 @@ fn why_not(key: &TemplateKey, label: &LabelName, body: &LabelBody, refused: Labe
 }
 
 /// A label as the interface shows it.
-fn shown(label: &LabelRecord) -> Value {
+pub fn shown(label: &LabelRecord) -> Value {
     json!({
         "label": label.label, "version": label.version, "trafficSplit": label.split.as_ref().map(|split| split.percent),
         "controlLabel": label.split.as_ref().map(|split| &split.control), "revision": label.revision,
@@ -241,6 +263,6 @@ pub fn no_version(key: &TemplateKey, version: &str) -> ApiError {
     ApiError::not_found(format!("the template \"{key}\" has no version {version}; a label leads to a version that exists"))
 }
 
-fn unknown_label(key: &TemplateKey, label: &LabelName) -> ApiError {
+pub fn unknown_label(key: &TemplateKey, label: &LabelName) -> ApiError {
     ApiError::not_found(format!("the template \"{key}\" has no label \"{label}\""))
 }

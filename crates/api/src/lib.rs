@@ -35,6 +35,7 @@ mod identity;
 mod incoming;
 mod inference;
 mod label_events;
+mod label_proofs;
 mod labels;
 mod loopback;
 mod metrics;

@@ -21,9 +21,10 @@ use crate::form_fields;
 use crate::identity::Identity;
 use crate::{
     AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, bindings, capabilities, clients, cors, diffs, docs, drafts,
-    editor_tokens, health, https, inference, label_events, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens,
-    renders, requests, samples, security_headers, system, template_datasets, template_dependencies, template_dependents, template_folders,
-    template_meta, template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users,
+    editor_tokens, health, https, inference, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log,
+    render_tokens, renders, requests, samples, security_headers, system, template_datasets, template_dependencies, template_dependents,
+    template_folders, template_meta, template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants,
+    usage, users,
 };
 
 #[derive(OpenApi)]
@@ -108,6 +109,8 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(labels::list))
                 .routes(routes!(labels::get))
                 .routes(routes!(label_events::history))
+                .routes(routes!(label_proofs::list))
+                .routes(routes!(label_proofs::get))
                 .routes(routes!(samples::schema))
                 .routes(routes!(samples::get))
                 .routes(routes!(samples::validate))
@@ -138,7 +141,9 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
             OpenApiRouter::new()
                 .routes(routes!(labels::set, labels::delete))
                 .routes(routes!(label_events::schedule))
-                .routes(routes!(label_events::cancel)),
+                .routes(routes!(label_events::cancel))
+                .routes(routes!(label_proofs::create))
+                .routes(routes!(label_proofs::roll_back)),
         ))
         .merge(needs(
             Action::RenderTokenManage,
@@ -216,7 +221,10 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(renders::convert))
                 .routes(routes!(form_fields::of_file)),
         ))
-        .merge(needs(Action::DocumentPreview, OpenApiRouter::new().routes(routes!(template_tests::run))))
+        .merge(needs(
+            Action::DocumentPreview,
+            OpenApiRouter::new().routes(routes!(template_tests::run)).routes(routes!(label_proofs::picture)),
+        ))
 }
 
 pub(crate) fn router(setup: Setup) -> Router {

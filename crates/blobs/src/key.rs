@@ -16,17 +16,20 @@ pub enum BlobKind {
     Assets,
     /// What was rendered and is kept.
     Documents,
+    /// Pictures of what moving a label would change.
+    Proofs,
 }
 
 impl BlobKind {
     /// Every kind, in the order of their words.
-    pub const ALL: [Self; 2] = [Self::Assets, Self::Documents];
+    pub const ALL: [Self; 3] = [Self::Assets, Self::Documents, Self::Proofs];
 
     /// The word in keys.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Assets => "assets",
             Self::Documents => "documents",
+            Self::Proofs => "proofs",
         }
     }
 }

@@ -80,6 +80,12 @@ kinds! {
     TemplateLabelScheduleCancelled = "template.label-schedule-cancelled", "cancel", "template";
     /// The time of a planned move came, and it could not be made.
     TemplateLabelMoveFailed = "template.label-move-failed", "update", "template";
+    /// A label was given the version back that it led to before its newest move.
+    TemplateLabelRolledBack = "template.label-rolled-back", "rollback", "template";
+    /// It was found out what moving a label would change.
+    TemplateLabelProven = "template.label-proven", "prove", "template";
+    /// Proofs were removed because of their age.
+    TemplateLabelProofsExpired = "template.label-proofs-expired", "purge", "template";
     /// An asset was uploaded.
     AssetUploaded = "asset.uploaded", "create", "asset";
     /// What is said about an asset was changed.

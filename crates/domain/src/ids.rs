@@ -63,6 +63,10 @@ id! {
     LabelEventId
 }
 id! {
+    /// Names one proof of what moving a label would change.
+    LabelProofId
+}
+id! {
     /// Names one asset, whatever its slug and its bytes become.
     AssetId
 }

@@ -72,6 +72,40 @@ pub struct Releases {
     pub default_live_label: Option<LabelName>,
     /// Whether a label may have a split.
     pub variants: Variants,
+    /// The labels that are moved with a proof only; see [`crate::label_proofs`].
+    pub protected: Vec<LabelName>,
+}
+
+/// In which way a label got its version.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum LabelAct {
+    /// Somebody named the version, or removed the label.
+    Move,
+    /// A move was taken back.
+    Rollback,
+}
+
+/// The text names no act.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("accepted: move, rollback")]
+pub struct UnknownLabelAct;
+
+impl LabelAct {
+    /// The word on the wire and in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Move => "move",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+impl FromStr for LabelAct {
+    type Err = UnknownLabelAct;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLabelAct> {
+        [Self::Move, Self::Rollback].into_iter().find(|act| act.as_str() == text).ok_or(UnknownLabelAct)
+    }
 }
 
 /// What has become of an act on a label.

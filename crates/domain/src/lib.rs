@@ -21,6 +21,7 @@ pub mod host_names;
 pub mod ids;
 pub mod invisible;
 pub mod issues;
+pub mod label_proofs;
 pub mod labels;
 pub mod local_times;
 pub mod months;

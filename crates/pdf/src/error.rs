@@ -22,6 +22,9 @@ pub enum PdfError {
     /// The bytes are no PDF of the kind that Chromium writes; the text says which part is missing or odd.
     #[error("the PDF cannot be read: {0}")]
     Unreadable(&'static str),
+    /// A page has no size that could be drawn, or its picture could not be written.
+    #[error("a page of the PDF cannot be drawn")]
+    Undrawable,
     /// The bytes, which somebody brought, are no PDF that can be read; the text says which part is missing or odd.
     #[error("the file is no PDF that can be read: {0}")]
     Invalid(&'static str),

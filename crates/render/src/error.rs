@@ -104,6 +104,12 @@ pub enum RenderError {
         /// When a place is likely, from how long prints took lately.
         retry_after: Duration,
     },
+    /// A proof of the same tenant is under way; there is one at a time.
+    #[error("a proof of this tenant is being made; ask again when it is done")]
+    ProofUnderWay {
+        /// When that is likely.
+        retry_after: Duration,
+    },
     /// The tenant has reached one of its limits.
     #[error(transparent)]
     QuotaExhausted(#[from] QuotaExhausted),
@@ -163,6 +169,7 @@ impl RenderError {
             Self::Document(error) => error.code(),
             Self::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
             Self::Saturated { .. } => ErrorCode::RenderSaturated,
+            Self::ProofUnderWay { .. } => ErrorCode::RateLimited,
             Self::QuotaExhausted(_) => ErrorCode::QuotaExhausted,
             Self::Pdf(PdfError::TooManyPages { .. }) => ErrorCode::TooManyPages,
             Self::Pdf(PdfError::TooLarge { .. } | PdfError::TooMuch { .. }) => ErrorCode::PdfTooLarge,
@@ -174,7 +181,7 @@ impl RenderError {
             Self::Store(StoreError::Unavailable { .. }) | Self::Blobs(_) => ErrorCode::ServiceUnavailable,
             Self::Upload(refusal) => crate::asset_uploads::code_of(refusal),
             Self::OtherKind { .. } => ErrorCode::AssetMimeMismatch,
-            Self::Pdf(PdfError::Unreadable(_)) | Self::Store(_) | Self::Defect(_) => ErrorCode::InternalError,
+            Self::Pdf(PdfError::Unreadable(_) | PdfError::Undrawable) | Self::Store(_) | Self::Defect(_) => ErrorCode::InternalError,
             Self::Chromium(error) => match error {
                 ChromiumError::Saturated { .. } | ChromiumError::DeadlineExceeded { phase: Phase::Queue } => ErrorCode::RenderSaturated,
                 ChromiumError::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,

@@ -29,6 +29,7 @@ use tokio::time::Instant;
 use crate::assets::Assets;
 use crate::error::RenderError;
 use crate::hashes::{hash_of_data, hash_of_output};
+use crate::label_proofs::Proofs;
 use crate::labels::{Via, Which};
 use crate::limits::Limits;
 use crate::request::{Format, RenderRequest, Rendered, Source};
@@ -68,6 +69,7 @@ struct Inner {
     limits: Limits,
     templates: Templates,
     assets: Assets,
+    proofs: Proofs,
     usage: Usage,
     renders: Semaphore,
     checks: Semaphore,
@@ -81,6 +83,7 @@ impl Renderer {
     pub fn new(setup: Setup) -> Self {
         let usage = Usage::new(setup.store.clone(), setup.clock.clone(), setup.usage);
         let templates = Templates::new(setup.store.clone(), setup.limits.document, setup.releases);
+        let proofs = Proofs::new(setup.blobs.clone());
         let assets = Assets::new(setup.store.clone(), setup.blobs);
         tokio::spawn(listen(setup.store, templates.clone(), assets.clone(), usage.clone()));
         tokio::spawn(usage.clone().keep());
@@ -94,6 +97,7 @@ impl Renderer {
             limits: setup.limits,
             templates,
             assets,
+            proofs,
             usage,
             renders,
             checks,
@@ -184,6 +188,15 @@ impl Renderer {
                 outcome => return outcome,
             }
         }
+    }
+
+    pub(crate) fn proofs(&self) -> &Proofs {
+        &self.0.proofs
+    }
+
+    /// The moment that a document believes it is when nobody says otherwise.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// The assets of all tenants.
@@ -437,7 +450,7 @@ async fn listen(store: Store, templates: Templates, assets: Assets, usage: Usage
 }
 
 /// Tells the work that its caller has gone.
-struct StopOnDrop(Arc<AtomicBool>);
+pub(crate) struct StopOnDrop(pub(crate) Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {

@@ -24,7 +24,7 @@ pub fn start(config: &Config, blobs: Blobs, store: Store, clock: Clock) -> Dutie
     taken.extend(config.assets.sweep_after.map(|grace| worker::asset_sweep(blobs, grace)));
     let duties = Duties::start(Setup { store: store.clone(), clock, timing: Timing::default() }, taken);
     match options.label_moves {
-        Participation::TakesPart => duties.with_label_moves(store),
+        Participation::TakesPart => duties.with_label_moves(store, config.releases.protected.clone()),
         Participation::LeavesAlone => duties,
     }
 }

@@ -1,8 +1,9 @@
 //! The history of labels, what they were at a moment, and the moves that are to come.
 
 use domain::audit::AuditKind;
-use domain::ids::LabelEventId;
-use domain::labels::{LabelEventState, LabelName, MAX_PENDING_MOVES};
+use domain::ids::{LabelEventId, LabelProofId};
+use domain::label_proofs::{MoveNote, ProofPair, ProvenPair};
+use domain::labels::{LabelAct, LabelEventState, LabelName, MAX_PENDING_MOVES};
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::{Actor, AuditEvent};
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use crate::connect::speak;
 use crate::error::StoreError;
-use crate::labels::{LabelSplit, Labels, label, split, version_exists};
+use crate::labels::{Approval, LabelSplit, Labels, label, labels_of, split, version_exists};
 use crate::page::{Page, bounds};
 use crate::templates::{lock_template, numbers, version};
 use crate::tenants::TenantStore;
@@ -45,6 +46,12 @@ pub struct LabelEvent {
     pub settled_by: Option<String>,
     /// Why it failed.
     pub reason: Option<String>,
+    /// Whether it took a move back.
+    pub act: LabelAct,
+    /// Why it was asked for.
+    pub note: Option<String>,
+    /// The proof that it rests on. Proofs are not kept for ever.
+    pub proof: Option<LabelProofId>,
 }
 
 /// What a label was at a moment.
@@ -80,6 +87,11 @@ pub enum ScheduleOutcome {
     VersionNotFound,
     /// As many moves are to come as may.
     TooMany,
+    /// The label is protected, and this is not proven.
+    Unproven {
+        /// What has to be.
+        needed: Vec<ProofPair>,
+    },
 }
 
 /// How calling off a move ended.
@@ -121,7 +133,7 @@ impl Labels<'_> {
             let rows = sqlx::query_as!(
                 EventRow,
                 "SELECT event_id, label, state, major, minor, patch, previous_major, previous_minor, previous_patch, traffic_split,
-                        control_label, effective_at, created_at, created_by, settled_at, settled_by, reason
+                        control_label, effective_at, created_at, created_by, settled_at, settled_by, reason, act, note, proof_id
                  FROM template_label_events WHERE template_id = $1 AND label = $2 AND ($3::text IS NULL OR state = $3)
                  ORDER BY place DESC LIMIT $4 OFFSET $5",
                 template_id,
@@ -193,6 +205,7 @@ impl Labels<'_> {
         label: &LabelName,
         version: TemplateVersion,
         effective_at: Timestamp,
+        approval: Approval<'_>,
         actor: &Actor,
     ) -> Result<ScheduleOutcome, StoreError> {
         speak!(self.0.store, "labels.schedule", {
@@ -202,6 +215,13 @@ impl Labels<'_> {
             if !version_exists(&mut write, template_id, version).await? {
                 return Ok(ScheduleOutcome::VersionNotFound);
             }
+            let labels = labels_of(&mut write, template_id).await?;
+            let before = labels.iter().find(|found| found.label == *label);
+            let split = before.and_then(|before| before.split.as_ref());
+            let needed = approval.missing(&labels, label, version, split);
+            if !needed.is_empty() {
+                return Ok(ScheduleOutcome::Unproven { needed });
+            }
             let waiting = sqlx::query_scalar!(
                 r#"SELECT count(*) AS "count!" FROM template_label_events WHERE template_id = $1 AND state = 'pending'"#,
                 template_id
@@ -210,13 +230,15 @@ impl Labels<'_> {
                 return Ok(ScheduleOutcome::TooMany);
             }
             let (major, minor, patch) = numbers(version)?;
+            let proven = approval.proofs.iter().find(|proven| proven.pair.candidate == version);
+            let (proven_major, proven_minor, proven_patch) = columns(proven.map(|proven| proven.pair.base))?;
             let row = sqlx::query_as!(
                 EventRow,
                 "INSERT INTO template_label_events (event_id, template_id, tenant_id, label, state, major, minor, patch, effective_at,
-                                                    created_at, created_by)
-                 VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10)
+                                                    created_at, created_by, note, proof_id, proven_major, proven_minor, proven_patch)
+                 VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
                  RETURNING event_id, label, state, major, minor, patch, previous_major, previous_minor, previous_patch, traffic_split,
-                           control_label, effective_at, created_at, created_by, settled_at, settled_by, reason",
+                           control_label, effective_at, created_at, created_by, settled_at, settled_by, reason, act, note, proof_id",
                 LabelEventId::generate().as_uuid(),
                 template_id,
                 self.0.tenant.as_str(),
@@ -226,7 +248,12 @@ impl Labels<'_> {
                 patch,
                 effective_at.to_sqlx() as _,
                 self.0.store.now() as _,
-                &*actor.name
+                &*actor.name,
+                approval.note.map(MoveNote::as_str),
+                proven.map(|proven| proven.proof.as_uuid()),
+                proven_major,
+                proven_minor,
+                proven_patch
             )
             .fetch_one(&mut *write)
             .await?;
@@ -236,7 +263,7 @@ impl Labels<'_> {
                 .with("version", version.to_string())
                 .with("effectiveAt", planned.effective_at.to_string())
                 .with("eventId", planned.id.to_string());
-            write.commit(event).await?;
+            write.commit(approval.because().told(event)).await?;
             Ok(ScheduleOutcome::Written(Box::new(planned)))
         })
         .await
@@ -256,7 +283,7 @@ impl Labels<'_> {
                    AND e.template_id = t.template_id AND e.label = $3 AND e.event_id = $4 AND e.state = 'pending'
                  RETURNING e.event_id, e.label, e.state, e.major, e.minor, e.patch, e.previous_major, e.previous_minor,
                            e.previous_patch, e.traffic_split, e.control_label, e.effective_at, e.created_at, e.created_by,
-                           e.settled_at, e.settled_by, e.reason",
+                           e.settled_at, e.settled_by, e.reason, e.act, e.note, e.proof_id",
                 self.0.tenant.as_str(),
                 key.as_str(),
                 label.as_str(),
@@ -298,6 +325,35 @@ pub(crate) struct Applied<'a> {
     pub(crate) version: Option<TemplateVersion>,
     pub(crate) previous: Option<TemplateVersion>,
     pub(crate) split: Option<&'a LabelSplit>,
+    pub(crate) because: Because<'a>,
+}
+
+/// Why something happens to a label, and what it rests on.
+#[derive(Clone, Copy)]
+pub(crate) struct Because<'a> {
+    pub(crate) act: LabelAct,
+    pub(crate) note: Option<&'a MoveNote>,
+    pub(crate) proofs: &'a [ProvenPair],
+}
+
+impl Because<'_> {
+    /// The audit event with it.
+    pub(crate) fn told(&self, mut event: AuditEvent) -> AuditEvent {
+        if let Some(note) = self.note {
+            event = event.with("note", note.as_str());
+        }
+        // The worst one is the one that somebody answers for.
+        if let Some(proven) = self.proofs.iter().max_by_key(|proven| proven.outcome) {
+            event = event
+                .with("proofId", proven.proof.to_string())
+                .with("proofOutcome", proven.outcome.as_str())
+                .with("forced", proven.outcome.needs_approval());
+        }
+        if self.proofs.len() > 1 {
+            event = event.with("proofIds", self.proofs.iter().map(|proven| proven.proof.to_string()).collect::<Vec<_>>());
+        }
+        event
+    }
 }
 
 impl Applied<'_> {
@@ -309,6 +365,7 @@ impl Applied<'_> {
             .with("version", word(self.version))
             .with("previousVersion", word(self.previous))
             .with("eventId", id.to_string());
+        let event = self.because.told(event);
         match self.split {
             None => event,
             Some(split) => event.with("trafficSplit", split.percent.percent()).with("controlLabel", split.control.as_str()),
@@ -330,9 +387,9 @@ pub(crate) async fn insert_applied(
     let settled_at = sqlx::query_scalar!(
         r#"INSERT INTO template_label_events (event_id, template_id, tenant_id, label, state, major, minor, patch, previous_major,
                                               previous_minor, previous_patch, traffic_split, control_label, effective_at, created_at,
-                                              created_by, settled_at, settled_by, applied_place)
+                                              created_by, settled_at, settled_by, applied_place, act, note, proof_id)
            SELECT $1, $2, $3, $4, 'applied', $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14,
-                  GREATEST($13, last.settled_at), $14, COALESCE(last.applied_place, 0) + 1
+                  GREATEST($13, last.settled_at), $14, COALESCE(last.applied_place, 0) + 1, $15, $16, $17
            FROM (VALUES (1)) one LEFT JOIN (
                SELECT settled_at, applied_place FROM template_label_events
                WHERE template_id = $2 AND label = $4 AND state = 'applied' ORDER BY applied_place DESC LIMIT 1) last ON true
@@ -350,7 +407,10 @@ pub(crate) async fn insert_applied(
         applied.split.map(|split| i16::from(split.percent.percent())),
         applied.split.map(|split| split.control.as_str()),
         handle.store.now() as _,
-        &*actor.name
+        &*actor.name,
+        applied.because.act.as_str(),
+        applied.because.note.map(MoveNote::as_str),
+        applied.because.proofs.iter().max_by_key(|proven| proven.outcome).map(|proven| proven.proof.as_uuid())
     )
     .fetch_one(connection)
     .await?;
@@ -369,6 +429,10 @@ pub(crate) fn columns(version: Option<TemplateVersion>) -> Result<Columns, Store
 pub(crate) fn optional_version(major: Option<i32>, minor: Option<i32>, patch: Option<i32>) -> Result<Option<TemplateVersion>, StoreError> {
     let (Some(major), Some(minor), Some(patch)) = (major, minor, patch) else { return Ok(None) };
     version(major, minor, patch).map(Some)
+}
+
+pub(crate) fn act_of(word: &str) -> Result<LabelAct, StoreError> {
+    word.parse().map_err(|error| StoreError::inconsistent("template_label_events", error))
 }
 
 fn state_of(word: &str) -> Result<LabelEventState, StoreError> {
@@ -394,6 +458,9 @@ struct EventRow {
     settled_at: Option<jiff_sqlx::Timestamp>,
     settled_by: Option<String>,
     reason: Option<String>,
+    act: String,
+    note: Option<String>,
+    proof_id: Option<Uuid>,
 }
 
 impl TryFrom<EventRow> for LabelEvent {
@@ -413,6 +480,9 @@ impl TryFrom<EventRow> for LabelEvent {
             settled_at: row.settled_at.map(jiff_sqlx::Timestamp::to_jiff),
             settled_by: row.settled_by,
             reason: row.reason,
+            act: act_of(&row.act)?,
+            note: row.note,
+            proof: row.proof_id.map(LabelProofId::from),
         })
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use domain::audit::AuditKind;
 use domain::ids::LabelEventId;
-use domain::labels::MAX_LABELS;
+use domain::label_proofs::{MoveNote, ProofOutcome, ProofPair, ProvenPair};
+use domain::labels::{LabelName, MAX_LABELS};
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::{Actor, AuditEvent, TenantId};
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::label_events::{Applied, columns, optional_version};
-use crate::labels::{Labels, label, labels_of, put, version_exists};
+use crate::labels::{Approval, Labels, label, labels_of, put, version_exists};
 use crate::templates::key;
 use crate::write::Write;
 
@@ -78,12 +79,14 @@ impl Store {
 impl Labels<'_> {
     /// Makes a planned move whose time has come. The row of the move is the lock: of all replicas one gets it, and keeps it
     /// until label, history and audit log say the same.
-    pub async fn make_due(&self, id: LabelEventId, actor: &Actor) -> Result<DueOutcome, StoreError> {
+    ///
+    /// What callers of a protected label get now has to be what the move was proven from, or nothing is moved.
+    pub async fn make_due(&self, id: LabelEventId, protected: &[LabelName], actor: &Actor) -> Result<DueOutcome, StoreError> {
         speak!(self.0.store, "labels.make_due", {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
             let Some(due) = self.claim(&mut write, id).await? else { return Ok(DueOutcome::NotOurs) };
-            let label = label(due.label)?;
+            let label = label(due.label.clone())?;
             let version = optional_version(due.major, due.minor, due.patch)?
                 .ok_or_else(|| StoreError::inconsistent("template_label_events", "a planned move without a version"))?;
             let template = sqlx::query!(
@@ -97,12 +100,24 @@ impl Labels<'_> {
             let key = key(template.template_key)?;
             let labels = labels_of(&mut write, due.template_id).await?;
             let before = labels.iter().find(|found| found.label == label);
+            let split = before.and_then(|before| before.split.as_ref());
+            let proven = due.proven(version)?;
+            let note: Option<MoveNote> = due.note.as_deref().and_then(|note| note.parse().ok());
+            let approval = Approval { protected, proofs: proven.as_slice(), note: note.as_ref() };
+            let unproven = approval.missing(&labels, &label, version, split);
             let reason = if template.in_trash {
                 Some("the template is in the trash".to_owned())
             } else if !version_exists(&mut write, due.template_id, version).await? {
                 Some(format!("the template has no version {version} any more"))
             } else if before.is_none() && labels.len() >= MAX_LABELS {
                 Some(format!("the template has {MAX_LABELS} labels already"))
+            } else if let Some(pair) = unproven.first() {
+                let proven =
+                    proven.as_ref().map_or_else(|| "was not proven".to_owned(), |proven| format!("was proven from {}", proven.pair.base));
+                Some(format!(
+                    "the label \"{label}\" is protected: callers get {} now, and the move to {} {proven}",
+                    pair.base, pair.candidate
+                ))
             } else {
                 None
             };
@@ -115,7 +130,8 @@ impl Labels<'_> {
                 label: &label,
                 version: Some(version),
                 previous: before.map(|before| before.version),
-                split: before.and_then(|before| before.split.as_ref()),
+                split,
+                because: approval.because(),
             };
             let moved_at = self.settle(&mut write, id, &applied, actor).await?;
             put(&mut write, self.0, &applied, moved_at, &due.created_by).await?;
@@ -132,7 +148,9 @@ impl Labels<'_> {
     async fn claim(&self, write: &mut Write<'_>, id: LabelEventId) -> Result<Option<DueRow>, StoreError> {
         let row = sqlx::query_as!(
             DueRow,
-            "SELECT e.template_id, e.label, e.major, e.minor, e.patch, e.effective_at, e.created_by FROM template_label_events e
+            "SELECT e.template_id, e.label, e.major, e.minor, e.patch, e.effective_at, e.created_by, e.note, e.proof_id, p.outcome AS \"outcome?\",
+                    e.proven_major, e.proven_minor, e.proven_patch
+             FROM template_label_events e LEFT JOIN label_proofs p USING (tenant_id, proof_id)
              WHERE e.tenant_id = $1 AND e.event_id = $2 AND e.state = 'pending' AND e.effective_at <= LEAST(clock_timestamp(), $3)
                AND NOT EXISTS (
                    SELECT FROM template_label_events o
@@ -212,4 +230,24 @@ struct DueRow {
     patch: Option<i32>,
     effective_at: jiff_sqlx::Timestamp,
     created_by: String,
+    note: Option<String>,
+    proof_id: Option<Uuid>,
+    /// None when the proof is no longer kept.
+    outcome: Option<String>,
+    proven_major: Option<i32>,
+    proven_minor: Option<i32>,
+    proven_patch: Option<i32>,
+}
+
+impl DueRow {
+    /// What the move to `candidate` was proven from.
+    fn proven(&self, candidate: TemplateVersion) -> Result<Option<ProvenPair>, StoreError> {
+        let base = optional_version(self.proven_major, self.proven_minor, self.proven_patch)?;
+        let (Some(base), Some(proof)) = (base, self.proof_id) else { return Ok(None) };
+        let word = self.outcome.as_deref().map(str::parse).transpose();
+        let outcome = word.map_err(|error| StoreError::inconsistent("label_proofs", error))?;
+        // Whoever planned the move answered for what the proof said then.
+        let outcome = outcome.unwrap_or(if self.note.is_some() { ProofOutcome::Incomplete } else { ProofOutcome::Unchanged });
+        Ok(Some(ProvenPair { pair: ProofPair { base, candidate }, proof: proof.into(), outcome }))
+    }
 }

@@ -4,7 +4,8 @@ use std::num::NonZeroU64;
 
 use domain::audit::AuditKind;
 use domain::ids::{LabelEventId, TemplateId};
-use domain::labels::{LabelName, MAX_LABELS};
+use domain::label_proofs::{MoveNote, ProofPair, ProvenPair, Standing, proofs_needed};
+use domain::labels::{LabelAct, LabelName, MAX_LABELS};
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::variants::TrafficSplit;
 use domain::{Actor, AuditEvent};
@@ -14,7 +15,7 @@ use uuid::Uuid;
 
 use crate::connect::speak;
 use crate::error::StoreError;
-use crate::label_events::{Applied, insert_applied};
+use crate::label_events::{Applied, Because, insert_applied};
 use crate::templates::{lock_template, numbers, version};
 use crate::tenants::TenantStore;
 use crate::write::Write;
@@ -67,6 +68,44 @@ pub struct LabelMove<'a> {
     pub split: Option<LabelSplit>,
     /// What the label must be now. None asks for nothing.
     pub expected: Option<LabelExpected>,
+    /// What the move rests on.
+    pub approval: Approval<'a>,
+}
+
+/// What a move of a label rests on. The store asks under the lock of the template whether that is enough, so that a proof counts
+/// only for what callers get in the moment of the move.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Approval<'a> {
+    /// The labels that are moved with a proof only.
+    pub protected: &'a [LabelName],
+    /// What is proven. Whether somebody answers for a change that was found is the caller's to ask.
+    pub proofs: &'a [ProvenPair],
+    /// Why, in words.
+    pub note: Option<&'a MoveNote>,
+}
+
+impl Approval<'_> {
+    /// What is not proven and has to be.
+    pub(crate) fn missing(
+        &self,
+        labels: &[LabelRecord],
+        label: &LabelName,
+        version: TemplateVersion,
+        split: Option<&LabelSplit>,
+    ) -> Vec<ProofPair> {
+        fn standing<'a>(label: &'a LabelName, version: TemplateVersion, split: Option<&'a LabelSplit>) -> Standing<'a> {
+            Standing { label, version, control: split.map(|split| &split.control) }
+        }
+        let wanted = standing(label, version, split);
+        let labels: Vec<Standing<'_>> = labels.iter().map(|label| standing(&label.label, label.version, label.split.as_ref())).collect();
+        let mut needed = proofs_needed(self.protected, &labels, &wanted);
+        needed.retain(|pair| !self.proofs.iter().any(|proven| proven.pair == *pair));
+        needed
+    }
+
+    pub(crate) fn because(&self) -> Because<'_> {
+        Because { act: LabelAct::Move, note: self.note, proofs: self.proofs }
+    }
 }
 
 /// What a conditional change of a label asks of the label.
@@ -79,7 +118,7 @@ pub enum LabelExpected {
 }
 
 impl LabelExpected {
-    fn holds(self, label: Option<&LabelRecord>) -> bool {
+    pub(crate) fn holds(self, label: Option<&LabelRecord>) -> bool {
         match self {
             Self::Revision(revision) => label.map_or(0, |label| label.revision.get()) == revision,
             Self::Version(version) => label.is_some_and(|label| label.version == version),
@@ -124,6 +163,13 @@ pub enum LabelOutcome<T = LabelRecord> {
     },
     /// Something needs the label.
     InUse(LabelUse),
+    /// The label is protected, and this is not proven.
+    Unproven {
+        /// What has to be.
+        needed: Vec<ProofPair>,
+    },
+    /// The label has led to no other version since it was made, or every move is taken back.
+    NothingBefore,
 }
 
 /// The labels of one tenant's templates.
@@ -194,6 +240,10 @@ impl Labels<'_> {
             if !version_exists(&mut write, template_id, wanted.version).await? {
                 return Ok(LabelOutcome::VersionNotFound);
             }
+            let needed = wanted.approval.missing(&labels, wanted.label, wanted.version, wanted.split.as_ref());
+            if !needed.is_empty() {
+                return Ok(LabelOutcome::Unproven { needed });
+            }
             let before = labels.iter().find(|found| found.label == *wanted.label);
             let applied = Applied {
                 template_id,
@@ -201,6 +251,7 @@ impl Labels<'_> {
                 version: Some(wanted.version),
                 previous: before.map(|before| before.version),
                 split: wanted.split.as_ref(),
+                because: wanted.approval.because(),
             };
             let (event_id, moved_at) = insert_applied(&mut write, self.0, &applied, actor).await?;
             let moved = put(&mut write, self.0, &applied, moved_at, &actor.name).await?;
@@ -220,6 +271,7 @@ impl Labels<'_> {
         key: &TemplateKey,
         label: &LabelName,
         expected: Option<LabelExpected>,
+        note: Option<&MoveNote>,
         actor: &Actor,
     ) -> Result<LabelOutcome<()>, StoreError> {
         speak!(self.0.store, "labels.delete", {
@@ -243,7 +295,8 @@ impl Labels<'_> {
             if let Some(event_id) = pending.fetch_optional(&mut *write).await? {
                 return Ok(LabelOutcome::InUse(LabelUse::PendingMove(event_id.into())));
             }
-            let applied = Applied { template_id, label, version: None, previous: Some(before.version), split: None };
+            let because = Because { act: LabelAct::Move, note, proofs: &[] };
+            let applied = Applied { template_id, label, version: None, previous: Some(before.version), split: None, because };
             let (event_id, _) = insert_applied(&mut write, self.0, &applied, actor).await?;
             sqlx::query!("DELETE FROM template_labels WHERE template_id = $1 AND label = $2", template_id, label.as_str())
                 .execute(&mut *write)

@@ -31,6 +31,8 @@ pub enum ExportKind {
     Labels,
     /// What happened to the labels, and the moves that were planned.
     LabelHistory,
+    /// What moving labels would change, as it was found, without the pictures.
+    LabelProofs,
     /// The example data of templates.
     Samples,
     /// The named example data of templates.
@@ -53,13 +55,14 @@ pub enum ExportKind {
 
 impl ExportKind {
     /// Every kind, in the order of an export: what others refer to first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Tenant,
         Self::TemplateFolders,
         Self::Templates,
         Self::TemplateVersions,
         Self::Labels,
         Self::LabelHistory,
+        Self::LabelProofs,
         Self::Samples,
         Self::Datasets,
         Self::Drafts,
@@ -80,6 +83,7 @@ impl ExportKind {
             Self::TemplateVersions => "template-versions",
             Self::Labels => "labels",
             Self::LabelHistory => "label-history",
+            Self::LabelProofs => "label-proofs",
             Self::Samples => "samples",
             Self::Datasets => "datasets",
             Self::Drafts => "drafts",
@@ -107,6 +111,7 @@ impl ExportKind {
             Self::TemplateVersions => TEMPLATE_VERSIONS,
             Self::Labels => LABELS,
             Self::LabelHistory => LABEL_HISTORY,
+            Self::LabelProofs => LABEL_PROOFS,
             Self::Samples => SAMPLES,
             Self::Datasets => DATASETS,
             Self::Drafts => DRAFTS,
@@ -301,9 +306,20 @@ const LABEL_HISTORY: &str = concat!(
     utc!("e.created_at"),
     ", 'createdBy', e.created_by, 'settledAt', ",
     utc!("e.settled_at"),
-    ", 'settledBy', e.settled_by, 'reason', e.reason)::text AS line
+    ", 'settledBy', e.settled_by, 'reason', e.reason, 'act', e.act, 'note', e.note, 'proofId', e.proof_id)::text AS line
      FROM template_label_events e JOIN templates t USING (tenant_id, template_id)
      WHERE e.tenant_id = $1 AND e.place > COALESCE($2::text::bigint, 0) ORDER BY e.place LIMIT $3"
+);
+
+const LABEL_PROOFS: &str = concat!(
+    "SELECT p.place::text AS place,
+            json_build_object('id', p.proof_id, 'templateId', p.template_id, 'key', t.template_key, 'label', p.label,
+                'base', concat_ws('.', p.base_major, p.base_minor, p.base_patch), 'version', concat_ws('.', p.major, p.minor, p.patch),
+                'outcome', p.outcome, 'tookMs', p.took_ms, 'createdAt', ",
+    utc!("p.created_at"),
+    ", 'createdBy', p.created_by, 'findings', p.findings)::text AS line
+     FROM label_proofs p JOIN templates t USING (tenant_id, template_id)
+     WHERE p.tenant_id = $1 AND p.place > COALESCE($2::text::bigint, 0) ORDER BY p.place LIMIT $3"
 );
 
 const DRAFTS: &str = concat!(

@@ -1,4 +1,4 @@
-//! Duty: stored bytes that no asset has any more, such as those of removed assets and of uploads that were cut off.
+//! Duty: stored bytes that no asset and no proof has any more, such as those of removed assets and of uploads that were cut off.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,31 +31,38 @@ async fn sweep(run: Run, blobs: Blobs, grace: Duration) -> Result<(), WorkerErro
         let page = run.store.tenants().list(TENANTS, offset).await?;
         offset += u64::from(TENANTS);
         for tenant in page.items {
-            let (count, bytes) = sweep_tenant(&run, &blobs, &tenant.id, old).await?;
-            removed += count;
-            removed_bytes += bytes;
+            for kind in [BlobKind::Assets, BlobKind::Proofs] {
+                let (count, bytes) = sweep_tenant(&run, &blobs, &tenant.id, kind, old).await?;
+                removed += count;
+                removed_bytes += bytes;
+            }
         }
         if offset >= page.total {
             break;
         }
     }
     if removed > 0 {
-        tracing::info!(removed, removed_bytes, "removed stored files that no asset has any more");
+        tracing::info!(removed, removed_bytes, "removed stored files that nothing names any more");
         metrics::counter!("pulp_asset_sweep_removed_total").increment(removed);
     }
     Ok(())
 }
 
 /// Removes what a tenant has no more and says how many and how large that were.
-async fn sweep_tenant(run: &Run, blobs: &Blobs, tenant: &TenantId, old: Timestamp) -> Result<(u64, u64), WorkerError> {
+async fn sweep_tenant(run: &Run, blobs: &Blobs, tenant: &TenantId, kind: BlobKind, old: Timestamp) -> Result<(u64, u64), WorkerError> {
     let (mut after, mut removed, mut removed_bytes): (Option<BlobKey>, u64, u64) = (None, 0, 0);
     loop {
-        let listed = blobs.list(tenant, BlobKind::Assets, after.as_ref(), PIECE).await?;
+        let listed = blobs.list(tenant, kind, after.as_ref(), PIECE).await?;
         let is_last = listed.len() < PIECE;
         after = listed.last().map(|last| last.key.clone());
         let candidates: Vec<Listed> = listed.into_iter().filter(|blob| blob.put_at < old).collect();
         let hashes: Vec<[u8; 32]> = candidates.iter().map(|blob| *blob.key.sha256()).collect();
-        let known = if hashes.is_empty() { Vec::new() } else { run.store.tenant(tenant.clone()).asset_versions().known(&hashes).await? };
+        let handle = run.store.tenant(tenant.clone());
+        let known = match kind {
+            _ if hashes.is_empty() => Vec::new(),
+            BlobKind::Proofs => handle.label_proofs().known(&hashes).await?,
+            _ => handle.asset_versions().known(&hashes).await?,
+        };
         let known: BTreeSet<[u8; 32]> = known.into_iter().collect();
         for blob in candidates.iter().filter(|blob| !known.contains(blob.key.sha256())) {
             blobs.delete(&blob.key).await?;

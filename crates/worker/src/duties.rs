@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Clock;
+use domain::labels::LabelName;
 use futures_util::FutureExt as _;
 use store::{DutyLease, DutyOutcome, Store, StoreError};
 use tokio::task::JoinSet;
@@ -70,11 +71,12 @@ impl Duties {
         Self { loops, stop }
     }
 
-    /// Also makes the planned moves of labels when their time has come.
+    /// Also makes the planned moves of labels when their time has come; those of `protected` ones only from where they were
+    /// proven.
     #[must_use]
-    pub fn with_label_moves(mut self, store: Store) -> Self {
+    pub fn with_label_moves(mut self, store: Store, protected: Vec<LabelName>) -> Self {
         let span = tracing::info_span!("label_moves");
-        self.loops.spawn(label_moves::keep(store, self.stop.clone()).instrument(span));
+        self.loops.spawn(label_moves::keep(store, protected, self.stop.clone()).instrument(span));
         self
     }
 

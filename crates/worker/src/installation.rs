@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::duty::{Duty, Rhythm};
-use crate::{audit, expired, partitions, trash, usage};
+use crate::{audit, expired, label_proofs, partitions, trash, usage};
 
 /// Six hours between two looks at what became too old, ten minutes for each.
 const RETENTION: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(10) };
@@ -35,6 +35,8 @@ pub struct Options {
     pub usage_days: Option<NonZeroU32>,
     /// Days that deleted templates are kept in the trash; none for not taking part in their removal.
     pub trash_days: Option<NonZeroU32>,
+    /// Days that proofs of moves of labels are kept; none for not taking part in their removal.
+    pub proof_days: Option<NonZeroU32>,
     /// Forgetting codes and render tokens that have expired.
     pub expired: Participation,
     /// Making the planned moves of labels; see [`crate::Duties::with_label_moves`].
@@ -55,6 +57,9 @@ pub fn duties(options: Options) -> Vec<Duty> {
     }
     if let Some(days) = options.trash_days {
         duties.push(Duty::new("trash_retention", RETENTION, move |run| trash::run(run, days)));
+    }
+    if let Some(days) = options.proof_days {
+        duties.push(Duty::new("label_proof_retention", RETENTION, move |run| label_proofs::run(run, days)));
     }
     if options.expired == Participation::TakesPart {
         duties.push(Duty::new("expired", EXPIRED, expired::run));

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use domain::Actor;
+use domain::labels::LabelName;
 use store::{DueOutcome, PendingMove, Store, StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -22,9 +23,9 @@ const BATCH_ROWS: u32 = 100;
 const BESIDE_OTHERS: Duration = Duration::from_millis(50);
 
 /// Looks after the moves until it is told to stop; what is under way then is finished.
-pub async fn keep(store: Store, stop: CancellationToken) {
+pub async fn keep(store: Store, protected: Vec<LabelName>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let pause = match make_due(&store, &stop).await {
+        let pause = match make_due(&store, &protected, &stop).await {
             Ok(next) => next.map_or_else(|| jittered(LOOK_EVERY), |due_in| due_in.max(BESIDE_OTHERS).min(jittered(LOOK_EVERY))),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "planned moves of labels could not be looked at");
@@ -36,7 +37,7 @@ pub async fn keep(store: Store, stop: CancellationToken) {
 }
 
 /// Makes what is due; says how long until the next one, if that is known.
-async fn make_due(store: &Store, stop: &CancellationToken) -> Result<Option<Duration>, StoreError> {
+async fn make_due(store: &Store, protected: &[LabelName], stop: &CancellationToken) -> Result<Option<Duration>, StoreError> {
     let actor = Actor::system("label-moves");
     let mut failures = 0;
     let moves = store.next_label_moves(BATCH_ROWS).await?;
@@ -47,7 +48,7 @@ async fn make_due(store: &Store, stop: &CancellationToken) -> Result<Option<Dura
         if stop.is_cancelled() {
             break;
         }
-        if let Err(error) = make(store, pending, &actor).await {
+        if let Err(error) = make(store, pending, protected, &actor).await {
             failures += 1;
             metrics::counter!("pulp_label_moves_total", "outcome" => "error").increment(1);
             tracing::warn!(error = &error as &dyn std::error::Error, event = %pending.id, "a planned move of a label was not made; it is tried again");
@@ -57,8 +58,8 @@ async fn make_due(store: &Store, stop: &CancellationToken) -> Result<Option<Dura
     Ok((failures < moves.len() && !moves.is_empty()).then_some(Duration::ZERO))
 }
 
-async fn make(store: &Store, pending: &PendingMove, actor: &Actor) -> Result<(), StoreError> {
-    match store.tenant(pending.tenant.clone()).labels().make_due(pending.id, actor).await? {
+async fn make(store: &Store, pending: &PendingMove, protected: &[LabelName], actor: &Actor) -> Result<(), StoreError> {
+    match store.tenant(pending.tenant.clone()).labels().make_due(pending.id, protected, actor).await? {
         DueOutcome::Applied { key, late_by } => {
             metrics::counter!("pulp_label_moves_total", "outcome" => "applied").increment(1);
             metrics::histogram!("pulp_label_move_late_seconds").record(late_by.as_secs_f64());

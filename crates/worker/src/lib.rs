@@ -20,6 +20,7 @@ mod expired;
 mod installation;
 mod jitter;
 mod label_moves;
+mod label_proofs;
 mod partitions;
 mod trash;
 mod usage;

@@ -1,6 +1,6 @@
-//! Which version renders when none is named, and whether a label may be split.
+//! Which version renders when none is named, whether a label may be split, and which are moved with a proof only.
 
-use domain::labels::Releases;
+use domain::labels::{LabelName, Releases};
 use domain::variants::Variants;
 
 use super::problems::Problem;
@@ -15,5 +15,14 @@ pub fn read(values: &Values, problems: &mut Vec<Problem>) -> Releases {
         text.parse().map_err(refuse).ok()
     });
     let variants = if values.is_on(&known::VARIANTS_ENABLED) { Variants::On } else { Variants::Off };
-    Releases { default_live_label, variants }
+    let setting = &known::PROTECTED_LABELS;
+    let mut protected: Vec<LabelName> = Vec::new();
+    for text in values.text(setting).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        match text.parse() {
+            Ok(label) if protected.contains(&label) => {}
+            Ok(label) => protected.push(label),
+            Err(_) => problems.push(Problem { name: setting.name.to_owned(), found: shown(text), accepted: setting.form.accepted() }),
+        }
+    }
+    Releases { default_live_label, variants, protected }
 }

@@ -172,6 +172,10 @@ settings! {
         TEMPLATE_TRASH_RETENTION_DAYS: DAYS, Value("30"), Open;
         /// Whether this server takes part in removing what has been in the trash for long enough.
         TEMPLATE_TRASH_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
+        /// The days that proofs of moves of labels are kept with their pictures; 0 keeps them for ever.
+        LABEL_PROOF_RETENTION_DAYS: DAYS, Value("90"), Open;
+        /// Whether this server takes part in removing old proofs.
+        LABEL_PROOF_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
         /// Whether this server takes part in preparing the months ahead in which audit events and the record of renders
         /// are kept. Where no server does, nothing is lost, but removing old ones takes longer.
         PARTITIONS_AHEAD_ENABLED: Form::Switch, Value("true"), Open;
@@ -186,6 +190,10 @@ settings! {
         /// Whether a label may be split between two versions by the bucket keys of callers. Labels that were split before
         /// it was switched off lead to their control.
         VARIANTS_ENABLED: Form::Switch, Value("false"), Open;
+        /// The labels, by commas, that are moved with a proof only: the stored datasets of the template are rendered with the old
+        /// and the new version and compared page by page. A change that somebody would see is refused with 409
+        /// `approval_required`, unless the move is forced with a note. Every server of an installation needs the same list.
+        PROTECTED_LABELS: Form::Grammar("labels by commas, such as prod,staging, each of 1 to 64 lower-case letters, digits, '.', '_' and '-', beginning with a letter"), NOT_SET, Open;
         /// Whether this server takes part in making the planned moves of labels. Where no server does, they stay pending.
         LABEL_MOVES_ENABLED: Form::Switch, Value("true"), Open;
     }

@@ -148,6 +148,19 @@ async fn an_asset_is_in_use_by_what_renders_and_by_nothing_else() {
     assert!(
         matches!(tenant.assets().delete(asset.asset_id, None, AssetInUse::Refuse, &NOBODY).await.unwrap(), AssetOutcome::InUse(usage) if usage.total == 1)
     );
+    // A version that a label is going to lead to counts before it does, and an old one that another template asks for by its number.
+    written(save(tenant, "by-slug", "1.0.1", &json!({"html": "nothing"})).await);
+    let soon = domain::Clock::system().now() + jiff::SignedDuration::from_hours(1);
+    let (by_slug, approval) = (key("by-slug"), store::Approval::default());
+    let planned = tenant.labels().schedule(&by_slug, &label, "1.0.0".parse().unwrap(), soon, approval, &NOBODY).await.unwrap();
+    let store::ScheduleOutcome::Written(planned) = planned else { panic!("{planned:?}") };
+    assert_eq!(users().await.0, ["by-id", "by-slug"]);
+    let _ = tenant.labels().cancel(&by_slug, &label, planned.id, &NOBODY).await.unwrap();
+    assert_eq!(users().await.0, ["by-id"]);
+    insert(tenant, "frame-user", "F", &json!({"layout": {"key": "by-slug", "version": "1.0.0"}})).await;
+    assert_eq!(users().await.0, ["by-id", "by-slug"]);
+    written(save(tenant, "frame-user", "1.0.0", &json!({"layout": "by-slug"})).await);
+    assert_eq!(users().await.0, ["by-id"]);
     // Nothing names it by its slug any more.
     let patch = AssetPatch { slug: Some("mark".parse().unwrap()), ..AssetPatch::default() };
     assert!(matches!(

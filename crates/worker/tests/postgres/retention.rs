@@ -20,6 +20,7 @@ const NOTHING: Options = Options {
     audit_days: None,
     usage_days: None,
     trash_days: None,
+    proof_days: None,
     expired: Participation::LeavesAlone,
     label_moves: Participation::LeavesAlone,
 };

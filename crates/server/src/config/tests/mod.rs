@@ -200,6 +200,15 @@ fn the_manual_names_every_setting_with_its_default() {
 }
 
 #[test]
+fn protected_labels_are_listed_once_and_a_wrong_one_is_told() {
+    assert!(accepted(&[]).releases.protected.is_empty());
+    let set = accepted(&[("PROTECTED_LABELS", "prod, staging,prod,")]).releases.protected;
+    assert_eq!(set.iter().map(|label| label.as_str()).collect::<Vec<_>>(), ["prod", "staging"]);
+    let message = refused(&[("PROTECTED_LABELS", "prod,Live")]);
+    assert!(message.contains("PROTECTED_LABELS") && message.contains("labels by commas"), "{message}");
+}
+
+#[test]
 fn the_live_label_is_a_label_and_a_wrong_one_is_told_with_what_is_accepted() {
     let usual = accepted(&[]).releases;
     assert_eq!((usual.default_live_label, usual.variants), (None, domain::variants::Variants::Off));
