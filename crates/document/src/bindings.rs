@@ -74,12 +74,11 @@ impl Compiled {
             Body::Tree(document) => uses.nodes(&document.children),
             Body::Html { html, css } => {
                 uses.trail.push("CSS");
-                if let Some(css) = css {
-                    uses.text(css);
-                }
+                css.iter().for_each(|css| uses.text(css));
                 uses.trail = vec!["HTML"];
                 uses.text(html);
             }
+            Body::None => {}
         }
         uses.list
     }
@@ -137,6 +136,32 @@ impl<'w> Uses<'w> {
         self.contexts.pop();
     }
 
+    /// What is used where `this` is what `subject` gives and nothing around is known; `None` where only the data can tell.
+    pub(crate) fn within(&mut self, subject: Option<&Formula>, inner: impl FnOnce(&mut Self)) {
+        let context = subject.and_then(|subject| {
+            let used = subject.expression.used_paths();
+            match &used[..] {
+                [only] if only.written == subject.expression.source().trim() => self.rooted(only),
+                _ => None,
+            }
+        });
+        self.alone(context, inner);
+    }
+
+    /// What is used where `this` is what it is around, and nothing else around is known.
+    pub(crate) fn here(&mut self, inner: impl FnOnce(&mut Self)) {
+        let context = self.contexts.last().cloned().flatten();
+        self.alone(context, inner);
+    }
+
+    fn alone(&mut self, context: Option<String>, inner: impl FnOnce(&mut Self)) {
+        let contexts = std::mem::replace(&mut self.contexts, vec![context]);
+        let names = std::mem::take(&mut self.names);
+        inner(self);
+        self.contexts = contexts;
+        self.names = names;
+    }
+
     /// The path from the root of the data, where the nodes around tell.
     fn rooted(&self, used: &UsedPath) -> Option<String> {
         let first = used.written.split(['.', '/', '[']).next().unwrap_or_default();
@@ -174,7 +199,10 @@ impl<'w> Uses<'w> {
             path: path.unwrap_or(used.path),
             written: used.written,
             node_id: self.node.map(str::to_owned),
-            breadcrumb: self.trail.join(" > "),
+            breadcrumb: match &used.partial {
+                Some(partial) => format!("{} > {partial}", self.trail.join(" > ")),
+                None => self.trail.join(" > "),
+            },
             property: property.to_owned(),
             line: used.at.line,
             column: used.at.column,

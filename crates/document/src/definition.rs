@@ -5,12 +5,14 @@ use domain::assets::AssetName;
 use domain::furniture::PageFurniture;
 use domain::issues::pointer;
 use domain::options::RenderOptions;
+use domain::template_references::read_reference;
 use domain::templates::{TemplateKey, TemplateVersion};
 use serde_json::{Map, Value};
 
 use crate::error::DocumentError;
 use crate::fields::{Fields, Reading, Text};
 use crate::furniture::{self, Furniture};
+use crate::html_body;
 use crate::issues::Issues;
 use crate::limits::Limits;
 use crate::mapping::{self, Mapping};
@@ -48,6 +50,7 @@ const DESCRIPTION_CHARACTERS: usize = 4_000;
 #[derive(Debug)]
 pub struct Compiled {
     pub(crate) key: Option<TemplateKey>,
+    pub(crate) kind: Kind,
     pub(crate) name: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) version: Option<TemplateVersion>,
@@ -61,11 +64,42 @@ pub struct Compiled {
     pub(crate) body: Body,
 }
 
-/// Which of the two kinds a definition is.
+/// What a template is for: the words of `kind`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// It is rendered.
+    #[default]
+    Document,
+    /// Others take their look from it; it has no content.
+    Theme,
+    /// A block that others put into their content.
+    Component,
+    /// The frame that others put their content into.
+    Layout,
+}
+
+/// Every kind by its word.
+const KINDS: [(&str, Kind); 4] =
+    [("document", Kind::Document), ("theme", Kind::Theme), ("component", Kind::Component), ("layout", Kind::Layout)];
+
+impl Kind {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        KINDS.iter().find(|(_, kind)| *kind == self).map_or("document", |(word, _)| word)
+    }
+}
+
+/// What a definition's content is.
 #[derive(Debug)]
 pub(crate) enum Body {
     Tree(Document),
-    Html { html: Text, css: Option<Text> },
+    Html {
+        html: Text,
+        /// Those of its parts before its own.
+        css: Vec<Text>,
+    },
+    /// Of a theme.
+    None,
 }
 
 /// `renderConfig`: what the author set for every document.
@@ -102,6 +136,11 @@ impl Compiled {
     /// The key the definition names itself by.
     pub fn key(&self) -> Option<&TemplateKey> {
         self.key.as_ref()
+    }
+
+    /// What the template is for.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The template's name for people.
@@ -156,7 +195,7 @@ fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Option<Compil
     let version = parsed(&mut fields, "version", |error: domain::templates::InvalidTemplateVersion| error.to_string());
     let name = bounded(&mut fields, "name", NAME_CHARACTERS);
     let description = bounded(&mut fields, "description", DESCRIPTION_CHARACTERS);
-    fields.choice("kind", &[("document", ())]);
+    let kind = fields.choice("kind", &KINDS).unwrap_or_default();
     let sample = fields.object("sampleData").map(|sample| Value::Object(sample.clone()));
     let schema = fields.value("inputSchema").and_then(|source| match Schema::compile(source, fields.reading.limits) {
         Ok(schema) => Some(schema),
@@ -166,31 +205,69 @@ fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Option<Compil
         }
     });
     let config = fields.value("renderConfig").map(|config| read_config(&mut fields, config)).unwrap_or_default();
-    let body = read_body(&mut fields);
+    let body = read_body(&mut fields, kind);
+    fields.unlist(&["slotComponents", "partCss"]);
     fields.finish("a template definition");
     let mapping_source = object.get("fieldMappings").filter(|list| !list.is_null()).cloned();
-    Some(Compiled { key, name, description, version, schema, mappings, mapping_source, config, sample, assets: Vec::new(), body: body? })
+    Some(Compiled {
+        key,
+        kind,
+        name,
+        description,
+        version,
+        schema,
+        mappings,
+        mapping_source,
+        config,
+        sample,
+        assets: Vec::new(),
+        body: body?,
+    })
 }
 
-fn read_body(fields: &mut Fields<'_, '_>) -> Option<Body> {
+fn read_body(fields: &mut Fields<'_, '_>, kind: Kind) -> Option<Body> {
+    if kind == Kind::Theme {
+        crate::theme::read(fields);
+        return Some(Body::None);
+    }
+    refuse_references(fields, kind);
     let document = fields.value("document");
-    let html = fields.text(&["html"]);
-    let css = fields.text(&["css"]);
-    match (document, fields.are_absent(&["html"])) {
+    let has_css = !fields.are_absent(&["css"]);
+    if document.is_some() || fields.are_absent(&["html"]) {
+        fields.skip(&["html", "css"]);
+    }
+    let is_html = !fields.are_absent(&["html"]);
+    if !is_html {
+        html_body::refuse_outside_html(fields);
+    }
+    match (document, !is_html) {
         (Some(_), false) => {
             fields.refuse("html", "a definition has either \"document\" (a tree of blocks) or \"html\", not both");
             None
         }
-        (Some(_), true) if css.is_some() => {
+        (Some(_), true) if has_css => {
             fields.refuse("css", "\"css\" belongs to \"html\"; style a tree of blocks through \"style\" and \"renderConfig.customCss\"");
             None
         }
-        (Some(document), true) => read_document(fields.reading, document).map(Body::Tree),
-        (None, false) => Some(Body::Html { html: html?, css }),
+        (Some(document), true) => read_document(fields.reading, document, kind).map(Body::Tree),
+        (None, false) => html_body::read(fields, kind),
         (None, true) => {
             fields.refuse_missing("document", "either \"document\" (a tree of blocks) or \"html\" (with \"css\")");
             None
         }
+    }
+}
+
+/// A definition is compiled as it is: what it names is put into it before.
+fn refuse_references(fields: &mut Fields<'_, '_>, kind: Kind) {
+    for (name, takes) in [("theme", kind != Kind::Component), ("layout", kind == Kind::Document)] {
+        let Some(value) = fields.value(name) else { continue };
+        let message = match read_reference(value) {
+            _ if !takes => format!("a {} takes no {name}: that is for the document it is part of", kind.as_str()),
+            Ok((key, _)) => format!("the {name} \"{key}\" was not looked up"),
+            Err(why) => format!("\"{name}\" is {}; {why}", crate::issues::short(value)),
+        };
+        fields.refuse(name, &message);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use domain::Issue;
 use domain::issues::pointer;
-use expressions::{Expression, ExpressionError, Template};
+use expressions::{Expression, ExpressionError, Partials, Template};
 use serde_json::{Map, Value};
 
 use crate::issues::{Issues, clip, hint, short};
@@ -57,6 +57,12 @@ impl<'r, 'l> Fields<'r, 'l> {
 
     /// Accepts properties without reading or suggesting them.
     pub(crate) fn skip(&mut self, names: &[&'static str]) {
+        self.silent.extend(names);
+    }
+
+    /// Takes properties that were read out of what is suggested.
+    pub(crate) fn unlist(&mut self, names: &[&'static str]) {
+        self.known.retain(|name| !names.contains(name));
         self.silent.extend(names);
     }
 
@@ -122,6 +128,14 @@ impl<'r, 'l> Fields<'r, 'l> {
         };
         match Template::parse(&source, &self.reading.limits.parsing) {
             Ok(template) => Some(Text { template, property: format!("{}{name}", self.prefix).into() }),
+            Err(error) => self.refuse_expression(name, &error),
+        }
+    }
+
+    /// A template that may call partials, from text that was read before.
+    pub(crate) fn template(&mut self, name: &'static str, source: &str, partials: &Partials) -> Option<Text> {
+        match Template::parse_with(source, &self.reading.limits.parsing, partials) {
+            Ok(template) => Some(Text { template, property: name.into() }),
             Err(error) => self.refuse_expression(name, &error),
         }
     }

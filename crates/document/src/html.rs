@@ -145,8 +145,13 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
         }
         Body::Html { html, css } => {
             writer.begin("css");
-            let author_css =
-                css.as_ref().map(|css| writer.style_sheet(css, &scope).map(|()| writer.take())).transpose()?.unwrap_or_default();
+            for (index, sheet) in css.iter().enumerate() {
+                if index > 0 {
+                    writer.push("\n");
+                }
+                writer.style_sheet(sheet, &scope)?;
+            }
+            let author_css = writer.take();
             writer.check_images_in(&author_css)?;
             let author_css = writer.inlined(author_css)?;
             writer.begin("html");
@@ -169,6 +174,10 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
                 writer.push("</body></html>");
                 title
             }
+        }
+        Body::None => {
+            let issue = domain::Issue::new("/kind", "a theme has no content of its own; render a template that uses it");
+            return Err(DocumentError::Definition(vec![issue.with_code("template_kind_mismatch")]));
         }
     };
     writer.check_needed()?;

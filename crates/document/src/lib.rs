@@ -4,7 +4,8 @@
 //! name Chromium, HTTP or the database, and nothing of a caller's data may reach the output unescaped.
 //!
 //! To add a kind of node: see `nodes`. To add a property of a node: read it in the node's `read` (what is not read
-//! there is refused as unknown) and write it in its `write_html`. To add another format, write a walk over
+//! there is refused as unknown) and write it in its `write_html`. Themes, layouts and components become part of a
+//! definition before it is compiled: see `parts`. To add another format, write a walk over
 //! `nodes::Content` beside `html.rs`. The whole path of a document is `html::write`.
 
 mod assets;
@@ -19,6 +20,8 @@ mod fields;
 mod furniture;
 mod head;
 mod html;
+mod html_body;
+mod html_slots;
 mod images;
 pub mod inference;
 mod issues;
@@ -29,6 +32,7 @@ mod markup;
 mod metered;
 mod nodes;
 mod page;
+pub mod parts;
 mod report;
 mod sample;
 mod schema;
@@ -36,15 +40,17 @@ mod schema_depth;
 mod schema_steps;
 mod style;
 mod tags;
+mod theme;
 mod visible_text;
 mod writer;
 
 pub use assets::{AssetMap, InlineAsset};
 pub use check::{check, refused, validate, validate_unless};
-pub use definition::Compiled;
+pub use definition::{Compiled, Kind};
 pub use error::DocumentError;
 pub use html::{Bindings, Input, Written, write_html};
 pub use limits::Limits;
+pub use parts::effective;
 pub use report::{
     DryRun, ExpressionProblem, Expressions, Location, Reason, Severity, Suggestion, UnresolvedBinding, Validation, Warning, Warnings,
 };

@@ -177,9 +177,10 @@ pub fn asset_references(definition: &Value) -> AssetReferences {
                 search.note(&name, "font", None);
             }
         }
-        if let Some(document) = object.get("document") {
-            search.node(document, None);
+        for list in [object.get("document"), object.get("slots")].into_iter().flatten() {
+            search.node(list, None);
         }
+        search.parts(object);
     }
     let found = |(_, reference)| reference;
     AssetReferences { named: search.named.into_iter().map(found).collect(), dynamic: search.dynamic }
@@ -216,6 +217,34 @@ impl Search {
                 object.values().for_each(|value| self.node(value, id));
             }
             _ => {}
+        }
+    }
+
+    /// The style sheet of a theme, and what stands in a definition once it was put together with its parts.
+    fn parts(&mut self, object: &Map<String, Value>) {
+        if let Some(theme) = object.get("theme").and_then(Value::as_object) {
+            self.text(theme, "css", "css", None);
+            for value in theme.get("variables").and_then(Value::as_object).into_iter().flat_map(Map::values).filter_map(Value::as_str) {
+                self.scan(value, "css", None);
+            }
+        }
+        for sheet in object.get("partCss").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object) {
+            self.text(sheet, "css", "css", None);
+        }
+        for text in object.get("slots").and_then(Value::as_object).into_iter().flat_map(Map::values).filter_map(Value::as_str) {
+            self.scan(text, "html", None);
+        }
+        for components in [object.get("components"), object.get("slotComponents")].into_iter().flatten() {
+            self.components(components);
+        }
+    }
+
+    fn components(&mut self, components: &Value) {
+        for component in components.as_object().into_iter().flat_map(Map::values).filter_map(Value::as_object) {
+            self.text(component, "html", "html", None);
+            if let Some(inner) = component.get("components") {
+                self.components(inner);
+            }
         }
     }
 

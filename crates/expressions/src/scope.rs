@@ -116,7 +116,8 @@ impl<'a> Scope<'a> {
     }
 
     /// Inside a partial: the loops around and the root are known, the contexts around and their names are not.
-    pub(crate) fn partial(&'a self, context: Option<&'a Value>) -> Self {
+    #[must_use]
+    pub fn partial(&'a self, context: Option<&'a Value>) -> Self {
         Self {
             context,
             head: context,

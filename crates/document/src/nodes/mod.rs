@@ -4,6 +4,7 @@
 //! one in [`Node::write_html`] and one in [`Content::uses`]. Another format (CSV, XLSX) is another walk with its own match over [`Content`].
 
 mod columns;
+mod component;
 mod conditional;
 mod heading;
 mod html;
@@ -11,6 +12,7 @@ mod image;
 mod page_break;
 mod repeater;
 mod section;
+mod slot;
 mod table;
 mod text;
 mod tree;
@@ -40,6 +42,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) enum Content {
     Columns(columns::Columns),
+    Component(component::Component),
     Conditional(conditional::Conditional),
     Heading(heading::Heading),
     Html(html::Html),
@@ -47,6 +50,7 @@ pub(crate) enum Content {
     PageBreak,
     Repeater(repeater::Repeater),
     Section(section::Section),
+    Slot(slot::Slot),
     Table(table::Table),
     Text(text::Paragraph),
 }
@@ -55,7 +59,7 @@ pub(crate) enum Content {
 type Read = fn(&mut tree::Tree, &mut Fields<'_, '_>) -> Option<Content>;
 
 /// Every kind of node by the name it has in `type`.
-const KINDS: [(&str, Read); 10] = [
+const KINDS: [(&str, Read); 12] = [
     ("section", section::read),
     ("heading", heading::read),
     ("text", text::read),
@@ -66,6 +70,8 @@ const KINDS: [(&str, Read); 10] = [
     ("conditional", conditional::read),
     ("repeater", repeater::read),
     ("html", html::read),
+    ("component", component::read),
+    ("slot", slot::read),
 ];
 
 impl Content {
@@ -73,6 +79,7 @@ impl Content {
     pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
         match self {
             Self::Columns(columns) => columns.uses(uses),
+            Self::Component(component) => component.uses(uses),
             Self::Conditional(conditional) => conditional.uses(uses),
             Self::Heading(heading) => heading.uses(uses),
             Self::Html(html) => html.uses(uses),
@@ -80,6 +87,7 @@ impl Content {
             Self::PageBreak => {}
             Self::Repeater(repeater) => repeater.uses(uses),
             Self::Section(section) => section.uses(uses),
+            Self::Slot(slot) => slot.uses(uses),
             Self::Table(table) => table.uses(uses),
             Self::Text(text) => text.uses(uses),
         }
@@ -92,6 +100,7 @@ impl Node {
         writer.enter(self)?;
         match &self.content {
             Content::Columns(columns) => columns.write_html(&self.style, writer, scope),
+            Content::Component(component) => component.write_html(&self.style, writer, scope),
             Content::Conditional(conditional) => conditional.write_html(writer, scope),
             Content::Heading(heading) => heading.write_html(&self.style, writer, scope),
             Content::Html(html) => html.write_html(writer, scope),
@@ -99,6 +108,7 @@ impl Node {
             Content::PageBreak => page_break::write_html(writer),
             Content::Repeater(repeater) => repeater.write_html(writer, scope),
             Content::Section(section) => section.write_html(&self.style, writer, scope),
+            Content::Slot(slot) => slot.write_html(&self.style, writer, scope),
             Content::Table(table) => table.write_html(&self.style, writer, scope),
             Content::Text(text) => text.write_html(&self.style, writer, scope),
         }?;

@@ -6,7 +6,9 @@ use domain::issues::pointer;
 use serde_json::Value;
 
 use super::{KINDS, Node};
+use crate::definition::Kind;
 use crate::fields::{Fields, Reading};
+use crate::html_slots::MAIN;
 use crate::issues::{clip, hint, short};
 use crate::limits::MAX_DEPTH;
 use crate::style::{self, Style};
@@ -18,6 +20,10 @@ pub(crate) struct Tree {
     ids: HashSet<Box<str>>,
     nodes: usize,
     depth: usize,
+    /// What the definition is for.
+    pub(crate) kind: Kind,
+    /// Names of slots.
+    pub(crate) slots: HashSet<Box<str>>,
 }
 
 /// The root of a definition.
@@ -28,7 +34,7 @@ pub(crate) struct Document {
 }
 
 /// Reads the root node.
-pub(crate) fn read_document(reading: &mut Reading<'_>, value: &Value) -> Option<Document> {
+pub(crate) fn read_document(reading: &mut Reading<'_>, value: &Value, kind: Kind) -> Option<Document> {
     let Some(object) = value.as_object() else {
         reading.refuse(
             "/document".into(),
@@ -36,7 +42,7 @@ pub(crate) fn read_document(reading: &mut Reading<'_>, value: &Value) -> Option<
         );
         return None;
     };
-    let mut tree = Tree { ids: HashSet::new(), nodes: 0, depth: 0 };
+    let mut tree = Tree { ids: HashSet::new(), nodes: 0, depth: 0, kind, slots: HashSet::new() };
     let mut fields = Fields::new(reading, object, "/document".into(), String::new());
     tree.id(&mut fields);
     match fields.string("type") {
@@ -49,11 +55,23 @@ pub(crate) fn read_document(reading: &mut Reading<'_>, value: &Value) -> Option<
         fields.refuse_missing("children", "a list of nodes");
     }
     let children = tree.children(&mut fields, "children");
+    if kind == Kind::Layout && !tree.slots.contains(MAIN) {
+        fields.refuse("children", "a layout has a slot for the content of those that use it: {\"type\": \"slot\", \"id\": \"main\"}");
+    }
     fields.finish("document");
     Some(Document { style, children })
 }
 
 impl Tree {
+    /// Reads the nodes of another definition, which chose their ids without knowing those around.
+    pub(crate) fn foreign_children(&mut self, fields: &mut Fields<'_, '_>, name: &'static str) -> Vec<Node> {
+        let (ids, kind) = (std::mem::take(&mut self.ids), std::mem::replace(&mut self.kind, Kind::Component));
+        let nodes = self.children(fields, name);
+        self.ids = ids;
+        self.kind = kind;
+        nodes
+    }
+
     /// Reads a property that holds a list of nodes; nothing where it is absent.
     pub(crate) fn children(&mut self, fields: &mut Fields<'_, '_>, name: &'static str) -> Vec<Node> {
         let at = fields.at(name);

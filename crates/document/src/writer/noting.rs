@@ -36,6 +36,19 @@ impl Writer<'_> {
         self.add_unresolved(binding);
     }
 
+    /// Notes that a component is given nothing.
+    pub(crate) fn note_missing_value(&mut self, formula: &Formula, value: Option<&Value>) {
+        if self.rehearsing == Rehearsing::Yes {
+            return;
+        }
+        let (reason, severity) = match value {
+            Some(_) => (Reason::Null, Severity::Info),
+            None => (Reason::Missing, Severity::Warning),
+        };
+        let binding = self.binding(formula.expression.source(), reason, severity, 1, (1, 1), &[]);
+        self.add_unresolved(binding);
+    }
+
     pub(super) fn or_note(&mut self, result: Result<(), ExpressionError>, property: &str) -> Result<(), DocumentError> {
         let Err(error) = result else { return Ok(()) };
         let problem = self.problem(&error, property);

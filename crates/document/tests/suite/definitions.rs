@@ -20,7 +20,7 @@ fn a_mistake_of_the_definition_is_named_with_what_is_accepted() {
         (json!({"html": "x", "document": {}}), "/html: a definition has either \"document\" (a tree of blocks) or \"html\", not both"),
         (
             json!({"html": "x", "htlm": "x"}),
-            "/htlm: \"htlm\" is no property of a template definition; did you mean \"html\"? accepted: key, version, name, description, kind, sampleData, inputSchema, renderConfig, document, html, css",
+            "/htlm: \"htlm\" is no property of a template definition; did you mean \"html\"? accepted: key, version, name, description, kind, sampleData, inputSchema, renderConfig, theme, layout, document, components, html, slots, css",
         ),
         (
             json!({"html": "x", "key": "a b"}),
@@ -28,7 +28,11 @@ fn a_mistake_of_the_definition_is_named_with_what_is_accepted() {
         ),
         (json!({"html": "x", "version": "1"}), "/version: a version is three numbers without leading zeros, such as \"1.0.3\""),
         (json!({"html": "x", "name": ""}), "/name: \"name\" has 0 characters; accepted: 1 to 200"),
-        (json!({"html": "x", "kind": "theme"}), "/kind: \"kind\" is \"theme\"; accepted: \"document\""),
+        (
+            json!({"html": "x", "kind": "report"}),
+            "/kind: \"kind\" is \"report\"; accepted: \"document\", \"theme\", \"component\", \"layout\"",
+        ),
+        (json!({"kind": "theme"}), ": \"theme\" is missing; accepted: an object with \"variables\" and \"css\""),
         (json!({"html": "{{#if x}}"}), "/html: \"html\", line 1, column 1: "),
         (
             json!({"document": {"id": "r", "type": "section", "children": []}}),

@@ -15,6 +15,7 @@ mod html_templates;
 mod inference;
 mod limits;
 mod page_setup;
+mod parts;
 mod properties;
 
 use document::{Bindings, Compiled, DocumentError, Input, Limits, Written, write_html};
