@@ -14,21 +14,22 @@ const KEY_BYTES: usize = 1024;
 pub enum BlobKind {
     /// Images, fonts and files that people uploaded.
     Assets,
-    /// What was rendered and is kept.
-    Documents,
+    /// Finished documents: the results of jobs, and what is kept as a stored document. Both by their hash, so that one and the
+    /// same file of a tenant is there once.
+    Outputs,
     /// Pictures of what moving a label would change.
     Proofs,
 }
 
 impl BlobKind {
     /// Every kind, in the order of their words.
-    pub const ALL: [Self; 3] = [Self::Assets, Self::Documents, Self::Proofs];
+    pub const ALL: [Self; 3] = [Self::Assets, Self::Outputs, Self::Proofs];
 
     /// The word in keys.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Assets => "assets",
-            Self::Documents => "documents",
+            Self::Outputs => "outputs",
             Self::Proofs => "proofs",
         }
     }
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_key_reads_back_from_its_text() {
-        for text in [format!("tenants/default/assets/{HASH}"), format!("tenants/0-a_b/documents/{HASH}")] {
+        for text in [format!("tenants/default/assets/{HASH}"), format!("tenants/0-a_b/outputs/{HASH}")] {
             let key: BlobKey = text.parse().unwrap();
             assert_eq!(key.to_string(), text);
             assert_eq!(BlobKey::new(key.tenant().clone(), key.kind(), *key.sha256()), key);

@@ -103,7 +103,7 @@ async fn what_is_not_there_is_nothing_and_no_error(fixture: &Fixture) {
     blobs.put(&key, BlobSource::bytes(bytes.clone())).await.unwrap();
     // The same bytes of another tenant or for another thing are not there for that.
     assert_eq!(blobs.stat(&key_of("other", &bytes)).await, Ok(None));
-    assert_eq!(blobs.stat(&BlobKey::new(tenant("acme"), BlobKind::Documents, *key.sha256())).await, Ok(None));
+    assert_eq!(blobs.stat(&BlobKey::new(tenant("acme"), BlobKind::Outputs, *key.sha256())).await, Ok(None));
     assert_eq!(blobs.delete(&key).await, Ok(()));
     assert_eq!(blobs.delete(&key).await, Ok(()));
     assert!(blobs.get(&key, None).await.unwrap().is_none());
@@ -129,8 +129,8 @@ async fn a_list_gives_every_key_once_and_in_order(fixture: &Fixture) {
     for (owner, count) in [("acme", 1100), ("acme-2", 20), ("a", 20)] {
         keys.extend((0..count).map(|number| key_of(owner, format!("{number}").as_bytes())));
     }
-    let acme_documents = BlobKey::new(tenant("acme"), BlobKind::Documents, *keys[0].sha256());
-    keys.push(acme_documents.clone());
+    let acme_outputs = BlobKey::new(tenant("acme"), BlobKind::Outputs, *keys[0].sha256());
+    keys.push(acme_outputs.clone());
     let put = stream::iter(&keys).map(|key| async move {
         let number = (0..1100).map(|number| format!("{number}")).find(|text| key_of("x", text.as_bytes()).sha256() == key.sha256());
         blobs.put(key, BlobSource::bytes(number.unwrap())).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_list_gives_every_key_once_and_in_order(fixture: &Fixture) {
             assert_eq!(pages(blobs, owner, BlobKind::Assets, limit).await, expected, "{owner} by {limit}");
         }
     }
-    assert_eq!(pages(blobs, "acme", BlobKind::Documents, 500).await, [acme_documents.to_string()]);
+    assert_eq!(pages(blobs, "acme", BlobKind::Outputs, 500).await, [acme_outputs.to_string()]);
     // Behind a key that is not there (any more) it goes on all the same.
     let all = pages(blobs, "acme", BlobKind::Assets, 1000).await;
     let gone = keys.iter().find(|key| key.to_string() == all[500]).unwrap();
