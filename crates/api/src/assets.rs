@@ -39,7 +39,7 @@ pub async fn upload(State(setup): State<Setup>, Extension(caller): Extension<Cal
     refuse(issues)?;
     let outcome = setup.renderer.assets().add(&caller.tenant, received.upload, &details, &caller.actor).await?;
     let made = written(outcome, None)?;
-    Ok((StatusCode::CREATED, [(header::ETAG, etag(made.version))], Json(summary(&made))).into_response())
+    Ok((StatusCode::CREATED, [(header::ETAG, etag(made.version))], Json(summary(&setup, &made))).into_response())
 }
 
 /// Lists assets.
@@ -63,7 +63,7 @@ pub async fn list(
     };
     let tenant = setup.store.tenant(caller.tenant);
     let found = tenant.assets().list(&filter).await?;
-    let mut items: Vec<Value> = found.items.iter().map(summary).collect();
+    let mut items: Vec<Value> = found.items.iter().map(|asset| summary(&setup, asset)).collect();
     if with_usage {
         let counts = tenant.assets().usage_counts(&found.items).await?;
         for (item, count) in items.iter_mut().zip(counts) {
@@ -94,14 +94,14 @@ pub async fn details(
     let tenant = setup.store.tenant(caller.tenant);
     let asset = tenant.assets().get(id).await?.ok_or_else(unknown)?;
     let usage = tenant.assets().usage(id).await?.unwrap_or_default();
-    let mut body = summary(&asset);
+    let mut body = summary(&setup, &asset);
     body["usageCount"] = json!(usage.total);
     body["referencedBy"] = users(&usage.named_by);
     let named = |user: &AssetUser| json!({ "key": user.key, "name": user.name, "currentVersion": user.current_version });
     body["dynamicReferenceTemplates"] = usage.dynamic.iter().map(named).collect();
     body["referenceScan"] = json!({
         "complete": usage.dynamic.is_empty(), "listed": usage.named_by.len(), "total": usage.total,
-        "covers": "current versions and versions with a label",
+        "covers": "current versions, versions with a label or a label's move to come, and versions that others ask for by number",
     });
     Ok(([(header::ETAG, etag(asset.version))], Json(body)).into_response())
 }
@@ -154,7 +154,7 @@ pub async fn update(
     refuse(issues)?;
     let outcome = setup.store.tenant(caller.tenant.clone()).assets().update(id, expected, patch, in_use, &caller.actor).await?;
     setup.renderer.assets().changed(&caller.tenant).await;
-    Ok(answer(&written(outcome, slug.as_ref())?))
+    Ok(answer(&setup, &written(outcome, slug.as_ref())?))
 }
 
 /// Removes an asset with all its versions; with `force=true` also where templates name it, which then no longer render.
@@ -199,8 +199,8 @@ pub(crate) fn expected_version(headers: &HeaderMap) -> Result<Option<u32>, ApiEr
 }
 
 /// The answer that is an asset.
-pub(crate) fn answer(asset: &AssetRecord) -> Response {
-    ([(header::ETAG, etag(asset.version))], Json(summary(asset))).into_response()
+pub(crate) fn answer(setup: &Setup, asset: &AssetRecord) -> Response {
+    ([(header::ETAG, etag(asset.version))], Json(summary(setup, asset))).into_response()
 }
 
 /// What was written, or why nothing was.
@@ -247,15 +247,20 @@ fn users(users: &[AssetUser]) -> Value {
 }
 
 /// An asset as lists and answers show it.
-pub(crate) fn summary(asset: &AssetRecord) -> Value {
+pub(crate) fn summary(setup: &Setup, asset: &AssetRecord) -> Value {
     let file = AssetFile::new(asset.asset_id, asset.content_hash, &asset.mime_type).to_string();
     json!({
-        "id": asset.asset_id, "slug": asset.slug, "filename": file, "url": format!("{ASSET_PATH}{file}"),
+        "id": asset.asset_id, "slug": asset.slug, "filename": file, "url": address(setup, &file),
         "originalName": asset.original_name, "kind": asset.kind.as_str(), "mimeType": asset.mime_type, "sizeBytes": asset.size_bytes,
         "contentHash": asset.content_hash.to_string(), "version": asset.version, "svgSanitized": asset.svg_sanitized,
         "altText": asset.alt_text, "tags": asset.tags, "folder": asset.folder, "createdAt": asset.created_at, "createdBy": asset.created_by,
         "updatedAt": asset.updated_at, "updatedBy": asset.updated_by,
     })
+}
+
+/// Where a file is delivered: under the operator's address, where there is one, and else on this server.
+pub(crate) fn address(setup: &Setup, file: &str) -> String {
+    format!("{}{ASSET_PATH}{file}", setup.assets_base_url.as_deref().unwrap_or_default())
 }
 
 fn forced(query: Option<&str>) -> Result<AssetInUse, ApiError> {

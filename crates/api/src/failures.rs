@@ -40,12 +40,13 @@ impl ApiError {
                 | render::PdfError::Encrypted,
             ) => Self::new(error.code(), said),
             RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
+            RenderError::Part { issues, .. } => Self::new(error.code(), said).with_issues(issues.clone()),
             RenderError::Store(error) => Self::from_store(error),
             RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
             RenderError::Saturated { retry_after } => Self::saturated(*retry_after),
             RenderError::ProofUnderWay { retry_after } => Self::new(error.code(), said).retry_after(retry_after.as_secs()),
             RenderError::QuotaExhausted(exhausted) => Self::new(ErrorCode::QuotaExhausted, said).quota(exhausted.0),
-            RenderError::Pdf(error @ render::PdfError::Unreadable(_)) => Self::internal(error),
+            RenderError::Pdf(error @ (render::PdfError::Unreadable(_) | render::PdfError::Undrawable)) => Self::internal(error),
             RenderError::Defect(error) => Self::internal(error),
             RenderError::AssetBinaryMissing { .. } => {
                 tracing::error!(error = %said, "the bytes of an asset are missing");

@@ -33,12 +33,16 @@ mod heavy_reads;
 mod isolation;
 #[path = "suite/keys.rs"]
 mod keys;
+#[path = "suite/label_proofs.rs"]
+mod label_proofs;
 #[path = "suite/labels.rs"]
 mod labels;
 #[path = "suite/manners.rs"]
 mod manners;
 #[path = "suite/oidc.rs"]
 mod oidc;
+#[path = "suite/part_lifecycle.rs"]
+mod part_lifecycle;
 #[path = "suite/render_tokens.rs"]
 mod render_tokens;
 #[path = "suite/replicas.rs"]
@@ -47,6 +51,8 @@ mod replicas;
 mod running;
 #[path = "suite/slow_bodies.rs"]
 mod slow_bodies;
+#[path = "suite/stored_files.rs"]
+mod stored_files;
 #[path = "suite/template_places.rs"]
 mod template_places;
 #[path = "suite/template_tests.rs"]
