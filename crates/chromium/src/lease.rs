@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::page::{self, Failure, Sheet, by};
 use crate::session::CallError;
-use crate::slots::Slots;
+use crate::slots::{Held, Slots};
 use crate::tab::Tab;
 use crate::{ChromiumError, Isolation, Lane, Phase, PrintJob, Scripts};
 
@@ -21,15 +21,15 @@ pub(crate) struct Lease {
     tab: Option<Tab>,
     /// The tab of its own that a document with scripts gets; the leased one then only stands for the place.
     scripted: Option<Tab>,
-    large: bool,
+    held: Held,
     used: bool,
     counted: bool,
     since: Instant,
 }
 
 impl Lease {
-    pub(crate) fn new(slots: &Arc<Slots>, tab: Tab, large: bool) -> Self {
-        Self { slots: slots.clone(), tab: Some(tab), scripted: None, large, used: false, counted: true, since: Instant::now() }
+    pub(crate) fn new(slots: &Arc<Slots>, tab: Tab, held: Held) -> Self {
+        Self { slots: slots.clone(), tab: Some(tab), scripted: None, held, used: false, counted: true, since: Instant::now() }
     }
 
     /// Takes the tab back without any accounting, for when the lease never reached its caller.
@@ -130,7 +130,7 @@ impl Drop for Lease {
             None => {}
         }
         if self.counted {
-            self.slots.end_lease(self.large, self.since.elapsed());
+            self.slots.end_lease(self.held, self.since.elapsed());
         }
     }
 }

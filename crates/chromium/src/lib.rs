@@ -25,6 +25,7 @@ mod pipe;
 mod pool;
 mod process;
 mod profile;
+mod queue;
 mod recycle;
 mod script;
 mod session;
@@ -37,8 +38,8 @@ pub use errors::{ChromiumError, Phase};
 pub use executable::{Found, Kind, find_executable};
 pub use lane::{Lane, scan};
 pub use options::{
-    Account, Budgets, Isolation, Margins, Outline, PageSize, Paint, PoolOptions, PrintJob, PrintOptions, Printed, RecycleLimits, Sandbox,
-    Scripts, Tagged, Timings, Turn,
+    Account, Budgets, Isolation, Margins, Outline, PageSize, Paint, PoolOptions, PrintJob, PrintOptions, Printed, Priority, RecycleLimits,
+    Sandbox, Scripts, Tagged, Timings, Turn,
 };
 pub use pool::Pool;
 pub use status::PoolStatus;

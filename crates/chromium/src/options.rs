@@ -97,7 +97,9 @@ pub struct PoolOptions {
     pub executable: PathBuf,
     /// Warm tabs; processor cores + 1 is where throughput saturates.
     pub tabs: usize,
-    /// Jobs that may wait for a tab; one more is refused with [`crate::ChromiumError::Saturated`].
+    /// Tabs that jobs of [`Priority::Batch`] leave alone; they have one in any case.
+    pub reserved_tabs: usize,
+    /// Jobs of each priority that may wait for a tab; one more is refused with [`crate::ChromiumError::Saturated`].
     pub queue_depth: usize,
     /// Where profile directories live while a browser runs; best on tmpfs. Made when missing. With an `account` every
     /// folder above it has to be open to that user.
@@ -118,11 +120,12 @@ pub struct PoolOptions {
 }
 
 impl PoolOptions {
-    /// Options with the measured defaults: three tabs (two cores), eight waiting jobs per tab, sandbox on.
+    /// Options with the measured defaults: three tabs (two cores), one of them not for batches, eight waiting jobs per tab, sandbox on.
     pub fn new(executable: PathBuf, runtime_dir: PathBuf) -> Self {
         Self {
             executable,
             tabs: 3,
+            reserved_tabs: 1,
             queue_depth: 24,
             runtime_dir,
             sandbox: Sandbox::On,
@@ -252,6 +255,16 @@ impl Default for PrintOptions {
     }
 }
 
+/// Whether somebody waits for this very document.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Somebody does: it goes before all batches, and some tabs are for such documents alone.
+    #[default]
+    Interactive = 0,
+    /// It is one of many.
+    Batch = 1,
+}
+
 /// One document to print.
 #[derive(Debug, Clone)]
 pub struct PrintJob {
@@ -261,14 +274,16 @@ pub struct PrintJob {
     pub scripts: Scripts,
     /// How it is put on paper.
     pub print: PrintOptions,
-    /// Whose document it is; only compared, with [`Isolation::Context`].
+    /// Whose document it is. Tenants that wait have turns; with [`Isolation::Context`] they share nothing.
     pub tenant: String,
+    /// Who goes first.
+    pub priority: Priority,
 }
 
 impl PrintJob {
-    /// A script-free job with default print options.
+    /// A script-free job with default print options, for which somebody waits.
     pub fn new(html: String, tenant: String) -> Self {
-        Self { html, scripts: Scripts::Off, print: PrintOptions::default(), tenant }
+        Self { html, scripts: Scripts::Off, print: PrintOptions::default(), tenant, priority: Priority::Interactive }
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::page::Failure;
-use crate::slots::{Slots, Want};
+use crate::queue::Want;
+use crate::slots::Slots;
 use crate::{ChromiumError, Lane, PoolOptions, PoolStatus, PrintJob, Printed, Scripts, Timings, profile, scan, supervisor};
 
 /// An attempt and one more.
@@ -79,7 +80,7 @@ impl Pool {
             Scripts::On => Lane::Script,
         };
         let large = job.html.len() >= budgets.large_html_bytes;
-        let mut want = Want { large, tenant: job.tenant.clone(), again: false };
+        let mut want = Want { large, tenant: job.tenant.clone(), priority: job.priority, again: false };
         let mut queue_wait = Duration::ZERO;
         for attempts in 1..=ATTEMPTS {
             let queued = Instant::now();

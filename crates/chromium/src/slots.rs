@@ -1,6 +1,5 @@
 //! Who has which tab: the idle ones, the queue in front of them, and the leases that are out.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,9 +12,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::browser::Browser;
 use crate::lease::Lease;
+use crate::queue::{Queue, Want};
 use crate::session::CallError;
 use crate::tab::{Purpose, Tab};
-use crate::{ChromiumError, Phase, PoolOptions};
+use crate::{ChromiumError, Phase, PoolOptions, Priority};
 
 /// How much one print moves the estimate of their duration.
 const SMOOTHING: f64 = 0.1;
@@ -47,29 +47,24 @@ struct State {
     idle: Vec<Tab>,
     /// Prepared for the next document with scripts, once there has been one.
     scripted: Option<Tab>,
-    queue: VecDeque<Waiter>,
-    next_ticket: u64,
+    queue: Queue<oneshot::Sender<Lease>>,
     in_use: usize,
     large_in_use: usize,
+    batch_in_use: usize,
     print_seconds: f64,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    ticket: u64,
-    want: Want,
-    hand_over: oneshot::Sender<Lease>,
+/// What a lease counts against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    large: bool,
+    batch: bool,
 }
 
-/// What a job needs of its tab.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Want {
-    /// Counts against the places for large documents.
-    pub(crate) large: bool,
-    /// A tab that has printed for this tenant is best.
-    pub(crate) tenant: String,
-    /// A second attempt goes to the front and is never refused a place.
-    pub(crate) again: bool,
+impl Held {
+    fn by(want: &Want) -> Self {
+        Self { large: want.large, batch: want.priority == Priority::Batch }
+    }
 }
 
 /// The figures of a moment.
@@ -97,10 +92,10 @@ impl Slots {
                 browser: None,
                 idle: Vec::new(),
                 scripted: None,
-                queue: VecDeque::new(),
-                next_ticket: 0,
+                queue: Queue::default(),
                 in_use: 0,
                 large_in_use: 0,
+                batch_in_use: 0,
                 print_seconds: 0.05,
             }),
             returned: Notify::new(),
@@ -129,20 +124,13 @@ impl Slots {
                 return Err(ChromiumError::Closed);
             }
             if let Some(tab) = self.take_idle(&mut state, want) {
-                return Ok(Lease::new(self, tab, want.large));
+                return Ok(Lease::new(self, tab, Held::by(want)));
             }
-            if !want.again && state.queue.len() >= self.options.queue_depth {
+            if !want.again && state.queue.waiting(want.priority) >= self.options.queue_depth {
                 return Err(self.saturated(&state));
             }
-            let ticket = state.next_ticket;
-            state.next_ticket += 1;
             let (hand_over, handed_over) = oneshot::channel();
-            let waiter = Waiter { ticket, want: want.clone(), hand_over };
-            if want.again {
-                state.queue.push_front(waiter);
-            } else {
-                state.queue.push_back(waiter);
-            }
+            let ticket = state.queue.push(want.clone(), hand_over);
             metrics::gauge!("pulp_chromium_queue_depth").set(count(state.queue.len()));
             (Place { slots: self, ticket }, handed_over)
         };
@@ -165,7 +153,7 @@ impl Slots {
     }
 
     fn likely_wait(&self, state: &State) -> Duration {
-        let rounds = count(state.queue.len() + 1) / count(self.options.tabs);
+        let rounds = count(state.queue.waiting(Priority::Interactive) + 1) / count(self.options.tabs);
         Duration::from_secs_f64((rounds * state.print_seconds).clamp(1.0, 60.0).ceil())
     }
 
@@ -173,6 +161,10 @@ impl Slots {
     fn take_idle(self: &Arc<Self>, state: &mut State, want: &Want) -> Option<Tab> {
         // One tab is kept for small documents, where there is more than one.
         if want.large && state.large_in_use >= (self.options.tabs - 1).max(1) {
+            return None;
+        }
+        // Batches leave the reserved tabs alone, and have one in any case.
+        if want.priority == Priority::Batch && state.batch_in_use >= self.options.tabs.saturating_sub(self.options.reserved_tabs).max(1) {
             return None;
         }
         loop {
@@ -183,28 +175,28 @@ impl Slots {
                 None => state.idle.pop()?,
             };
             if tab.is_alive() {
-                state.in_use += 1;
-                state.large_in_use += usize::from(want.large);
+                state.count(Held::by(want));
                 return Some(tab);
             }
             self.replace(tab, "crashed_idle");
         }
     }
 
-    /// Serves the queue with what is idle. A large document that must wait does not hold up the small ones behind it.
+    /// Serves the queue with what is idle. A large document that must wait does not hold up the small ones behind it, nor a
+    /// batch that has as many tabs as it may.
     fn serve(self: &Arc<Self>, state: &mut State) {
         let mut at = 0;
-        while at < state.queue.len() && !state.idle.is_empty() {
-            let want = state.queue[at].want.clone();
+        while !state.idle.is_empty() {
+            let Some(want) = state.queue.want(at).cloned() else { break };
             let Some(tab) = self.take_idle(state, &want) else {
                 at += 1;
                 continue;
             };
-            let Some(waiter) = state.queue.remove(at) else { break };
-            if let Err(refused) = waiter.hand_over.send(Lease::new(self, tab, want.large)) {
+            let held = Held::by(&want);
+            let Some(waiter) = state.queue.take(at) else { break };
+            if let Err(refused) = waiter.hand_over.send(Lease::new(self, tab, held)) {
                 // Its caller left a moment ago.
-                state.in_use -= 1;
-                state.large_in_use -= usize::from(want.large);
+                state.discount(held);
                 state.idle.extend(refused.disarm());
             }
         }
@@ -212,10 +204,13 @@ impl Slots {
     }
 
     /// Ends a lease's count. The tab goes its own way, see [`Slots::put`] and [`Slots::replace`].
-    pub(crate) fn end_lease(&self, large: bool, busy: Duration) {
+    pub(crate) fn end_lease(self: &Arc<Self>, held: Held, busy: Duration) {
         let mut state = self.state();
-        state.in_use -= 1;
-        state.large_in_use -= usize::from(large);
+        state.discount(held);
+        // The tab is idle by now, and whoever had to wait for its count alone may have it.
+        if state.queue.len() > 0 {
+            self.serve(&mut state);
+        }
         state.print_seconds += SMOOTHING * (busy.as_secs_f64() - state.print_seconds);
         drop(state);
         self.returned.notify_waiters();
@@ -385,6 +380,20 @@ impl Slots {
     }
 }
 
+impl State {
+    fn count(&mut self, held: Held) {
+        self.in_use += 1;
+        self.large_in_use += usize::from(held.large);
+        self.batch_in_use += usize::from(held.batch);
+    }
+
+    fn discount(&mut self, held: Held) {
+        self.in_use -= 1;
+        self.large_in_use -= usize::from(held.large);
+        self.batch_in_use -= usize::from(held.batch);
+    }
+}
+
 /// A place in the queue; dropping it gives it back.
 struct Place<'a> {
     slots: &'a Slots,
@@ -394,10 +403,8 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut state = self.slots.state();
-        if let Some(at) = state.queue.iter().position(|waiter| waiter.ticket == self.ticket) {
-            state.queue.remove(at);
-            metrics::gauge!("pulp_chromium_queue_depth").set(count(state.queue.len()));
-        }
+        state.queue.leave(self.ticket);
+        metrics::gauge!("pulp_chromium_queue_depth").set(count(state.queue.len()));
     }
 }
 
