@@ -214,6 +214,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest
+        | ErrorCode::IdempotencyKeyInvalid
         | ErrorCode::InvalidChangeNote
         | ErrorCode::DatasetNameInvalid
         | ErrorCode::UsageInvalidDate
@@ -232,9 +233,14 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::TenantUnknown
         | ErrorCode::FolderNotFound
         | ErrorCode::DatasetNotFound
-        | ErrorCode::ThemeNotFound => StatusCode::NOT_FOUND,
+        | ErrorCode::ThemeNotFound
+        | ErrorCode::LayoutNotFound
+        | ErrorCode::ComponentNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::Conflict
+        | ErrorCode::AlreadyTerminal
+        | ErrorCode::JobNotCompleted
+        | ErrorCode::IdempotencyKeyReused
         | ErrorCode::DraftIdentityRequired
         | ErrorCode::AssetInUse
         | ErrorCode::AssetSlugConflict
@@ -255,7 +261,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::ApprovalRequired
         | ErrorCode::NothingToRollBack
         | ErrorCode::BreakingContractChange => StatusCode::CONFLICT,
-        ErrorCode::TenantPurged => StatusCode::GONE,
+        ErrorCode::TenantPurged | ErrorCode::JobExpired => StatusCode::GONE,
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         ErrorCode::PayloadTooLarge
@@ -279,13 +285,18 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::FontBudgetExceeded
         | ErrorCode::InvalidPdf
         | ErrorCode::PdfEncrypted
+        | ErrorCode::TemplateKindMismatch
+        | ErrorCode::BatchItemsFailed
+        | ErrorCode::PackagingUnsupported
         | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited | ErrorCode::QuotaExhausted | ErrorCode::RenderTokenExhausted => StatusCode::TOO_MANY_REQUESTS,
         // The document took too long or the machine was too busy; who waited in the queue alone is told `render_saturated`.
         ErrorCode::RenderTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::RenderSaturated | ErrorCode::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::EngineCrash => StatusCode::BAD_GATEWAY,
-        ErrorCode::InternalError | ErrorCode::AssetBinaryMissing => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::InternalError | ErrorCode::AssetBinaryMissing | ErrorCode::JobItemAbandoned | ErrorCode::JobAbandonedAtStartup => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         ErrorCode::NotImplemented => StatusCode::NOT_IMPLEMENTED,
     }
 }

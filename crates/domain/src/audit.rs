@@ -86,6 +86,8 @@ kinds! {
     TemplateLabelProven = "template.label-proven", "prove", "template";
     /// Proofs were removed because of their age.
     TemplateLabelProofsExpired = "template.label-proofs-expired", "purge", "template";
+    /// The history of labels that was kept for long enough was removed.
+    TemplateLabelHistoryExpired = "template.label-history-expired", "purge", "template";
     /// An asset was uploaded.
     AssetUploaded = "asset.uploaded", "create", "asset";
     /// What is said about an asset was changed.
@@ -100,6 +102,22 @@ kinds! {
     DatasetSaved = "template.dataset-saved", "update", "template";
     /// Named example data of a template was removed.
     DatasetDeleted = "template.dataset-deleted", "delete", "template";
+    /// Documents were asked for that nobody waits for.
+    JobSubmitted = "job.submitted", "create", "job";
+    /// A job was called off.
+    JobCancelled = "job.cancelled", "cancel", "job";
+    /// A job was removed with its documents.
+    JobDeleted = "job.deleted", "delete", "job";
+    /// A finished document was stored, because its request asked for it.
+    DocumentStored = "document.stored", "create", "document";
+    /// A link to a stored document was made.
+    DocumentLinkCreated = "document.link-created", "create", "document";
+    /// All links to a stored document were made void.
+    DocumentLinksRevoked = "document.links-revoked", "revoke", "document";
+    /// A stored document was removed.
+    DocumentDeleted = "document.deleted", "delete", "document";
+    /// Stored documents were removed because their time was over.
+    DocumentsExpired = "document.expired", "purge", "document";
     /// Somebody removed audit events.
     AuditPurged = "audit.purged", "purge", "audit";
     /// Audit events were removed because of their age.

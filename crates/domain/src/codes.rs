@@ -93,6 +93,24 @@ codes! {
     MethodNotAllowed = "method_not_allowed",
     /// The resource exists already, or was changed at the same moment.
     Conflict = "conflict",
+    /// No item of a batch led to a document.
+    BatchItemsFailed = "batch_items_failed",
+    /// The documents of this request cannot be had in one piece like that.
+    PackagingUnsupported = "packaging_unsupported",
+    /// The job had ended before.
+    AlreadyTerminal = "already_terminal",
+    /// The job and its documents were there, and their time is over.
+    JobExpired = "job_expired",
+    /// There is no document yet, or there will be none.
+    JobNotCompleted = "job_not_completed",
+    /// Whoever was at a document died each time, so it is not begun again.
+    JobItemAbandoned = "job_item_abandoned",
+    /// What was kept of a job cannot be read any more, so that nobody can go on with it.
+    JobAbandonedAtStartup = "job_abandoned_at_startup",
+    /// The idempotency key is empty, too long or not printable.
+    IdempotencyKeyInvalid = "idempotency_key_invalid",
+    /// Something else was asked for under the same idempotency key.
+    IdempotencyKeyReused = "idempotency_key_reused",
     /// There is a folder of that name already.
     FolderExists = "folder_exists",
     /// Templates or folders lie in the folder.
@@ -109,8 +127,14 @@ codes! {
     TemplateInUse = "template_in_use",
     /// Other templates have the layout.
     LayoutInUse = "layout_in_use",
-    /// The template has no theme, and is none.
+    /// The template has no theme and is none, or the theme that it is made with is not there.
     ThemeNotFound = "theme_not_found",
+    /// A layout that the template is made with is not there.
+    LayoutNotFound = "layout_not_found",
+    /// A component that the template is made with is not there.
+    ComponentNotFound = "component_not_found",
+    /// The template is of a kind that does not fit there: a theme is not rendered, a layout is no component.
+    TemplateKindMismatch = "template_kind_mismatch",
     /// A conditional write named a version that is not the current one.
     PreconditionFailed = "precondition_failed",
     /// A conditional write came without its condition.

@@ -67,6 +67,14 @@ id! {
     LabelProofId
 }
 id! {
+    /// Names one stored document.
+    DocumentId
+}
+id! {
+    /// Names one job.
+    JobId
+}
+id! {
     /// Names one asset, whatever its slug and its bytes become.
     AssetId
 }
@@ -81,6 +89,18 @@ id! {
 id! {
     /// Names one API key of the database, whatever its secret becomes.
     ApiKeyId
+}
+id! {
+    /// Names one subscription to events, whatever it asks for and wherever it leads.
+    WebhookId
+}
+id! {
+    /// Names one delivery: a message to one receiver, however often it is tried.
+    DeliveryId
+}
+id! {
+    /// Names one event, the same for everybody who is told of it.
+    EventId
 }
 id! {
     /// Names one render in the usage log. Its time is the row's `rendered_at` in whole milliseconds, so that the id leads

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use domain::ids::LeaseToken;
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use uuid::Uuid;
 
@@ -118,5 +120,67 @@ impl LeasedTable {
     /// The condition of every statement after the claim: the row `$1`, under the token `$2`.
     fn held(self) -> String {
         format!("{} = $1::text::{} AND lease_token = $2", self.key, self.key_type)
+    }
+}
+
+/// A table of which one replica works on many rows at a time, those first that come first in its order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeasedQueue {
+    pub(crate) name: &'static str,
+    /// The columns that name a row, each with its type in SQL.
+    pub(crate) key: [(&'static str, &'static str); 2],
+    /// What is true of rows that are still to be worked on: the condition of the index that has them in order.
+    pub(crate) open: &'static str,
+    /// The columns of that index.
+    pub(crate) order: &'static str,
+}
+
+/// A row that somebody holds: its key, as text, and the token.
+pub(crate) type Held = ([String; 2], LeaseToken);
+
+impl LeasedQueue {
+    /// Takes up to `most` rows that are due and that nobody has, under one token. Of each it gives the columns `returning`
+    /// beside `attempt`. Rows that somebody is just claiming are theirs.
+    pub(crate) async fn claim(
+        self,
+        connection: &mut PgConnection,
+        owner: &str,
+        lease_for: Duration,
+        most: u32,
+        returning: &str,
+    ) -> Result<(LeaseToken, Vec<PgRow>), StoreError> {
+        let Self { name, key: [(first, _), (second, _)], open, order } = self;
+        let statement = format!(
+            "WITH free AS MATERIALIZED (
+                 SELECT {first}, {second} FROM {name}
+                 WHERE {open} AND next_run_at <= now() AND (lease_until IS NULL OR lease_until < now())
+                 ORDER BY {order} LIMIT $4 FOR UPDATE SKIP LOCKED)
+             UPDATE {name} leased
+             SET lease_owner = $1, lease_token = $2, lease_until = now() + make_interval(secs => $3), attempt = attempt + 1
+             FROM free WHERE leased.{first} = free.{first} AND leased.{second} = free.{second}
+             RETURNING leased.attempt, {returning}"
+        );
+        let token = LeaseToken::generate();
+        let statement = sqlx::query(AssertSqlSafe(statement)).bind(owner).bind(token.as_uuid()).bind(lease_for.as_secs_f64());
+        let rows = statement.bind(i64::from(most)).fetch_all(connection).await?;
+        Ok((token, rows))
+    }
+
+    /// Keeps rows for `lease_for` from now on, and gives the places in `held` of those that are still the holder's. Do it at a
+    /// third of that time.
+    pub(crate) async fn renew(self, connection: &mut PgConnection, held: &[Held], lease_for: Duration) -> Result<Vec<usize>, StoreError> {
+        let Self { name, key: [(first, first_type), (second, second_type)], .. } = self;
+        let statement = format!(
+            "UPDATE {name} leased SET lease_until = now() + make_interval(secs => $4)
+             FROM unnest($1::text[], $2::text[], $3::uuid[]) WITH ORDINALITY AS held(first, second, token, place)
+             WHERE leased.{first} = held.first::{first_type} AND leased.{second} = held.second::{second_type}
+               AND leased.lease_token = held.token
+             RETURNING held.place"
+        );
+        let [firsts, seconds] = [0, 1].map(|at| held.iter().map(|(key, _)| key[at].clone()).collect::<Vec<_>>());
+        let tokens: Vec<Uuid> = held.iter().map(|(_, token)| token.as_uuid()).collect();
+        let statement = sqlx::query_scalar(AssertSqlSafe(statement)).bind(firsts).bind(seconds).bind(tokens).bind(lease_for.as_secs_f64());
+        let places: Vec<i64> = statement.fetch_all(connection).await?;
+        Ok(places.into_iter().filter_map(|place| usize::try_from(place - 1).ok()).collect())
     }
 }
