@@ -38,6 +38,8 @@ mod sample;
 mod schema;
 mod schema_depth;
 mod schema_steps;
+pub mod sheaf;
+mod sheaf_css;
 mod style;
 mod tags;
 mod theme;
