@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::TenantId;
 use serde::{Deserialize, Serialize};
-use sqlx::PgTransaction;
+use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -29,7 +29,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 pub struct Change {
     /// Whose it is.
     pub tenant: TenantId,
-    /// Which noun: `template`, `asset`, `tenant`, `api_key`, `user` or `render_token`. A newer release may name others.
+    /// Which noun: `template`, `asset`, `tenant`, `api_key`, `user`, `render_token` or `delivery`. A newer release may name others.
     pub kind: String,
     /// Which one of them: a template's key, an asset's id, a tenant's or user's id, the public part of an API key, a render token's id.
     pub key: String,
@@ -148,14 +148,14 @@ fn pause(failures: u32) -> Duration {
 
 /// Tells every replica of a change when, and only if, the transaction commits.
 pub(crate) async fn announce(
-    transaction: &mut PgTransaction<'_>,
+    transaction: &mut PgConnection,
     tenant: &TenantId,
     kind: &'static str,
     key: &str,
 ) -> Result<(), StoreError> {
     let change = Change { tenant: tenant.clone(), kind: kind.to_owned(), key: key.to_owned() };
     let payload = serde_json::to_string(&change).map_err(|error| StoreError::Unexpected { source: error.into() })?;
-    sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload).execute(&mut **transaction).await?;
+    sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload).execute(transaction).await?;
     Ok(())
 }
 
