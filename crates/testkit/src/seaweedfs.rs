@@ -28,6 +28,7 @@ pub const SECRET_ACCESS_KEY: &str = "test-secret-access-key";
 
 /// The server. Dropping the value kills it.
 pub struct SeaweedFs {
+    program: PathBuf,
     port: u16,
     process: u32,
     folder: PathBuf,
@@ -50,10 +51,26 @@ impl SeaweedFs {
         let data = folder.join("data");
         let _ = fs::remove_dir_all(&data);
         fs::create_dir_all(&data).unwrap_or_else(|error| panic!("{}: {error}", data.display()));
-        let log = File::create(folder.join("log")).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let command = command(&program, &data, first, log).unwrap_or_else(|error| panic!("the log of SeaweedFS: {error}"));
-        let (process, stop, keeper) = keep(command);
-        Some(Self { port: first, process, folder, stop: Some(stop), keeper: Some(keeper), _lock: lock })
+        let _ = fs::remove_file(folder.join("log"));
+        let mut server = Self { program, port: first, process: 0, folder, stop: None, keeper: None, _lock: lock };
+        server.start_again();
+        Some(server)
+    }
+
+    /// Kills it. What it has kept stays.
+    pub fn kill(&mut self) {
+        drop(self.stop.take());
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
+    }
+
+    /// Starts it on what it has kept, after [`SeaweedFs::kill`]; it answers some seconds later.
+    pub fn start_again(&mut self) {
+        let log = File::options().create(true).append(true).open(self.folder.join("log"));
+        let command = log.and_then(|log| command(&self.program, &self.folder.join("data"), self.port, log));
+        let (process, stop, keeper) = keep(command.unwrap_or_else(|error| panic!("the log of SeaweedFS: {error}")));
+        (self.process, self.stop, self.keeper) = (process, Some(stop), Some(keeper));
     }
 
     /// Where it is.
@@ -75,10 +92,7 @@ impl SeaweedFs {
 
 impl Drop for SeaweedFs {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(keeper) = self.keeper.take() {
-            let _ = keeper.join();
-        }
+        self.kill();
         let _ = fs::remove_dir_all(self.folder.join("data"));
     }
 }

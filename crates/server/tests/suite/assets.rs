@@ -5,6 +5,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use testkit::s3::{ACCESS_KEY_ID, BUCKET, Fault, S3Server};
+use testkit::seaweedfs::SECRET_ACCESS_KEY;
 
 use crate::running::{EDITOR_KEY, KEY, RENDER_KEY, Server};
 
@@ -13,22 +14,22 @@ pub const PNG: &[u8] =
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU\0\0\0\nIDATx\x9cc(\x07\0\0y\0xS3\xe1\xfe\0\0\0\0IEND\xaeB`\x82";
 const FONT: &str = "/usr/share/fonts/truetype/liberation/LiberationSans-Bold.ttf";
 
-fn part(bytes: impl Into<Vec<u8>>, name: &str, kind: &str) -> Part {
+pub fn part(bytes: impl Into<Vec<u8>>, name: &str, kind: &str) -> Part {
     Part::bytes(bytes.into()).file_name(name.to_owned()).mime_str(kind).unwrap()
 }
 
-async fn send(server: &Server, method: Method, path: &str, form: Form) -> Response {
+pub async fn send(server: &Server, method: Method, path: &str, form: Form) -> Response {
     reqwest::Client::new().request(method, server.url(path)).header("X-Api-Key", EDITOR_KEY).multipart(form).send().await.unwrap()
 }
 
-async fn upload(server: &Server, bytes: &[u8], name: &str, kind: &str) -> Value {
+pub async fn upload(server: &Server, bytes: &[u8], name: &str, kind: &str) -> Value {
     let answer = send(server, Method::POST, "/assets/upload", Form::new().part("file", part(bytes, name, kind))).await;
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert_eq!(status, 201, "{text}");
     serde_json::from_str(&text).unwrap()
 }
 
-async fn refusal(answer: Response) -> (u16, String, String) {
+pub async fn refusal(answer: Response) -> (u16, String, String) {
     let status = answer.status().as_u16();
     let body: Value = answer.json().await.unwrap();
     (status, body["code"].as_str().unwrap().to_owned(), body["message"].as_str().unwrap().to_owned())
@@ -290,7 +291,7 @@ fn find(folder: &std::path::Path, part: &str, found: &mut Vec<std::path::PathBuf
 }
 
 /// A picture of this many bytes: the smallest one with much in its middle.
-fn large_png(size_bytes: usize) -> Vec<u8> {
+pub fn large_png(size_bytes: usize) -> Vec<u8> {
     let mut file = PNG[..33].to_vec();
     let body: Vec<u8> = (0..=250).cycle().take(size_bytes).collect();
     let mut chunk = b"IDAT".to_vec();
@@ -340,14 +341,14 @@ async fn two_hundred_megabytes_go_in_and_out_with_flat_memory() {
 }
 
 /// A server whose assets are in that bucket.
-fn server_with_bucket(s3: &S3Server) -> Server {
-    let endpoint: &'static str = Box::leak(s3.endpoint().into_boxed_str());
+pub fn server_with_bucket(endpoint: String) -> Server {
+    let endpoint: &'static str = Box::leak(endpoint.into_boxed_str());
     Server::start_with(Box::leak(Box::new([
         ("ASSET_BINARY_STORE", "s3"),
         ("S3_BUCKET", BUCKET),
         ("S3_REGION", "us-east-1"),
         ("S3_ACCESS_KEY_ID", ACCESS_KEY_ID),
-        ("S3_SECRET_ACCESS_KEY", "any-secret"),
+        ("S3_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
         ("S3_PATH_STYLE", "true"),
         ("S3_PREFIX", "pulp/"),
         ("S3_ENDPOINT", endpoint),
@@ -366,7 +367,7 @@ async fn statements(server: &Server) -> Vec<String> {
 #[tokio::test]
 async fn while_the_bucket_is_away_uploads_say_so_and_renders_go_on() {
     let s3 = S3Server::start().unwrap();
-    let server = server_with_bucket(&s3);
+    let server = server_with_bucket(s3.endpoint());
     let made = upload(&server, PNG, "logo.png", "image/png").await;
     let definition = json!({"key": "x", "name": "X", "html": "<img src='asset:logo'>"});
     let render = async || server.post("/render/html", &json!({"definition": definition})).await;
