@@ -20,7 +20,7 @@ use store::AssetVersionRecord;
 
 use crate::Setup;
 use crate::asset_upload::receive;
-use crate::assets::{answer, expected_version, known_id, unknown, written};
+use crate::assets::{address, answer, expected_version, known_id, unknown, written};
 use crate::auth::{self, Caller};
 use crate::body::Path;
 use crate::error::ApiError;
@@ -52,7 +52,7 @@ pub async fn replace(
     }
     let received = receive(&setup, request, &[]).await?;
     let outcome = setup.renderer.assets().replace(&caller.tenant, id, expected, received.upload, &caller.actor).await?;
-    Ok(answer(&written(outcome, None)?))
+    Ok(answer(&setup, &written(outcome, None)?))
 }
 
 /// Lists an asset's versions, the newest first.
@@ -65,7 +65,7 @@ pub async fn versions(
 ) -> Result<Json<Value>, ApiError> {
     let (id, page) = (known_id(&id)?, Pairs::read(query.as_deref())?.page()?);
     let found = setup.store.tenant(caller.tenant).asset_versions().list(id, page.limit, page.offset).await?.ok_or_else(unknown)?;
-    let items: Vec<Value> = found.items.iter().map(version).collect();
+    let items: Vec<Value> = found.items.iter().map(|found| version(&setup, found)).collect();
     Ok(page.answer(&items, found.total))
 }
 
@@ -81,7 +81,7 @@ pub async fn restore(
     let version = version.parse().map_err(|_| ApiError::not_found("the asset has no such version; versions are counted from 1"))?;
     let outcome = setup.store.tenant(caller.tenant.clone()).asset_versions().restore(id, expected, version, &caller.actor).await?;
     setup.renderer.assets().changed(&caller.tenant).await;
-    Ok(answer(&written(outcome, None)?))
+    Ok(answer(&setup, &written(outcome, None)?))
 }
 
 /// Lets everybody through where files are public; elsewhere whoever may read assets.
@@ -224,12 +224,12 @@ fn part(range: &str, size_bytes: u64) -> Part {
     }
 }
 
-fn version(version: &AssetVersionRecord) -> Value {
+fn version(setup: &Setup, version: &AssetVersionRecord) -> Value {
     let content = &version.content;
     let file = AssetFile::new(version.asset_id, content.hash, &content.mime_type).to_string();
     json!({
         "version": version.version, "mimeType": content.mime_type, "sizeBytes": content.size_bytes, "contentHash": content.hash.to_string(),
-        "originalName": content.original_name, "filename": file, "url": format!("{}{file}", domain::assets::ASSET_PATH),
+        "originalName": content.original_name, "filename": file, "url": address(setup, &file),
         "svgSanitized": content.svg_sanitized, "width": content.size_px.map(|size| size.0), "height": content.size_px.map(|size| size.1),
         "createdAt": version.created_at, "createdBy": version.created_by,
     })

@@ -123,6 +123,8 @@ pub struct Setup {
     pub uploads: Uploads,
     /// Who may read the bytes of assets.
     pub asset_access: AssetAccess,
+    /// What stands in front of `/assets/…` in the addresses of files, without a slash at its end; none where they are paths.
+    pub assets_base_url: Option<Arc<str>>,
     /// Whether `/docs` is served.
     pub docs: Docs,
     /// Where `/metrics` comes from.

@@ -61,7 +61,10 @@ pub fn addresses_in(text: &str) -> Vec<AssetAddress<'_>> {
             continue;
         }
         let length = text[at..].bytes().position(|byte| !is_part_of_address(byte)).unwrap_or(text.len() - at);
-        from = at + length.max(1);
+        let end = at + length;
+        let at = at - length_of_origin(&text[from..at]);
+        let length = end - at;
+        from = end.max(at + 1);
         let address = &text[at..at + length];
         let ours = address.starts_with(ASSET_SCHEME) || AssetName::of_address(address).is_some();
         // What goes on with a value is known when that is evaluated.
@@ -93,6 +96,16 @@ pub fn replace_addresses<'r>(text: &str, mut replacement: impl FnMut(&str) -> Op
 /// What addresses of assets are written with.
 fn is_part_of_address(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'/')
+}
+
+/// The bytes of `https://host/path` at the end of a text, which stand in front of the path of a file where
+/// `ASSETS_BASE_URL` is set.
+fn length_of_origin(before: &str) -> usize {
+    let nearby = nearby(before);
+    let address = nearby.bytes().rev().take_while(|byte| is_part_of_address(*byte)).count();
+    let address = &nearby[nearby.len() - address..];
+    let beginnings = ["http://", "https://"].map(|scheme| address.rfind(scheme));
+    beginnings.into_iter().flatten().max().map_or(0, |at| address.len() - at)
 }
 
 /// How far in front of an address it is looked for what the address belongs to, in bytes.

@@ -257,6 +257,11 @@ impl AssetName {
         if let Some(file) = address.strip_prefix(ASSET_PATH) {
             return file.parse().ok().map(Self::File);
         }
+        if ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
+            // Wherever it is served: the name of a file cannot be guessed, and means the same everywhere.
+            let at = address.rfind(ASSET_PATH)?;
+            return address[at + ASSET_PATH.len()..].parse().ok().map(Self::File);
+        }
         let scheme = address.get(..ASSET_SCHEME.len())?;
         if scheme.eq_ignore_ascii_case(ASSET_SCHEME) { address[ASSET_SCHEME.len()..].trim().parse().ok() } else { None }
     }
@@ -431,7 +436,9 @@ mod tests {
         let text = file.to_string();
         assert_eq!(text.parse(), Ok(file.clone()));
         assert!(file.is_of(hash) && !file.is_of(ContentHash::of_bytes(b"y")) && *file.ending == *"png", "{text}");
-        assert_eq!(AssetName::of_address(&format!("/assets/{text}")), Some(AssetName::File(file)));
+        for served in ["", "https://files.example.com", "http://127.0.0.1:8080/pulp"] {
+            assert_eq!(AssetName::of_address(&format!("{served}/assets/{text}")), Some(AssetName::File(file.clone())), "{served}");
+        }
         for none in [text.to_uppercase(), format!("{text}.."), text.replace(".png", "."), text.replace('-', "+"), format!("../{text}")] {
             assert_eq!(none.parse::<AssetFile>(), Err(InvalidAssetFile), "{none}");
         }

@@ -154,6 +154,7 @@ impl Running {
             heavy_reads: api::HeavyReads::beside(config.database_max_connections),
             uploads: api::Uploads::new(uploads, config.assets.max_bytes),
             asset_access: config.assets.access,
+            assets_base_url: config.assets.base_url.clone(),
             docs: match config.docs {
                 config::Docs::On => api::Docs::On,
                 config::Docs::Off => api::Docs::Off,

@@ -1,13 +1,14 @@
 //! Where the bytes of assets live, and who may read them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use blobs::{Addressing, BucketSettings, Checksums, Limits, Place, Settings};
 
 use super::declaration::Setting;
 use super::problems::Problem;
-use super::reader::Values;
+use super::reader::{Values, shown};
 use super::settings as known;
 
 /// What is known of assets.
@@ -17,6 +18,8 @@ pub struct Assets {
     pub blobs: Settings,
     /// Who may read them.
     pub access: api::AssetAccess,
+    /// What stands in front of the paths of their files, without a slash at its end.
+    pub base_url: Option<Arc<str>>,
     /// The most bytes of one file.
     pub max_bytes: u64,
     /// How long bytes stay that no asset has any more; none where this server does not sweep.
@@ -53,8 +56,20 @@ pub fn place(values: &Values, problems: &mut Vec<Problem>) -> Option<Place> {
     }))
 }
 
+/// The address that paths are put behind, so nothing may stand behind its own path.
+pub fn base_url(values: &Values, problems: &mut Vec<Problem>) -> Option<Arc<str>> {
+    let setting = &known::ASSETS_BASE_URL;
+    let text = values.text(setting)?;
+    if text.contains(['?', '#']) {
+        let accepted = format!("{}, without ? and #", setting.form.accepted());
+        problems.push(Problem { name: setting.name.to_owned(), found: shown(text), accepted });
+        return None;
+    }
+    Some(text.trim_end_matches('/').into())
+}
+
 /// Reads the other settings.
-pub fn read(values: &Values, place: Option<Place>) -> Assets {
+pub fn read(values: &Values, place: Option<Place>, base_url: Option<Arc<str>>) -> Assets {
     let private = values.text(&known::ASSET_ACCESS_MODE) == Some("private");
     let max_bytes = values.required(&known::ASSET_MAX_BYTES);
     let hours: u64 = values.required(&known::ASSET_SWEEP_GRACE_HOURS);
@@ -62,6 +77,7 @@ pub fn read(values: &Values, place: Option<Place>) -> Assets {
     Assets {
         blobs: Settings { place, limits: Limits { blob_bytes: max_bytes, ..Limits::default() } },
         access: if private { api::AssetAccess::Private } else { api::AssetAccess::Public },
+        base_url,
         max_bytes,
         sweep_after: values.is_on(&known::ASSET_SWEEP_ENABLED).then(|| Duration::from_secs(hours * 3600)),
     }

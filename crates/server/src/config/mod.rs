@@ -180,6 +180,7 @@ impl Config {
         let values = Values::read(variables, &mut problems);
         unknown::check(variables, &mut problems, &mut warnings);
         let place = assets::place(&values, &mut problems);
+        let base_url = assets::base_url(&values, &mut problems);
         rules::remote_resources_are_blocked(&values, &mut warnings);
         let identity = identity::read(&values, &mut problems, &mut warnings);
         let storage = rules::storage(&values, &mut problems);
@@ -211,7 +212,7 @@ impl Config {
             https: if values.is_on(&known::REQUIRE_HTTPS) { api::Https::Required } else { api::Https::Optional },
             cors: allowed_origins,
             storage,
-            assets: assets::read(&values, place),
+            assets: assets::read(&values, place, base_url),
             database_max_connections: values.required(&known::DATABASE_MAX_CONNECTIONS),
             data_dir: values.required(&known::PULP_DATA_DIR),
             runtime_dir: values.path(&known::PULP_RUNTIME_DIR),

@@ -224,6 +224,9 @@ settings! {
         /// Who may read the bytes of assets: whoever knows the address, which cannot be guessed, or only whoever has a
         /// credential of the tenant.
         ASSET_ACCESS_MODE: Form::Choice(&["public", "private"]), Value("public"), Open;
+        /// What stands in front of `/assets/…` in the `url` of assets, such as `https://files.example.com` of a cache in front of this
+        /// server. Without it a `url` is a path on this server. Templates may name files by either.
+        ASSETS_BASE_URL: Form::Url(&["http", "https"]), NOT_SET, Open;
         /// The most bytes of one uploaded file.
         ASSET_MAX_BYTES: Form::Whole { from: 65_536, to: 5_368_709_120 }, Value("268435456"), Open;
         /// Whether this server takes part in removing stored bytes that no asset has any more.
@@ -244,7 +247,8 @@ settings! {
         S3_PREFIX: Form::Grammar("characters of a-z, 0-9, '.', '_', '-' and '/', with '/' at the end"), NOT_SET, Open;
         /// Whether the bucket is part of the path instead of the host name.
         S3_PATH_STYLE: Form::Switch, Value("false"), Open;
-        /// The address under which browsers reach the bucket. It has no effect: files always come from this server.
+        /// The address under which browsers reach the bucket. It has no effect, as files always come from this server: see
+        /// ASSETS_BASE_URL.
         S3_PUBLIC_URL: Form::Url(&["http", "https"]), NOT_SET, Open;
     }
     "Rendering" {

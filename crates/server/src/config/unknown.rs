@@ -6,7 +6,6 @@ use super::settings::ALL;
 
 /// Published settings of releases to come. Setting one is warned about, so that nobody relies on it.
 pub const NOT_YET: &[&str] = &[
-    "ASSETS_BASE_URL",
     "DATABASE_DIRECT_URL",
     "JOB_RESULT_BLOB_BUCKET",
     "JOB_RESULT_BLOB_DIR",

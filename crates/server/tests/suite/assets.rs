@@ -397,3 +397,26 @@ async fn while_the_bucket_is_away_uploads_say_so_and_renders_go_on() {
     assert_eq!(send(&server, Method::POST, "/assets/upload", form).await.status(), 201);
     assert_eq!(server.get(made["url"].as_str().unwrap()).await.status(), 200);
 }
+
+#[tokio::test]
+async fn files_have_the_address_that_the_operator_gives_them_and_render_by_it() {
+    let server = Server::start_with(&[("ASSETS_BASE_URL", "https://files.example.com/pulp/")]);
+    let made = upload(&server, PNG, "logo.png", "image/png").await;
+    let (id, file, url) = (made["id"].as_str().unwrap(), made["filename"].as_str().unwrap(), made["url"].as_str().unwrap());
+    assert_eq!(url, format!("https://files.example.com/pulp/assets/{file}"));
+    let versions: Value = server.get(&format!("/assets/{id}/versions")).await.json().await.unwrap();
+    assert_eq!(versions["items"][0]["url"], made["url"]);
+    assert_eq!(server.get(&format!("/assets/{file}")).await.bytes().await.unwrap(), PNG);
+
+    // Nobody is at that address: what renders was not fetched.
+    make_template(
+        &server,
+        &json!({"key": "card", "name": "Card", "html": format!("<p>{url}</p><img src=\"{url}\"><img src='{{{{logo}}}}'>")}),
+    )
+    .await;
+    let html = server.post("/render/html", &json!({"template": "card", "data": {"logo": url}})).await.text().await.unwrap();
+    assert_eq!(html.matches("data:image/png;base64,").count(), 2, "{html}");
+    assert!(html.contains(&format!("<p>{url}</p>")), "words for readers stay");
+    let details: Value = server.get(&format!("/assets/{id}/details")).await.json().await.unwrap();
+    assert_eq!(details["referencedBy"][0]["key"], "card");
+}

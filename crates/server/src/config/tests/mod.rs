@@ -167,6 +167,15 @@ fn a_bucket_without_its_key_is_refused_instead_of_quietly_becoming_a_folder() {
 }
 
 #[test]
+fn the_address_of_files_is_one_that_paths_can_stand_behind() {
+    for wrong in ["https://files.example.com?x=1", "https://files.example.com/#top", "files.example.com", "ftp://files.example.com"] {
+        assert!(refused(&[("ASSETS_BASE_URL", wrong)]).contains("ASSETS_BASE_URL"), "{wrong}");
+    }
+    let config = Config::read(&variables(&[("ASSETS_BASE_URL", "https://files.example.com/pulp/")]), 2).unwrap();
+    assert_eq!(config.assets.base_url.as_deref(), Some("https://files.example.com/pulp"));
+}
+
+#[test]
 fn both_ends_of_every_range_and_every_word_of_every_choice_can_be_read() {
     for setting in ALL {
         let values = match &setting.form {
