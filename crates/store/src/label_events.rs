@@ -66,9 +66,9 @@ pub enum LabelThen {
     },
     /// It had been removed.
     Removed,
-    /// It was made later.
+    /// It was made later, or what it was is no longer known.
     NotYet {
-        /// When.
+        /// When it was made, or when what is known of it begins.
         made_at: Timestamp,
     },
     /// It never was.
@@ -171,7 +171,8 @@ impl Labels<'_> {
                 r#"SELECT past.applied_place AS "place?", past.major AS "major?", past.minor AS "minor?", past.patch AS "patch?",
                           past.traffic_split AS "traffic_split?", past.control_label AS "control_label?",
                           (SELECT settled_at FROM template_label_events f
-                           WHERE f.template_id = t.template_id AND f.label = $3 AND f.state = 'applied' AND f.applied_place = 1)
+                           WHERE f.template_id = t.template_id AND f.label = $3 AND f.state = 'applied'
+                           ORDER BY f.applied_place LIMIT 1)
                           AS "made_at?: jiff_sqlx::Timestamp"
                    FROM templates t LEFT JOIN LATERAL (
                        SELECT applied_place, major, minor, patch, traffic_split, control_label FROM template_label_events e

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::duty::{Duty, Rhythm};
-use crate::{audit, expired, label_proofs, partitions, trash, usage};
+use crate::{audit, expired, label_history, label_proofs, partitions, trash, usage};
 
 /// Six hours between two looks at what became too old, ten minutes for each.
 const RETENTION: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(10) };
@@ -37,6 +37,8 @@ pub struct Options {
     pub trash_days: Option<NonZeroU32>,
     /// Days that proofs of moves of labels are kept; none for not taking part in their removal.
     pub proof_days: Option<NonZeroU32>,
+    /// Days that acts on labels are kept; none for not taking part in their removal.
+    pub label_history_days: Option<NonZeroU32>,
     /// Forgetting codes and render tokens that have expired.
     pub expired: Participation,
     /// Making the planned moves of labels; see [`crate::Duties::with_label_moves`].
@@ -60,6 +62,9 @@ pub fn duties(options: Options) -> Vec<Duty> {
     }
     if let Some(days) = options.proof_days {
         duties.push(Duty::new("label_proof_retention", RETENTION, move |run| label_proofs::run(run, days)));
+    }
+    if let Some(days) = options.label_history_days {
+        duties.push(Duty::new("label_history_retention", RETENTION, move |run| label_history::run(run, days)));
     }
     if options.expired == Participation::TakesPart {
         duties.push(Duty::new("expired", EXPIRED, expired::run));

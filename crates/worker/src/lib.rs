@@ -19,6 +19,7 @@ mod error;
 mod expired;
 mod installation;
 mod jitter;
+mod label_history;
 mod label_moves;
 mod label_proofs;
 mod partitions;

@@ -176,6 +176,11 @@ settings! {
         LABEL_PROOF_RETENTION_DAYS: DAYS, Value("90"), Open;
         /// Whether this server takes part in removing old proofs.
         LABEL_PROOF_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
+        /// The days that the history of labels is kept; 0 keeps it for ever. `asOf` and rollbacks reach as far back as it does. What
+        /// a label is, and what is to come, stays.
+        LABEL_HISTORY_RETENTION_DAYS: DAYS, Value("0"), Open;
+        /// Whether this server takes part in removing the old history of labels.
+        LABEL_HISTORY_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
         /// Whether this server takes part in preparing the months ahead in which audit events and the record of renders
         /// are kept. Where no server does, nothing is lost, but removing old ones takes longer.
         PARTITIONS_AHEAD_ENABLED: Form::Switch, Value("true"), Open;

@@ -4,10 +4,11 @@ use std::num::NonZeroU32;
 
 use domain::audit::AuditKind;
 use domain::ids::UsageId;
+use domain::templates::TemplateVersion;
 use domain::usage::{RenderMode, RenderOutcome, UsageMetadata};
 use domain::{Actor, AuditEvent, Clock, Month, TenantId};
 use jiff::Timestamp;
-use store::{AuditFilter, NewUsage, PartitionedTable, Store};
+use store::{Approval, AuditFilter, CancelOutcome, LabelMove, LabelOutcome, LabelThen, NewUsage, PartitionedTable, ScheduleOutcome, Store};
 use testkit::postgres::TestDatabase;
 use tokio::time::Instant;
 use worker::{Options, Participation, duties, make_months};
@@ -21,6 +22,7 @@ const NOTHING: Options = Options {
     usage_days: None,
     trash_days: None,
     proof_days: None,
+    label_history_days: None,
     expired: Participation::LeavesAlone,
     label_moves: Participation::LeavesAlone,
 };
@@ -214,6 +216,58 @@ async fn the_trash_of_every_active_tenant_goes_when_it_is_old_enough_more_than_o
     assert_eq!(database.query(left).await, "acme|122|121\ndefault|2|1", "an archived tenant keeps what it has");
     assert_eq!(database.query("SELECT count(*) FROM audit_events WHERE event = 'template.purged'").await, "120");
     assert_eq!(breaks(&store, &default_tenant()).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_label_was_is_forgotten_but_not_what_it_was_since_and_what_is_to_come() {
+    let database = database().await;
+    database
+        .query(
+            "SET CONSTRAINTS ALL DEFERRED;
+             INSERT INTO templates (template_id, tenant_id, template_key, name, current_major, current_minor, current_patch, created_at, updated_at)
+             VALUES (md5('t')::uuid, 'default', 'sheet', 'x', 1, 0, 2, now(), now());
+             INSERT INTO template_versions (template_id, tenant_id, major, minor, patch, name, kind, definition, content_hash, created_at)
+             SELECT template_id, tenant_id, 1, 0, n, name, kind, '{}', sha256('{}'), now() FROM templates, generate_series(0, 2) n",
+        )
+        .await;
+    let (key, actor) = ("sheet".parse().unwrap(), Actor::system("test"));
+    let version = |patch| TemplateVersion { major: 1, minor: 0, patch };
+    for (days, label, patch) in [(300, "prod", 0), (300, "still", 0), (300, "gone", 0), (200, "prod", 1), (95, "prod", 2), (10, "prod", 0)]
+    {
+        let store = at(&database, "past", days_ago(days)).await;
+        let label = label.parse().unwrap();
+        let wanted = LabelMove { label: &label, version: version(patch), split: None, expected: None, approval: Approval::default() };
+        let moved = store.tenant(default_tenant()).labels().set(&key, wanted, &actor).await.unwrap();
+        assert!(matches!(moved, LabelOutcome::Written(_)), "{moved:?}");
+    }
+    let store = at(&database, "past", days_ago(180)).await;
+    let (prod, still, gone) = ("prod".parse().unwrap(), "still".parse().unwrap(), "gone".parse().unwrap());
+    let (past, soon) = (store.tenant(default_tenant()), days_ago(-300).now());
+    assert!(matches!(past.labels().delete(&key, &gone, None, None, &actor).await, Ok(LabelOutcome::Written(()))));
+    let plan = async || match past.labels().schedule(&key, &prod, version(1), soon, Approval::default(), &actor).await.unwrap() {
+        ScheduleOutcome::Written(event) => event.id,
+        other => panic!("{other:?}"),
+    };
+    let called_off = plan().await;
+    assert!(matches!(past.labels().cancel(&key, &prod, called_off, &actor).await, Ok(CancelOutcome::Written(_))));
+    plan().await;
+
+    run_once(&database, Options { label_history_days: DAYS, ..NOTHING }).await;
+    let left = "SELECT label, state, coalesce(patch::text, '-') FROM template_label_events ORDER BY label, place";
+    let wanted = ["gone|applied|-", "prod|applied|2", "prod|applied|0", "prod|pending|1", "still|applied|0"];
+    assert_eq!(database.query(left).await.lines().collect::<Vec<_>>(), wanted);
+    let labels = store.tenant(default_tenant());
+    let then = async |label, days| labels.labels().at(&key, label, days_ago(days).now()).await.unwrap().unwrap();
+    assert_eq!(then(&prod, 89).await, LabelThen::Was { version: version(2), split: None }, "of every kept day it is known");
+    assert_eq!(then(&prod, 0).await, LabelThen::Was { version: version(0), split: None });
+    assert!(matches!(then(&prod, 150).await, LabelThen::NotYet { made_at } if made_at < days_ago(94).now()));
+    assert_eq!(then(&still, 0).await, LabelThen::Was { version: version(0), split: None });
+    assert_eq!(then(&gone, 0).await, LabelThen::Removed);
+    assert_eq!(database.query("SELECT details->>'removed' FROM audit_events WHERE event = 'template.label-history-expired'").await, "4");
+    assert_eq!(breaks(&store, &default_tenant()).await, [""; 0]);
+    // Once more: nothing is left to remove.
+    run_once(&database, Options { label_history_days: DAYS, ..NOTHING }).await;
+    assert_eq!(database.query("SELECT count(*) FROM template_label_events").await, "5");
 }
 
 #[tokio::test]

@@ -195,6 +195,8 @@ fn records_are_kept_as_long_as_is_said() {
     let zero = [("AUDIT_RETENTION_DAYS", "0"), ("RENDER_USAGE_RETENTION_ENABLED", "off"), ("TEMPLATE_TRASH_RETENTION_DAYS", "0")];
     let changed = accepted(&zero).duties;
     assert_eq!((changed.audit_days, changed.usage_days, changed.trash_days), (None, None, None));
+    let some = accepted(&[("LABEL_HISTORY_RETENTION_DAYS", "7")]).duties;
+    assert_eq!((usual.label_history_days, some.label_history_days), (None, days(7)));
     assert_eq!((usual.proof_days, accepted(&[("LABEL_PROOF_RETENTION_DAYS", "0")]).duties.proof_days), (days(90), None));
 }
 
