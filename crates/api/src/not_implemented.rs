@@ -59,6 +59,8 @@ const PATHS: &[&str] = &[
     "/templates/{key}/lock",
     "/templates/{key}/parameters/resolve",
     "/templates/{key}/presence",
+    "/templates/{key}/promotion-requests",
+    "/templates/{key}/promotion-requests/{*rest}",
     "/templates/{key}/thumbnail",
     "/templates/{key}/upgrade",
     "/tenant/{*rest}",

@@ -127,6 +127,10 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     assert "greeting" in [item.key for item in client.templates.list().items]
     assert client.templates.schema("greeting")["required"] == ["name"]
     assert "name" in client.templates.sample("greeting")
+    client.templates.put_sample("greeting", {"name": "Grace"})
+    assert client.templates.sample("greeting") == {"name": "Grace"} == client.templates.form_metadata("greeting")["sample"]
+    client.templates.delete_sample("greeting")
+    assert client.templates.sample("greeting") != {"name": "Grace"}
 
     kept = client.templates.put_dataset(
         "greeting", "ada", {"name": "Ada"}, expected_revision=0, title="Ada", tags=["Short"], is_default=True,
@@ -263,6 +267,7 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     invoices = client.folders.ensure_path("/Finance/Invoices")
     assert (invoices.path, invoices.template_count) == ("/Finance/Invoices", 0), invoices
     assert client.folders.ensure_path("/finance/INVOICES").id == invoices.id
+    assert [folder.path for folder in client.folders.list(limit=1, offset=1).items] == ["/Finance/Invoices"]
     finance = next(folder for folder in client.folders.list_all(limit=1) if folder.path == "/Finance")
     refusal(lambda: client.folders.create("FINANCE"), 409, "folder_exists")
     refusal(lambda: client.folders.update(finance.id, {"parent_id": invoices.id}), 409, "folder_cycle")

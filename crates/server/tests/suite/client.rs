@@ -4,14 +4,27 @@ use std::process::Command;
 
 use crate::running::{KEY, Server, repository};
 
-#[tokio::test]
-async fn the_public_client_creates_renders_and_understands_every_refusal() {
+/// What a script with the client prints, at a server of its own.
+fn run(script: &str) -> String {
     let python = repository().join("target/client-venv/bin/python");
     assert!(python.exists(), "the client is not installed: run scripts/test once, which makes {}", python.display());
     let server = Server::start();
-    let script = repository().join("crates/server/tests/suite/client.py");
+    let script = repository().join("crates/server/tests/suite").join(script);
     let output = Command::new(python).arg(script).arg(server.url("")).arg(KEY).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}\n{}", server.log());
+    out.into_owned()
+}
+
+#[tokio::test]
+async fn the_public_client_creates_renders_and_understands_every_refusal() {
+    let out = run("client.py");
     assert!(out.ends_with("the client is content\n"), "{out}");
+}
+
+#[tokio::test]
+async fn every_call_of_the_public_client_about_templates_and_assets_works_or_says_that_it_does_not() {
+    let out = run("client_later.py");
+    assert!(out.starts_with("missing: "), "{out}");
+    println!("{out}");
 }
