@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::ids::LabelProofId;
 use domain::label_proofs::{DatasetProof, MoveNote, ProofOutcome, ProofPair, ProvenPair};
@@ -177,15 +177,13 @@ pub async fn picture(
     let number = number.parse().map_err(|_| no_picture())?;
     let found = setup.store.tenant(caller.tenant.clone()).label_proofs().picture(&key, &label, id, number).await?;
     let png = setup.renderer.proof_picture(&caller.tenant, found.ok_or_else(no_picture)?).await?;
-    let mut answer = png.into_response();
     let headers = [
         (header::CONTENT_TYPE, "image/png"),
         // It never changes, and shows what not everybody may see.
         (header::CACHE_CONTROL, "private, max-age=86400, immutable"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    answer.headers_mut().extend(headers.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    Ok(answer)
+    Ok((headers, png).into_response())
 }
 
 /// Takes the newest move of a label back: it leads to the version before. Called again it goes further back.

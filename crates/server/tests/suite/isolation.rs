@@ -45,6 +45,7 @@ struct Things {
     token: String,
     render: String,
     label_event: String,
+    proof: String,
     asset: Value,
 }
 
@@ -56,6 +57,24 @@ async fn upload(server: &Server) -> Value {
     let (status, asset) = crate::running::answer(request).await;
     assert_eq!(status, 201, "{asset}");
     asset
+}
+
+/// A proof with a picture, of a template of tenant alpha; its id.
+async fn prove(server: &Server) -> String {
+    let key = "/templates/alphasecret-proven";
+    let definition = |word: &str| json!({"key": "alphasecret-proven", "name": "Alphasecret", "html": format!("<p>alphasecret {word}</p>")});
+    made(server, "/templates", &definition("one")).await;
+    for (path, body) in [
+        ("/labels/alphalabel", &json!({"version": "1.0.0"})),
+        ("/sample", &json!({"name": "alphasecret"})),
+        ("", &definition("two")),
+    ] {
+        let (status, text) = ask(server, "PUT", &format!("{key}{path}"), A_KEY, body).await;
+        assert_eq!(status, 200, "{text}");
+    }
+    let proof = made(server, &format!("{key}/labels/alphalabel/proofs"), &json!({"version": "1.0.1"})).await;
+    assert_eq!(proof["datasets"][0]["differences"][0]["picture"], json!(1), "{proof}");
+    proof["id"].as_str().unwrap().to_owned()
 }
 
 async fn fill(server: &Server) -> Things {
@@ -73,6 +92,7 @@ async fn fill(server: &Server) -> Things {
     }
     let planned = json!({"version": "1.0.0", "effectiveAt": "2027-06-01T00:00:00Z"});
     let planned = made(server, "/templates/alphasecret/labels/alphalabel/schedule", &planned).await;
+    let proof = prove(server).await;
     let asset = upload(server).await;
     let key = made(server, "/admin/api-keys", &json!({"name": "alphasecret", "scope": "editor"})).await;
     made(
@@ -103,6 +123,7 @@ async fn fill(server: &Server) -> Things {
         token: text(&token, "tokenId"),
         render,
         label_event: text(&planned, "id"),
+        proof,
         asset,
     }
 }
@@ -142,6 +163,11 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         ("GET", "/templates/{}/labels/alphalabel/history", "alphasecret", "zetasecret", &none),
         ("POST", "/templates/{}/labels/alphalabel/schedule", "alphasecret", "zetasecret", &planned),
         ("DELETE", "/templates/alphasecret/labels/alphalabel/schedule/{}", &things.label_event, no_id, &none),
+        ("POST", "/templates/{}/labels/alphalabel/proofs", "alphasecret", "zetasecret", &moved),
+        ("GET", "/templates/{}/labels/alphalabel/proofs", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/alphasecret-proven/labels/alphalabel/proofs/{}", &things.proof, no_id, &none),
+        ("GET", "/templates/alphasecret-proven/labels/alphalabel/proofs/{}/pictures/1", &things.proof, no_id, &none),
+        ("POST", "/templates/{}/labels/alphalabel/rollback", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/schema", "alphasecret", "zetasecret", &none),
         ("POST", "/templates/{}/diff", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/compatibility?base=1.0.0", "alphasecret", "zetasecret", &none),
@@ -149,6 +175,8 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         ("GET", "/templates/{}/bindings", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/dependencies", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/dependents?transitive=true", "alphasecret", "zetasecret", &none),
+        ("POST", "/templates/{}/dependents/validate", "alphasecret", "zetasecret", &none),
+        ("GET", "/templates/{}/effective", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/theme", "alphasecret", "zetasecret", &none),
         ("GET", "/templates/{}/draft", "alphasecret", "zetasecret", &none),
         ("PUT", "/templates/{}/draft", "alphasecret", "zetasecret", &drafted),
