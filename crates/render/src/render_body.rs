@@ -4,6 +4,7 @@
 use std::fmt;
 
 use document::Bindings;
+use domain::documents::DocumentOutput;
 use domain::issues::near_names;
 use domain::labels::{InvalidLabelName, LATEST};
 use domain::options::RenderOptions;
@@ -18,28 +19,28 @@ use crate::labels::Which;
 use crate::request::{Attribution, Format, RenderRequest, Source};
 
 /// What a document from a template takes.
-const OF_A_RENDER: &[&str] =
-    &["template", "definition", "data", "version", "label", "asOf", "bucketKey", "options", "metadata", "strictBindings", "now", "dryRun"];
+const OF_A_RENDER: &[&str] = &[
+    "template",
+    "definition",
+    "data",
+    "version",
+    "label",
+    "asOf",
+    "bucketKey",
+    "options",
+    "metadata",
+    "strictBindings",
+    "now",
+    "dryRun",
+    "output",
+];
 /// What says which version of a stored template is meant.
 const OF_A_STORED_TEMPLATE: [&str; 4] = ["version", "label", "asOf", "bucketKey"];
 /// What a conversion takes.
-const OF_A_CONVERSION: &[&str] = &["html", "data", "options", "locale", "metadata", "strictBindings", "now"];
+const OF_A_CONVERSION: &[&str] = &["html", "data", "options", "locale", "metadata", "strictBindings", "now", "output"];
 /// Published fields that this version does not have.
-const LATER: [&str; 13] = [
-    "dataInput",
-    "dataUrl",
-    "dataHeaders",
-    "dataRef",
-    "tableId",
-    "parameters",
-    "aiNarratives",
-    "output",
-    "csv",
-    "email",
-    "html",
-    "image",
-    "xlsx",
-];
+const LATER: [&str; 12] =
+    ["dataInput", "dataUrl", "dataHeaders", "dataRef", "tableId", "parameters", "aiNarratives", "csv", "email", "html", "image", "xlsx"];
 
 /// Whether a document is wanted, or only to know what it would meet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,10 +184,12 @@ fn request(
     }
     let metadata = UsageMetadata::from_json(object.get("metadata").unwrap_or(&Value::Null), "/metadata")
         .map_err(|issue| RefusedBody::invalid(ErrorCode::ValidationFailed, vec![issue]))?;
+    let output = DocumentOutput::from_json(object.get("output").unwrap_or(&Value::Null), "/output")
+        .map_err(|issues| RefusedBody::invalid(ErrorCode::ValidationFailed, issues))?;
     let Asker { tenant, actor, mode, correlation_id } = asker;
     let attribution = Attribution { actor: Some(actor), mode, metadata, correlation_id };
     let bindings = if boolean(object, "strictBindings")? { Bindings::Strict } else { Bindings::Lenient };
-    Ok(RenderRequest { tenant, source, data, fixed_data: None, options, now, bindings, format, attribution })
+    Ok(RenderRequest { tenant, source, data, fixed_data: None, options, now, bindings, format, attribution, output })
 }
 
 fn stored(object: &Map<String, Value>, template: &Value, bucket: Option<BucketKey>) -> Result<Source, RefusedBody> {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use document::Bindings;
+use domain::documents::DocumentOutput;
 use domain::ids::UsageId;
 use domain::options::RenderOptions;
 use domain::templates::{TemplateKey, TemplateVersion};
@@ -46,6 +47,22 @@ impl Format {
             Self::Html => "html",
         }
     }
+
+    /// The media type of the file.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Pdf => "application/pdf",
+            Self::Html => "text/html; charset=utf-8",
+        }
+    }
+
+    /// What the names of such files end with, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::Html => "html",
+        }
+    }
 }
 
 /// What the log of renders says about who asked, and why. It changes nothing about the document.
@@ -83,6 +100,9 @@ pub struct RenderRequest {
     pub format: Format,
     /// Who asked, and why.
     pub attribution: Attribution,
+    /// Whether and how what comes out is kept as a stored document. [`crate::Renderer::render_and_keep`] does it;
+    /// [`crate::Renderer::render`] does not.
+    pub output: Option<DocumentOutput>,
 }
 
 /// A finished document.
@@ -102,4 +122,6 @@ pub struct Rendered {
     pub pages: u32,
     /// Names this render in the log of renders, where it appears a moment later.
     pub usage_id: UsageId,
+    /// The SHA-256 of the file.
+    pub sha256: [u8; 32],
 }

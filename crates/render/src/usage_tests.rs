@@ -152,6 +152,7 @@ fn request(tenant: &str) -> RenderRequest {
         bindings: Bindings::Lenient,
         format: Format::Pdf,
         attribution: Attribution { metadata: UsageMetadata::of([("a".to_owned(), "b".to_owned())]), ..Attribution::default() },
+        output: None,
     }
 }
 

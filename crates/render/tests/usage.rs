@@ -50,6 +50,10 @@ impl Fixture {
                 .unwrap(),
             usage: UsageOptions::default(),
             releases: Releases::default(),
+            documents: render::DocumentOptions {
+                lives: domain::documents::DocumentLives::default(),
+                secrets: domain::secrets::Secret::from_random([7; 32]).into(),
+            },
         };
         Self { renderer: Renderer::new(setup), store, pool, _runtime: runtime, _database: database }
     }
@@ -88,6 +92,7 @@ fn request(html: &str, data: Value, format: Format) -> RenderRequest {
         bindings: Bindings::Lenient,
         format,
         attribution: Attribution::default(),
+        output: None,
     }
 }
 
