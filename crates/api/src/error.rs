@@ -23,6 +23,7 @@ pub struct ApiError {
     compatibility: Option<Box<serde_json::Value>>,
     referenced_by: Option<Box<serde_json::Value>>,
     proof: Option<Box<serde_json::Value>>,
+    failures: Option<Box<Vec<serde_json::Value>>>,
     invalid_token: bool,
 }
 
@@ -60,6 +61,10 @@ pub struct ErrorEnvelope {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     proof: Option<serde_json::Value>,
+    /// Which items of a batch failed: each with `index`, `template`, `reference` and `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    failures: Option<Vec<serde_json::Value>>,
 }
 
 /// One thing that is wrong with the input.
@@ -94,6 +99,7 @@ impl ApiError {
             compatibility: None,
             referenced_by: None,
             proof: None,
+            failures: None,
             invalid_token: false,
         }
     }
@@ -154,6 +160,22 @@ impl ApiError {
     pub fn proof(mut self, proof: serde_json::Value) -> Self {
         self.proof = Some(Box::new(proof));
         self
+    }
+
+    /// Tells the client which items of its batch failed.
+    #[must_use]
+    pub fn failures(mut self, failures: Vec<serde_json::Value>) -> Self {
+        self.failures = Some(Box::new(failures));
+        self
+    }
+
+    /// What is told of it where it is the outcome of one item among several.
+    pub(crate) fn of_item(&self) -> serde_json::Value {
+        let mut told = serde_json::json!({ "message": clipped(self.message.clone()), "code": self.code.as_str() });
+        if !self.issues.is_empty() {
+            told["details"] = serde_json::json!({ "issues": listed(self.issues.clone()) });
+        }
+        told
     }
 
     /// Tells the client who names the thing: a list of objects.
@@ -233,12 +255,14 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::TenantUnknown
         | ErrorCode::FolderNotFound
         | ErrorCode::DatasetNotFound
+        | ErrorCode::DocumentLinkInvalid
         | ErrorCode::ThemeNotFound
         | ErrorCode::LayoutNotFound
         | ErrorCode::ComponentNotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::Conflict
         | ErrorCode::AlreadyTerminal
+        | ErrorCode::WebhookSubscriptionLimitReached
         | ErrorCode::JobNotCompleted
         | ErrorCode::IdempotencyKeyReused
         | ErrorCode::DraftIdentityRequired
@@ -261,7 +285,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::ApprovalRequired
         | ErrorCode::NothingToRollBack
         | ErrorCode::BreakingContractChange => StatusCode::CONFLICT,
-        ErrorCode::TenantPurged | ErrorCode::JobExpired => StatusCode::GONE,
+        ErrorCode::TenantPurged | ErrorCode::JobExpired | ErrorCode::DocumentLinkExpired | ErrorCode::RenderArtifactExpired => StatusCode::GONE,
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         ErrorCode::PayloadTooLarge
@@ -288,6 +312,8 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::TemplateKindMismatch
         | ErrorCode::BatchItemsFailed
         | ErrorCode::PackagingUnsupported
+        | ErrorCode::WebhookUrlRejected
+        | ErrorCode::WebhookEventTypeUnknown
         | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited | ErrorCode::QuotaExhausted | ErrorCode::RenderTokenExhausted => StatusCode::TOO_MANY_REQUESTS,
         // The document took too long or the machine was too busy; who waited in the queue alone is told `render_saturated`.
@@ -370,6 +396,7 @@ impl IntoResponse for ApiError {
             referenced_by: self.referenced_by.map(|users| *users),
             compatibility: self.compatibility.map(|found| *found),
             proof: self.proof.map(|proof| *proof),
+            failures: self.failures.map(|failures| *failures),
         };
         let mut response = (self.status, Json(envelope)).into_response();
         if let Some(seconds) = self.retry_after_s {

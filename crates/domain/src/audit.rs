@@ -144,6 +144,24 @@ kinds! {
     UserUpdated = "user.updated", "update", "user";
     /// A user was removed.
     UserDeleted = "user.deleted", "delete", "user";
+    /// A subscription to events was made.
+    WebhookCreated = "webhook.created", "create", "webhook";
+    /// A subscription to events was changed.
+    WebhookUpdated = "webhook.updated", "update", "webhook";
+    /// A subscription to events was removed with its deliveries.
+    WebhookDeleted = "webhook.deleted", "delete", "webhook";
+    /// A subscription to events got another secret.
+    WebhookSecretRotated = "webhook.secret-rotated", "rotate", "webhook";
+    /// A subscription was asked to show that messages arrive.
+    WebhookPinged = "webhook.pinged", "ping", "webhook";
+    /// An event was sent to a subscription once more.
+    WebhookRedelivered = "webhook.redelivered", "replay", "webhook";
+    /// Nothing had arrived at a subscription for so long that nobody tries any more.
+    WebhookPaused = "webhook.paused", "update", "webhook";
+    /// The callback of a job that did not arrive is tried again.
+    CallbackReplayed = "callback.replayed", "replay", "callback";
+    /// The callback of a job that did not arrive is not wanted any more.
+    CallbackAbandoned = "callback.abandoned", "abandon", "callback";
     /// A tenant was made.
     TenantCreated = "tenant.created", "create", "tenant";
     /// A tenant was changed.

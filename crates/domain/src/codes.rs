@@ -87,14 +87,26 @@ codes! {
     DatasetNameInvalid = "dataset_name_invalid",
     /// The template has no such dataset.
     DatasetNotFound = "dataset_not_found",
+    /// The link to a stored document is none of this server, or was revoked.
+    DocumentLinkInvalid = "document_link_invalid",
+    /// The link's time is over, or its document was downloaded as often as it may be.
+    DocumentLinkExpired = "document_link_expired",
+    /// The document that a link led to is there no more.
+    RenderArtifactExpired = "render_artifact_expired",
     /// No such resource for this caller.
     NotFound = "not_found",
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed",
     /// The resource exists already, or was changed at the same moment.
     Conflict = "conflict",
-    /// No item of a batch led to a document.
+    /// Items of a batch failed, so that what was to hold their documents cannot be made.
     BatchItemsFailed = "batch_items_failed",
+    /// The URL is none that this server sends messages to.
+    WebhookUrlRejected = "webhook_url_rejected",
+    /// There is no event of that name.
+    WebhookEventTypeUnknown = "webhook_event_type_unknown",
+    /// The tenant has as many subscriptions to events as it may have.
+    WebhookSubscriptionLimitReached = "webhook_subscription_limit_reached",
     /// The documents of this request cannot be had in one piece like that.
     PackagingUnsupported = "packaging_unsupported",
     /// The job had ended before.

@@ -126,6 +126,9 @@ impl EventType {
             AuditKind::AssetReplaced => Self::AssetReplaced,
             AuditKind::AssetRestored => Self::AssetRestored,
             AuditKind::AssetDeleted => Self::AssetDeleted,
+            AuditKind::JobCancelled => Self::JobCancelled,
+            AuditKind::DocumentStored => Self::DocumentCreated,
+            AuditKind::DocumentDeleted => Self::DocumentDeleted,
             _ => return None,
         })
     }

@@ -47,6 +47,8 @@ pub enum ExportKind {
     Users,
     /// The API keys, without their secrets: what can be known of a key, and nothing that lets anybody in.
     ApiKeys,
+    /// The subscriptions to events, without their secrets and without what was sent.
+    Webhooks,
     /// The audit log with its links, so that it can be verified elsewhere.
     Audit,
     /// What was rendered.
@@ -55,7 +57,7 @@ pub enum ExportKind {
 
 impl ExportKind {
     /// Every kind, in the order of an export: what others refer to first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Tenant,
         Self::TemplateFolders,
         Self::Templates,
@@ -70,6 +72,7 @@ impl ExportKind {
         Self::AssetVersions,
         Self::Users,
         Self::ApiKeys,
+        Self::Webhooks,
         Self::Audit,
         Self::Usage,
     ];
@@ -91,6 +94,7 @@ impl ExportKind {
             Self::AssetVersions => "asset-versions",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",
+            Self::Webhooks => "webhooks",
             Self::Audit => "audit",
             Self::Usage => "usage",
         }
@@ -119,6 +123,7 @@ impl ExportKind {
             Self::AssetVersions => ASSET_VERSIONS,
             Self::Users => USERS,
             Self::ApiKeys => API_KEYS,
+            Self::Webhooks => WEBHOOKS,
             Self::Audit => AUDIT,
             Self::Usage => USAGE,
         }
@@ -416,6 +421,19 @@ const API_KEYS: &str = concat!(
     utc!("last_used_at"),
     ")::text AS line FROM api_keys WHERE tenant_id = $1 AND api_key_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
      ORDER BY api_key_id LIMIT $3"
+);
+
+const WEBHOOKS: &str = concat!(
+    "SELECT webhook_id::text AS place,
+            json_build_object('id', webhook_id, 'url', url, 'events', events, 'templateKeys', template_keys, 'description', description,
+                'enabled', enabled, 'pausedAt', ",
+    utc!("paused_at"),
+    ", 'pauseReason', pause_reason, 'createdAt', ",
+    utc!("created_at"),
+    ", 'createdBy', created_by, 'updatedAt', ",
+    utc!("updated_at"),
+    ")::text AS line FROM webhooks WHERE tenant_id = $1 AND webhook_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY webhook_id LIMIT $3"
 );
 
 const AUDIT: &str = concat!(

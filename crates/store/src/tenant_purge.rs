@@ -90,7 +90,7 @@ struct Part {
 }
 
 /// In the order in which they go: who may come in first.
-const PARTS: [Part; 21] = [
+const PARTS: [Part; 23] = [
     Part {
         table: "api_keys",
         fate: PurgeFate::Removed,
@@ -108,6 +108,20 @@ const PARTS: [Part; 21] = [
         fate: PurgeFate::Removed,
         count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM render_tokens r WHERE tenant_id = $1",
         delete: Some("DELETE FROM render_tokens WHERE token_id IN (SELECT token_id FROM render_tokens WHERE tenant_id = $1 LIMIT $2)"),
+    },
+    Part {
+        table: "webhook_deliveries",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM webhook_deliveries r WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM webhook_deliveries WHERE delivery_id IN (SELECT delivery_id FROM webhook_deliveries WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "webhooks",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM webhooks r WHERE tenant_id = $1",
+        delete: Some("DELETE FROM webhooks WHERE webhook_id IN (SELECT webhook_id FROM webhooks WHERE tenant_id = $1 LIMIT $2)"),
     },
     Part {
         table: "template_label_events",

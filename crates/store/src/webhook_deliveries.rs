@@ -1,6 +1,6 @@
 //! Messages that are to arrive somewhere else, written in the transaction of what they tell of: none is lost, none is invented.
 
-use domain::ids::{DeliveryId, EventId, JobId};
+use domain::ids::{DeliveryId, EventId, JobId, WebhookId};
 use domain::webhooks::{EventType, TRIED_FOR, target};
 use domain::{Actor, AuditEvent, TenantId};
 use serde_json::{Map, Value, json};
@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use crate::changes::announce;
 use crate::connect::Store;
 use crate::error::StoreError;
+use crate::tenants::TenantStore;
 
 /// Deliveries of one subscription that may be open. What comes on top is kept as failed, so that it can be asked for.
 pub(crate) const OPEN_LIMIT: i64 = 10_000;
@@ -116,6 +117,35 @@ pub(crate) async fn enqueue_event(
         announce(connection, tenant, "delivery", &id.to_string()).await?;
     }
     Ok(written)
+}
+
+/// Has a subscription told alone, whatever it asks for; none where there is no such one.
+pub(crate) async fn enqueue_ping(
+    connection: &mut PgConnection,
+    handle: &TenantStore,
+    webhook: WebhookId,
+    event: NewEvent<'_>,
+) -> Result<Option<DeliveryId>, StoreError> {
+    let id = EventId::generate();
+    let written: Option<uuid::Uuid> = sqlx::query_scalar(
+        "INSERT INTO webhook_deliveries (delivery_id, tenant_id, kind, webhook_id, event_id, event_type, url, target, body,
+                                         give_up_at, created_at)
+         SELECT gen_random_uuid(), tenant_id, 'event', webhook_id, $3, $4, url, target, $5, now() + make_interval(secs => $6), $7
+         FROM webhooks WHERE tenant_id = $1 AND webhook_id = $2 RETURNING delivery_id",
+    )
+    .bind(handle.tenant.as_str())
+    .bind(webhook.as_uuid())
+    .bind(id.as_uuid())
+    .bind(event.event.as_str())
+    .bind(body_of(id, &event, handle.store.now().to_jiff()))
+    .bind(TRIED_FOR.as_secs_f64())
+    .bind(handle.store.now())
+    .fetch_optional(&mut *connection)
+    .await?;
+    if written.is_some() {
+        announce(connection, &handle.tenant, "delivery", &id.to_string()).await?;
+    }
+    Ok(written.map(DeliveryId::from))
 }
 
 /// Has a change that somebody made told, if it is one of those that others are told of.

@@ -1,4 +1,5 @@
-//! A change of a tenant's rows: a transaction that cannot commit without saying in the audit log what it did.
+//! A change of a tenant's rows: a transaction that cannot commit without saying in the audit log what it did. From there comes
+//! also what others are told of it (`webhook_deliveries`).
 
 use std::ops::{Deref, DerefMut};
 
@@ -11,6 +12,7 @@ use crate::changes::announce;
 use crate::connection::Connection;
 use crate::error::StoreError;
 use crate::tenants::TenantStore;
+use crate::webhook_deliveries::enqueue_change;
 
 /// Longer resource ids are cut (a CHECK of the table).
 const RESOURCE_ID_CHARS: usize = 512;
@@ -123,6 +125,7 @@ async fn append(
     end: ChainEnd,
     event: AuditEvent,
 ) -> Result<(), StoreError> {
+    enqueue_change(connection, &handle.store, &handle.tenant, actor, &event).await?;
     let event_id = AuditEventId::generate().as_uuid();
     let details = serde_json::Value::Object(event.details).to_string();
     let resource_id: String = event.resource_id.chars().take(RESOURCE_ID_CHARS).collect();
