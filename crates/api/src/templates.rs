@@ -1,5 +1,7 @@
 //! Templates: made, read, changed and put into the trash.
 
+use std::sync::Arc;
+
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,6 +10,7 @@ use document::Compiled;
 use domain::template_tags::TemplateTag;
 use domain::templates::TemplateKey;
 use domain::{ErrorCode, Issue};
+use render::Checking;
 use serde_json::{Value, json};
 use store::{
     DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, TemplateContent, TemplateFilter, TemplateKind, TemplateRecord,
@@ -52,7 +55,7 @@ pub async fn create(
     AnyJson(definition): AnyJson,
 ) -> Result<Response, ApiError> {
     let note = change_note(&headers)?;
-    let checked = check(&setup, &definition, None).await?;
+    let checked = check(&setup, &caller, &definition, None).await?;
     caller.reaches(&checked.key)?;
     within_reach(&setup, &caller, &definition, None).await?;
     let tags = tags(&definition);
@@ -91,7 +94,7 @@ pub async fn update(
     let key = known_key(&key)?;
     let (expected, note) = (expected_version(&headers)?, change_note(&headers)?);
     within_reach(&setup, &caller, &definition, Some(&key)).await?;
-    let checked = check(&setup, &definition, Some(&key)).await?;
+    let checked = check(&setup, &caller, &definition, Some(&key)).await?;
     let revision = Revision { actor: &caller.actor, change_note: note.as_deref() };
     let tenant = setup.store.tenant(caller.tenant.clone());
     match tenant.templates().update(&key, expected, checked.content(&definition), revision).await? {
@@ -152,8 +155,12 @@ impl Checked {
 }
 
 /// A stored definition names itself: by `key` (the path's, where there is one) and by `name`.
-async fn check(setup: &Setup, definition: &Value, path_key: Option<&TemplateKey>) -> Result<Checked, ApiError> {
-    let compiled: Compiled = setup.renderer.compile(definition.clone()).await?;
+async fn check(setup: &Setup, caller: &Caller, definition: &Value, path_key: Option<&TemplateKey>) -> Result<Checked, ApiError> {
+    let own_key = || definition.get("key").and_then(Value::as_str).and_then(|key| key.parse().ok());
+    // A template that uses itself through others is found with what it is about to say.
+    let replacing = path_key.cloned().or_else(own_key).map(|key| (key, Arc::new(definition.clone())));
+    let checking = Checking { replacing, reached: caller.templates.clone() };
+    let compiled: Compiled = setup.renderer.check(&caller.tenant, definition.clone(), checking).await?;
     let mut issues = Vec::new();
     let key = compiled.key().or(path_key).cloned();
     if key.is_none() {

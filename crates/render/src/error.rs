@@ -80,6 +80,14 @@ pub enum RenderError {
     /// The definition, the data or an option is at fault.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// What the template is made with is not there any more, or does not fit it any more: nothing is rendered without it.
+    #[error("a part of the template is missing or does not fit: {}", issues.first().map_or("", |issue| issue.message.as_str()))]
+    Part {
+        /// What is wrong with the first of them.
+        code: ErrorCode,
+        /// All of them, with JSON pointers into the template's definition.
+        issues: Vec<domain::Issue>,
+    },
     /// The browser could not print the page.
     #[error(transparent)]
     Chromium(#[from] ChromiumError),
@@ -143,7 +151,7 @@ impl RenderError {
     pub fn is_of_the_template(&self) -> bool {
         match self {
             Self::Shared(error) => error.is_of_the_template(),
-            Self::Document(_) => true,
+            Self::Document(_) | Self::Part { .. } => true,
             _ => matches!(
                 self.code(),
                 ErrorCode::RenderTimeout
@@ -167,6 +175,7 @@ impl RenderError {
             Self::AsOfBeforeHistory { .. } => ErrorCode::AsOfBeforeHistory,
             Self::AsOfInFuture { .. } => ErrorCode::ValidationFailed,
             Self::Document(error) => error.code(),
+            Self::Part { code, .. } => *code,
             Self::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
             Self::Saturated { .. } => ErrorCode::RenderSaturated,
             Self::ProofUnderWay { .. } => ErrorCode::RateLimited,

@@ -32,6 +32,7 @@ use crate::hashes::{hash_of_data, hash_of_output};
 use crate::label_proofs::Proofs;
 use crate::labels::{Via, Which};
 use crate::limits::Limits;
+use crate::parts::{Checking, EffectiveTemplate};
 use crate::request::{Format, RenderRequest, Rendered, Source};
 use crate::templates::{Resolved, Templates};
 use crate::usage::{Output, Record, Usage, UsageOptions};
@@ -250,15 +251,42 @@ impl Renderer {
         self.compute(deadline, move |_, _| Ok(compiled.bindings())).await
     }
 
-    /// Checks a definition and keeps nothing.
-    pub async fn compile(&self, definition: Value) -> Result<Compiled, RenderError> {
+    /// Checks a definition together with what it is made with, and keeps nothing.
+    ///
+    /// References that lead nowhere, to another kind of template or into a circle, and whatever does not compile as a whole, are
+    /// [`DocumentError::Definition`] with pointers into the definition and near names.
+    pub async fn check(&self, tenant: &TenantId, definition: Value, checking: Checking) -> Result<Compiled, RenderError> {
         let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
-        self.compiled(definition, deadline).await
+        self.compiled(tenant, definition, &checking, deadline).await
     }
 
-    async fn compiled(&self, definition: Value, deadline: Instant) -> Result<Compiled, RenderError> {
-        self.compute(deadline, move |limits, _| Compiled::compile(&definition, limits)).await
+    async fn compiled(
+        &self,
+        tenant: &TenantId,
+        definition: Value,
+        checking: &Checking,
+        deadline: Instant,
+    ) -> Result<Compiled, RenderError> {
+        let gathering = self.0.templates.parts_of(tenant, &definition, checking);
+        let parts = tokio::time::timeout_at(deadline, gathering).await.map_err(|_| self.late())??;
+        self.compute(deadline, move |limits, _| {
+            // What cannot be read as a reference leaves nothing to put together, and is refused by the compiler.
+            if parts.is_empty() {
+                return Compiled::compile(&definition, limits);
+            }
+            document::effective(&definition, &parts, limits)?.compile(limits)
+        })
+        .await
+    }
+
+    /// A stored version with its theme, its layout and its components in it, and which versions those are.
+    pub async fn effective(&self, tenant: &TenantId, key: &TemplateKey, which: Which) -> Result<EffectiveTemplate, RenderError> {
+        which.refuse_the_future(self.0.clock.now())?;
+        let _admitted = self.admit(&self.0.checks)?;
+        let deadline = self.deadline(Instant::now());
+        let putting_together = self.0.templates.effective(tenant, key, &which);
+        tokio::time::timeout_at(deadline, putting_together).await.map_err(|_| self.late())?
     }
 
     /// To be called after a write, so that this replica's next render sees it.
@@ -306,7 +334,11 @@ impl Renderer {
                 let resolved = tokio::time::timeout_at(deadline, resolving).await.map_err(|_| self.late())??;
                 Ok((Some((resolved.version, resolved.via)), resolved.compiled))
             }
-            Source::Inline(definition) => Ok((None, Arc::new(self.compiled(std::mem::take(definition), deadline).await?))),
+            Source::Inline(definition) => {
+                let definition = std::mem::take(definition);
+                let compiled = self.compiled(&request.tenant, definition, &Checking::default(), deadline).await?;
+                Ok((None, Arc::new(compiled)))
+            }
         }
     }
 

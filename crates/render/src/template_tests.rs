@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::error::RenderError;
 use crate::labels::Which;
+use crate::parts::Checking;
 use crate::request::{Attribution, Format, RenderRequest, Rendered, Source};
 use crate::run::Renderer;
 
@@ -77,7 +78,10 @@ impl Renderer {
                 let source = Source::Stored { key, which: Which::Version(resolved.version), bucket_key: None };
                 (Some(resolved.version), resolved.compiled, source)
             }
-            Tested::Inline(definition) => (None, Arc::new(self.compile(definition.clone()).await?), Source::Inline(definition)),
+            Tested::Inline(definition) => {
+                let compiled = self.check(&tenant, definition.clone(), Checking::default()).await?;
+                (None, Arc::new(compiled), Source::Inline(definition))
+            }
         };
         let attribution = Attribution { mode: RenderMode::Batch, ..attribution };
         Ok(TestSubject { version, tenant, compiled, source, attribution })

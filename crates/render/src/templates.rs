@@ -11,11 +11,13 @@ use domain::labels::Releases;
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::variants::BucketKey;
 use moka::future::Cache;
-use store::{ChangeEvent, Store, StoreError};
+use serde_json::Value;
+use store::{ChangeEvent, Store, StoreError, TemplateFilter};
 use tokio::time::{Instant, timeout};
 
 use crate::error::RenderError;
 use crate::labels::{Asked, HeadLabel, Via, Which};
+use crate::parts::{Recipe, Reference, references_of};
 
 /// After this long a cached head is asked for again, should the notice of a change have been lost.
 const HEAD_TTL: Duration = Duration::from_secs(10);
@@ -29,6 +31,14 @@ const HEADS: u64 = 100_000;
 const HEAD_BYTES: u64 = 32 * 1024 * 1024;
 /// About what a head takes, and each of its labels.
 const BYTES_OF_A_HEAD: (u32, u32) = (200, 150);
+/// Bytes of references kept: those of some 150,000 versions that have none.
+const REFERENCE_BYTES: u64 = 32 * 1024 * 1024;
+/// About what a reference takes.
+const BYTES_OF_A_REFERENCE: u32 = 250;
+/// Bytes of definitions kept as they are stored, so that parts need not be read for each template that uses them.
+const DEFINITION_BYTES: u64 = 64 * 1024 * 1024;
+/// About how many times its text JSON takes.
+const BYTES_OF_JSON_IN_MEMORY: u32 = 4;
 /// Bytes of definitions kept compiled; the compiled form is a small multiple of it.
 const COMPILED_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -43,13 +53,15 @@ pub struct Resolved {
     pub compiled: Arc<Compiled>,
 }
 
-type Name = (TenantId, TemplateKey);
+pub(crate) type Name = (TenantId, TemplateKey);
+/// A version of a template, whatever it is called by now.
+pub(crate) type VersionId = (TemplateId, TemplateVersion);
 
 /// What is current, as of a moment in the order of changes.
 #[derive(Clone)]
-struct Head {
+pub(crate) struct Head {
     id: TemplateId,
-    version: TemplateVersion,
+    pub(crate) version: TemplateVersion,
     labels: Arc<[HeadLabel]>,
     as_of: u64,
     read_at: Instant,
@@ -62,14 +74,17 @@ impl Head {
     }
 }
 
-/// The cache of heads (which version is current) and of compiled versions (immutable).
+/// The cache of heads (which version is current) and of what never changes: what a version refers to, its definition, and
+/// what it is compiled to with certain versions of its parts.
 #[derive(Clone)]
 pub struct Templates {
     store: Store,
-    limits: Arc<Limits>,
+    pub(crate) limits: Arc<Limits>,
     releases: Arc<Releases>,
     heads: Cache<Name, Head>,
-    compiled: Cache<(TemplateId, TemplateVersion), (u32, Arc<Compiled>)>,
+    references: Cache<VersionId, Arc<[Reference]>>,
+    definitions: Cache<VersionId, (u32, Arc<Value>)>,
+    pub(crate) compiled: Cache<Recipe, (u32, Arc<Compiled>)>,
     /// Counts the changes heard of. A head read before a change and cached after it would be stale for its whole life;
     /// so each head remembers the count at which its reading began, and each change the count at which it came.
     changes: Arc<AtomicU64>,
@@ -84,6 +99,8 @@ impl Templates {
             limits: Arc::new(limits),
             releases: Arc::new(releases),
             heads: Cache::builder().max_capacity(HEAD_BYTES).weigher(|_, head: &Head| head.weight()).build(),
+            references: Cache::builder().max_capacity(REFERENCE_BYTES).weigher(|_, list: &Arc<[Reference]>| weight_of(list)).build(),
+            definitions: Cache::builder().max_capacity(DEFINITION_BYTES).weigher(|_, (bytes, _): &(u32, _)| *bytes).build(),
             compiled: Cache::builder().max_capacity(COMPILED_BYTES).weigher(|_, (bytes, _): &(u32, _)| *bytes).build(),
             changes: Arc::default(),
             // Longer than any head that could be older is fresh.
@@ -101,12 +118,23 @@ impl Templates {
         bucket_key: Option<&BucketKey>,
     ) -> Result<Resolved, RenderError> {
         let name = (tenant.clone(), key.clone());
-        let head = self.head(&name).await?;
-        let (store, releases) = (&self.store, &*self.releases);
-        let asked = Asked { store, releases, tenant, key, bucket_key, current: head.version, labels: &head.labels };
-        let (version, via) = asked.choose(which).await?;
-        let compiled = self.version(&name, head.id, version).await?;
+        let (id, version, via) = self.choose(&name, which, bucket_key).await?;
+        let compiled = self.compiled_with_parts(&name, (id, version), bucket_key).await?;
         Ok(Resolved { version, via, compiled })
+    }
+
+    /// Which version is meant, and the label that led to it.
+    pub(crate) async fn choose(
+        &self,
+        name: &Name,
+        which: &Which,
+        bucket_key: Option<&BucketKey>,
+    ) -> Result<(TemplateId, TemplateVersion, Option<Via>), RenderError> {
+        let head = self.head(name).await?;
+        let (store, releases) = (&self.store, &*self.releases);
+        let asked = Asked { store, releases, tenant: &name.0, key: &name.1, bucket_key, current: head.version, labels: &head.labels };
+        let (version, via) = asked.choose(which).await?;
+        Ok((head.id, version, via))
     }
 
     /// How labels are used here.
@@ -139,7 +167,7 @@ impl Templates {
         }
     }
 
-    async fn head(&self, name: &Name) -> Result<Head, RenderError> {
+    pub(crate) async fn head(&self, name: &Name) -> Result<Head, RenderError> {
         let known = self.heads.get(name).await;
         let last_change = self.changed.get(name).await.unwrap_or(0).max(self.everything_changed.load(Ordering::SeqCst));
         let fresh = known.clone().filter(|head| head.as_of >= last_change && head.read_at.elapsed() < HEAD_TTL);
@@ -178,22 +206,39 @@ impl Templates {
         Ok(head)
     }
 
-    /// A version, read and compiled once however many ask for it.
-    async fn version(&self, name: &Name, id: TemplateId, version: TemplateVersion) -> Result<Arc<Compiled>, RenderError> {
+    /// A definition as it is stored, read once however many ask for it.
+    pub(crate) async fn definition(&self, name: &Name, version: VersionId) -> Result<Arc<Value>, RenderError> {
         let reading = async {
-            let record = self.store.tenant(name.0.clone()).template_versions().get(&name.1, version).await?;
-            let unknown = || RenderError::UnknownVersion { key: name.1.to_string(), version: version.to_string() };
-            let record = record.ok_or_else(unknown)?;
-            let limits = Arc::clone(&self.limits);
-            let compiling = tokio::task::spawn_blocking(move || {
-                let bytes = u32::try_from(record.definition.to_string().len()).unwrap_or(u32::MAX);
-                Compiled::compile(&record.definition, &limits).map(|compiled| (bytes, Arc::new(compiled)))
-            });
-            Ok(compiling.await.map_err(RenderError::Defect)??)
+            let record = self.store.tenant(name.0.clone()).template_versions().get(&name.1, version.1).await?;
+            let unknown = || RenderError::UnknownVersion { key: name.1.to_string(), version: version.1.to_string() };
+            let definition = record.ok_or_else(unknown)?.definition;
+            let bytes = u32::try_from(definition.to_string().len()).unwrap_or(u32::MAX).saturating_mul(BYTES_OF_JSON_IN_MEMORY);
+            Ok((bytes, Arc::new(definition)))
         };
-        let read = self.compiled.try_get_with((id, version), reading).await;
-        read.map(|(_, compiled)| compiled).map_err(RenderError::Shared)
+        let read = self.definitions.try_get_with(version, reading).await;
+        read.map(|(_, definition)| definition).map_err(RenderError::Shared)
     }
+
+    /// What a version refers to, each template once.
+    pub(crate) async fn references(&self, name: &Name, version: VersionId) -> Result<Arc<[Reference]>, RenderError> {
+        if let Some(known) = self.references.get(&version).await {
+            return Ok(known);
+        }
+        let definition = self.definition(name, version).await?;
+        let references: Arc<[Reference]> = references_of(&definition).into();
+        self.references.insert(version, Arc::clone(&references)).await;
+        Ok(references)
+    }
+
+    /// Keys of templates that may be suggested.
+    pub(crate) async fn keys(&self, tenant: &TenantId, filter: &TemplateFilter) -> Result<Vec<TemplateKey>, RenderError> {
+        let page = self.store.tenant(tenant.clone()).templates().list(filter).await?;
+        Ok(page.items.into_iter().map(|found| found.key).collect())
+    }
+}
+
+fn weight_of(references: &[Reference]) -> u32 {
+    u32::try_from(references.len()).unwrap_or(u32::MAX).saturating_mul(BYTES_OF_A_REFERENCE).saturating_add(BYTES_OF_A_HEAD.0)
 }
 
 fn count_read(outcome: &'static str) {

@@ -41,6 +41,8 @@ mod labels;
 mod manners;
 #[path = "suite/oidc.rs"]
 mod oidc;
+#[path = "suite/parts.rs"]
+mod parts;
 #[path = "suite/part_lifecycle.rs"]
 mod part_lifecycle;
 #[path = "suite/render_tokens.rs"]
