@@ -5,13 +5,19 @@
 
 mod asset_uploads;
 mod assets;
+mod batches;
+mod blame;
+mod documents;
 mod error;
 mod form_fields;
 mod hashes;
 mod label_proofs;
 mod labels;
 mod limits;
+mod mail_merge;
+mod outputs;
 mod parts;
+mod printing;
 mod quotas;
 pub mod render_body;
 mod request;
@@ -25,13 +31,17 @@ mod usage_tests;
 
 pub use asset_uploads::{AssetDetails, Upload};
 pub use assets::Assets;
-pub use blobs::{BlobError, ByteRange};
+pub use batches::{Batch, Item, Printing};
+pub use blobs::{BlobContent, BlobError, ByteRange};
+pub use blame::Blame;
 pub use chromium::{ChromiumError, Phase};
+pub use documents::{DocumentOptions, Documents, Fetch, Keeping, MadeLink, NoDownload, Origin};
 pub use error::RenderError;
 pub use label_proofs::ProofOrder;
 pub use labels::{Choice, Via, Which};
 pub use limits::Limits;
 pub use media::Refusal;
+pub use outputs::Outputs;
 pub use parts::{Checking, EffectiveTemplate};
 pub use pdf::{FormField, FormFieldKind, FormFieldValue, FormFields, PdfError, Xfa};
 pub use request::{Attribution, Format, RenderRequest, Rendered, Source};

@@ -48,6 +48,11 @@ impl Format {
         }
     }
 
+    /// The format of that word, if it is one that is made here.
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Pdf, Self::Html].into_iter().find(|format| format.as_str() == word)
+    }
+
     /// The media type of the file.
     pub fn media_type(self) -> &'static str {
         match self {

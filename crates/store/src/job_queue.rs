@@ -5,17 +5,20 @@
 
 use std::time::Duration;
 
-use domain::ids::{JobId, LeaseToken, RequestId, UsageId};
+use domain::ids::{DocumentId, JobId, LeaseToken, RequestId, UsageId};
 use domain::jobs::{JobItemStatus, JobKind, JobProgress, JobStatus};
+use domain::webhooks::EventType;
 use domain::{Actor, ErrorCode, TenantId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
+use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use uuid::Uuid;
 
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::lease::{Held, LeasedQueue};
+use crate::webhook_deliveries::{Callback, NewEvent, enqueue_callback, enqueue_event};
 
 const QUEUE: LeasedQueue = LeasedQueue {
     name: "job_items",
@@ -94,6 +97,8 @@ pub struct ItemOutput {
     pub template_version: Option<String>,
     /// The render in the log of renders.
     pub usage_id: UsageId,
+    /// The stored document it is kept as too.
+    pub document: Option<DocumentId>,
 }
 
 /// What the end of an item came to.
@@ -236,7 +241,7 @@ impl JobQueue<'_> {
                     (JobStatus::Failed, ..) => Some(ErrorCode::BatchItemsFailed),
                     _ => None,
                 };
-                end_job(&mut transaction, lease.job, status, code, self.0.now(), retention).await?;
+                end_job(&mut transaction, self.0, lease.job, JobEnd { status, code, retention }).await?;
             }
             transaction.commit().await?;
             Ok(ItemOutcome::Kept { job_ended })
@@ -342,7 +347,7 @@ async fn end_item(connection: &mut PgConnection, lease: &ItemLease, end: &ItemEn
         "UPDATE job_items
          SET status = $4, ended_at = $5, request = NULL, lease_owner = NULL, lease_token = NULL, lease_until = NULL,
              sha256 = $6, size_bytes = $7, content_type = $8, filename = $9, disposition = $10, pages = $11, warnings = $12,
-             template_version = $13, usage_id = $14, error_code = $15, error_message = $16
+             template_version = $13, usage_id = $14, document_id = $15, error_code = $16, error_message = $17
          WHERE job_id = $1 AND item_index = $2 AND lease_token = $3 AND status = 'pending'",
         lease.job.as_uuid(),
         index(lease),
@@ -358,6 +363,7 @@ async fn end_item(connection: &mut PgConnection, lease: &ItemLease, end: &ItemEn
         output.map(|output| i32::try_from(output.warnings).unwrap_or(i32::MAX)),
         output.and_then(|output| output.template_version.as_deref()),
         output.map(|output| output.usage_id.as_uuid()),
+        output.and_then(|output| output.document).map(DocumentId::as_uuid),
         failure.as_ref().map(|(code, _)| *code),
         failure.as_ref().map(|(_, message)| message.as_str())
     )
@@ -366,28 +372,56 @@ async fn end_item(connection: &mut PgConnection, lease: &ItemLease, end: &ItemEn
     Ok(done.rows_affected() == 1)
 }
 
+/// A job's end, as it is entered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JobEnd {
+    pub(crate) status: JobStatus,
+    /// Why it failed.
+    pub(crate) code: Option<ErrorCode>,
+    /// How long it is kept from now on.
+    pub(crate) retention: Duration,
+}
+
 /// Enters how a job ended. Everything that follows from a job's end stands here, in the transaction of the end: the one place
 /// that has to tell whoever asked to be called back.
-pub(crate) async fn end_job(
-    connection: &mut PgConnection,
-    job: JobId,
-    status: JobStatus,
-    code: Option<ErrorCode>,
-    now: jiff_sqlx::Timestamp,
-    retention: Duration,
-) -> Result<(), StoreError> {
-    sqlx::query!(
+pub(crate) async fn end_job(connection: &mut PgConnection, store: &Store, job: JobId, end: JobEnd) -> Result<(), StoreError> {
+    let row = sqlx::query!(
         "UPDATE jobs SET status = $2, failure_code = $3, completed_at = $4, expires_at = $4::timestamptz + make_interval(secs => $5),
                 cancel_requested = $6, definition = NULL
-         WHERE job_id = $1",
+         WHERE job_id = $1
+         RETURNING tenant_id, kind, format, total, succeeded, failed, reference, correlation_id, metadata::text, created_at, completed_at,
+                   callback_url, callback_secret, templates",
         job.as_uuid(),
-        status.as_str(),
-        code.map(ErrorCode::as_str),
-        now as _,
-        retention.as_secs_f64(),
-        status == JobStatus::Cancelled
+        end.status.as_str(),
+        end.code.map(ErrorCode::as_str),
+        store.now() as _,
+        end.retention.as_secs_f64(),
+        end.status == JobStatus::Cancelled
     )
-    .execute(connection)
+    .fetch_one(&mut *connection)
     .await?;
+    let event = match end.status {
+        JobStatus::Completed => EventType::JobCompleted,
+        JobStatus::Cancelled => EventType::JobCancelled,
+        _ => EventType::JobFailed,
+    };
+    let tenant: TenantId = row.tenant_id.parse().map_err(|error| StoreError::inconsistent("jobs", error))?;
+    let metadata: Option<Value> = row.metadata.and_then(|text| serde_json::from_str(&text).ok());
+    let said = json!({
+        "jobId": job, "status": end.status.as_str(), "kind": row.kind, "format": row.format, "failureCode": end.code.map(ErrorCode::as_str),
+        "itemCount": row.total, "progress": { "total": row.total, "completed": row.succeeded, "failed": row.failed },
+        "reference": row.reference, "correlationId": row.correlation_id, "metadata": metadata,
+        "createdAt": row.created_at.to_jiff(), "completedAt": row.completed_at.map(jiff_sqlx::Timestamp::to_jiff),
+        "pollUrl": format!("/render/jobs/{job}"),
+    });
+    let Value::Object(data) = said else { return Ok(()) };
+    if let (Some(url), Some(secret)) = (&row.callback_url, &row.callback_secret) {
+        enqueue_callback(connection, store, Callback { tenant: &tenant, job, event, url, secret, body: &data }).await?;
+    }
+    // What somebody did is told with its audit event.
+    if end.status != JobStatus::Cancelled {
+        let news = NewEvent { event, templates: &row.templates, correlation_id: row.correlation_id.as_deref(), data };
+        enqueue_event(connection, store, &tenant, news).await?;
+    }
     Ok(())
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::connect::speak;
 use crate::error::StoreError;
-use crate::job_queue::end_job;
+use crate::job_queue::{JobEnd, end_job};
 use crate::page::{Page, bounds};
 use crate::patterns::literal;
 use crate::tenants::TenantStore;
@@ -40,6 +40,8 @@ pub struct NewJob {
     pub inline: bool,
     /// The same request under the same key is the same job.
     pub idempotency: Option<IdempotencyKey>,
+    /// Where its end is told: an address that was judged, and what the message is signed with, 1–512 characters.
+    pub callback: Option<(String, String)>,
     /// Its documents, 1 or more.
     pub items: Vec<NewJobItem>,
     /// How long it is kept after its end.
@@ -253,9 +255,9 @@ impl Jobs<'_> {
                 JobRow,
                 r#"INSERT INTO jobs (job_id, tenant_id, kind, format, total, reference, metadata, correlation_id, packaging, definition,
                                      templates, inline, actor, actor_scope, request_id, idempotency_key, request_sha256, created_at,
-                                     expires_at)
+                                     expires_at, callback_url, callback_secret)
                    VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10::text::json, $11::text[], $12, $13, $14, $15, $16, $17, $18,
-                           $18::timestamptz + make_interval(secs => $19))
+                           $18::timestamptz + make_interval(secs => $19), $20, $21)
                    RETURNING job_id, kind, format, status, total, succeeded, failed, cancel_requested, failure_code, reference,
                              metadata::text, correlation_id, packaging, templates, inline, callback_url IS NOT NULL AS "has_callback!",
                              callback_attempts, callback_delivered_at IS NOT NULL AS "callback_delivered!", created_at, started_at,
@@ -278,7 +280,9 @@ impl Jobs<'_> {
                 new.idempotency.as_ref().map(|given| given.key.as_str()),
                 new.idempotency.as_ref().map(|given| given.request_sha256.to_vec()),
                 self.0.store.now() as _,
-                new.retention.as_secs_f64()
+                new.retention.as_secs_f64(),
+                new.callback.as_ref().map(|(url, _)| url.as_str()),
+                new.callback.as_ref().map(|(_, secret)| secret.as_str())
             )
             .fetch_one(&mut *write)
             .await?;
@@ -469,7 +473,7 @@ impl Jobs<'_> {
             .execute(&mut *write)
             .await?
             .rows_affected();
-            end_job(&mut write, id, JobStatus::Cancelled, None, now, retention).await?;
+            end_job(&mut write, &self.0.store, id, JobEnd { status: JobStatus::Cancelled, code: None, retention }).await?;
             let row = self.row(&mut write, id).await?.ok_or_else(|| StoreError::inconsistent("jobs", "a job without a row"))?;
             write.announce("job_ended", &id.to_string()).await?;
             write.commit(AuditEvent::new(AuditKind::JobCancelled, id).with("items", called_off)).await?;

@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("document", &["domain", "expressions"]),
     ("render", &["domain", "store", "blobs", "chromium", "document", "media", "pdf"]),
     ("api", &["domain", "render", "store", "blobs", "document", "media", "openid"]),
-    ("worker", &["domain", "store", "blobs"]),
+    ("worker", &["render", "domain", "store", "blobs"]),
     (
         "server",
         &[
@@ -45,7 +45,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// The heavy dependencies and the one crate that may name each. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 18] = [
+const OWNERS: [(&str, &str); 19] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
@@ -58,6 +58,7 @@ const OWNERS: [(&str, &str); 18] = [
     ("jsonwebtoken", "openid"),
     ("reqwest", "openid"),
     ("aws-lc-rs", "testkit"),
+    ("hayro", "pdf"),
     ("lopdf", "pdf"),
     ("roxmltree", "media"),
     ("brotli-decompressor", "media"),

@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use crate::duty::{Duty, Run};
 use crate::error::WorkerError;
 use crate::jitter::jittered;
+use crate::jobs::{self, JobSetup};
 use crate::label_moves;
 
 /// How long a stop waits for the database to take a duty back; without that, its lease ends by itself.
@@ -77,6 +78,14 @@ impl Duties {
     pub fn with_label_moves(mut self, store: Store, protected: Vec<LabelName>) -> Self {
         let span = tracing::info_span!("label_moves");
         self.loops.spawn(label_moves::keep(store, protected, self.stop.clone()).instrument(span));
+        self
+    }
+
+    /// Also makes documents of jobs.
+    #[must_use]
+    pub fn with_jobs(mut self, setup: JobSetup) -> Self {
+        let span = tracing::info_span!("jobs");
+        self.loops.spawn(jobs::keep(setup, self.stop.clone()).instrument(span));
         self
     }
 

@@ -6,12 +6,16 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::duty::{Duty, Rhythm};
-use crate::{audit, expired, label_history, label_proofs, partitions, trash, usage};
+use crate::{audit, documents, expired, job_retention, label_history, label_proofs, partitions, trash, usage};
 
 /// Six hours between two looks at what became too old, ten minutes for each.
 const RETENTION: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(10) };
 /// Months are made a quarter of a year ahead: a day of failures does no harm.
 const MONTHS: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(2) };
+/// Nobody can fetch them by then; what is waited for is their room.
+const DOCUMENTS: Rhythm = Rhythm { every: Duration::from_hours(1), at_most: Duration::from_mins(10) };
+/// Expired jobs are looked for every ten minutes: their data is the tenant's.
+const JOBS: Rhythm = Rhythm { every: Duration::from_mins(10), at_most: Duration::from_mins(5) };
 /// What has expired is small.
 const EXPIRED: Rhythm = Rhythm { every: Duration::from_hours(1), at_most: Duration::from_mins(2) };
 
@@ -39,6 +43,10 @@ pub struct Options {
     pub proof_days: Option<NonZeroU32>,
     /// Days that acts on labels are kept; none for not taking part in their removal.
     pub label_history_days: Option<NonZeroU32>,
+    /// Removing stored documents whose time is over.
+    pub documents: Participation,
+    /// Removing jobs whose time is over.
+    pub job_retention: Participation,
     /// Forgetting codes and render tokens that have expired.
     pub expired: Participation,
     /// Making the planned moves of labels; see [`crate::Duties::with_label_moves`].
@@ -65,6 +73,12 @@ pub fn duties(options: Options) -> Vec<Duty> {
     }
     if let Some(days) = options.label_history_days {
         duties.push(Duty::new("label_history_retention", RETENTION, move |run| label_history::run(run, days)));
+    }
+    if options.documents == Participation::TakesPart {
+        duties.push(Duty::new("document_retention", DOCUMENTS, documents::run));
+    }
+    if options.job_retention == Participation::TakesPart {
+        duties.push(Duty::new("job_retention", JOBS, job_retention::run));
     }
     if options.expired == Participation::TakesPart {
         duties.push(Duty::new("expired", EXPIRED, expired::run));

@@ -13,12 +13,15 @@
 
 mod assets;
 mod audit;
+mod documents;
 mod duties;
 mod duty;
 mod error;
 mod expired;
 mod installation;
 mod jitter;
+mod job_retention;
+mod jobs;
 mod label_history;
 mod label_moves;
 mod label_proofs;
@@ -31,4 +34,5 @@ pub use duties::{Duties, Setup, Timing};
 pub use duty::{Duty, Rhythm, Run};
 pub use error::WorkerError;
 pub use installation::{Options, Participation, duties};
+pub use jobs::{JobOptions, JobSetup};
 pub use partitions::make_months;
