@@ -14,6 +14,17 @@ pub struct Limits {
     /// Renders that are worked on or wait for a tab; one more is refused at once. As many checks (dry runs, validations,
     /// definitions) may be under way beside them. Default 9: the tabs and the queue of two cores.
     pub in_flight: usize,
+    /// Batches under way; one more is refused at once, and a tenant has half of them at most. Default 4.
+    pub batches: usize,
+    /// Documents of batches that are worked on at once; more wait. Default 3: the tabs of two cores that batches may have, and
+    /// one whose HTML is being written.
+    pub batch_renders: usize,
+    /// Milliseconds within which all documents of a batch have to begin. Default 300,000.
+    pub batch_deadline_ms: u64,
+    /// Documents of one batch. Default 100.
+    pub batch_items: usize,
+    /// Bytes of all documents of a batch that is answered in one piece, which wait in memory for the last. Default 128 MiB.
+    pub batch_output_bytes: u64,
     /// Limits of the definition, its data and its HTML.
     pub document: document::Limits,
 }
@@ -26,6 +37,11 @@ impl Default for Limits {
             max_output_bytes: 128 * 1024 * 1024,
             concurrent_writes: 4,
             in_flight: 9,
+            batches: 4,
+            batch_renders: 3,
+            batch_deadline_ms: 300_000,
+            batch_items: 100,
+            batch_output_bytes: 128 * 1024 * 1024,
             document: document::Limits::default(),
         }
     }

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
+use chromium::Pool;
 use chromium::fonts::{Coverage, FontsError};
-use chromium::{Outline, Pool, PrintJob};
 use document::bindings::BindingList;
 use document::compatibility::{self, Compatibility};
 use document::diff::{self, TemplateDiff};
@@ -15,10 +14,9 @@ use document::inference::{self, RequiredWhen, Sample};
 use document::{AssetMap, Bindings, Compiled, DocumentError, DryRun, Input, Written};
 use domain::assets::AssetName;
 use domain::labels::Releases;
-use domain::options::{Bookmarks, RenderOptions};
+use domain::options::RenderOptions;
 use domain::quotas::QuotaStanding;
 use domain::templates::{TemplateKey, TemplateVersion};
-use domain::usage::RenderOutcome;
 use domain::{Clock, TenantId};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -27,20 +25,20 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::assets::Assets;
+use crate::batches::Batches;
+use crate::documents::{DocumentOptions, Documents};
 use crate::error::RenderError;
-use crate::hashes::{hash_of_data, hash_of_output};
+use crate::hashes::hash_of_data;
 use crate::label_proofs::Proofs;
 use crate::labels::{Via, Which};
 use crate::limits::Limits;
 use crate::parts::{Checking, EffectiveTemplate};
-use crate::request::{Format, RenderRequest, Rendered, Source};
+use crate::request::{RenderRequest, Rendered, Source};
 use crate::templates::{Resolved, Templates};
-use crate::usage::{Output, Record, Usage, UsageOptions};
+use crate::usage::{Usage, UsageOptions};
 
 /// How far behind the deadline work may notice it: its own error says more than ours.
 const OVERTIME: Duration = Duration::from_millis(500);
-/// Finishing costs about a millisecond for so many bytes.
-const FINISHED_INLINE_BYTES: usize = 1024 * 1024;
 
 /// What a renderer works with.
 pub struct Setup {
@@ -58,20 +56,27 @@ pub struct Setup {
     pub usage: UsageOptions,
     /// Which version renders when none is named.
     pub releases: Releases,
+    /// How documents are kept whose requests ask for it.
+    pub documents: DocumentOptions,
 }
 
 /// Renders documents. Cloning shares everything.
 #[derive(Clone)]
-pub struct Renderer(Arc<Inner>);
+pub struct Renderer(pub(crate) Arc<Inner>);
 
-struct Inner {
-    pool: Pool,
-    clock: Clock,
-    limits: Limits,
+/// What all clones share.
+pub(crate) struct Inner {
+    pub(crate) pool: Pool,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
     templates: Templates,
     assets: Assets,
     proofs: Proofs,
-    usage: Usage,
+    documents: Documents,
+    pub(crate) usage: Usage,
+    /// Batches under way, and places for documents of batches.
+    pub(crate) batches: Batches,
+    pub(crate) batch_renders: Semaphore,
     renders: Semaphore,
     checks: Semaphore,
     writers: Arc<Semaphore>,
@@ -85,6 +90,7 @@ impl Renderer {
         let usage = Usage::new(setup.store.clone(), setup.clock.clone(), setup.usage);
         let templates = Templates::new(setup.store.clone(), setup.limits.document, setup.releases);
         let proofs = Proofs::new(setup.blobs.clone());
+        let documents = Documents::new(setup.store.clone(), setup.blobs.clone(), setup.clock.clone(), setup.documents);
         let assets = Assets::new(setup.store.clone(), setup.blobs);
         tokio::spawn(listen(setup.store, templates.clone(), assets.clone(), usage.clone()));
         tokio::spawn(usage.clone().keep());
@@ -92,6 +98,7 @@ impl Renderer {
         tokio::spawn(read_fonts(Arc::clone(&fonts)));
         let writers = Arc::new(Semaphore::new(setup.limits.concurrent_writes.max(1)));
         let [renders, checks] = [(); 2].map(|()| Semaphore::new(setup.limits.in_flight.max(1)));
+        let batch_renders = Semaphore::new(setup.limits.batch_renders.max(1));
         Self(Arc::new(Inner {
             pool: setup.pool,
             clock: setup.clock,
@@ -99,7 +106,10 @@ impl Renderer {
             templates,
             assets,
             proofs,
+            documents,
             usage,
+            batches: Batches::default(),
+            batch_renders,
             renders,
             checks,
             writers,
@@ -110,60 +120,20 @@ impl Renderer {
     /// Renders one document. Dropping the future stops the work.
     ///
     /// Every render that was let through is a row of usage, however it ends; who was refused at the door is not.
-    pub async fn render(&self, mut request: RenderRequest) -> Result<Rendered, RenderError> {
+    pub async fn render(&self, request: RenderRequest) -> Result<Rendered, RenderError> {
         let _admitted = self.admit(&self.0.renders)?;
-        let started = Instant::now();
-        let turn = self.0.usage.gate().enter(&request.tenant, self.0.clock.now()).await?;
-        let mut record = self.0.usage.begin(&mut request, turn, started);
-        match Box::pin(self.document(request, &mut record, started)).await {
-            Ok(Document { body, filename, warnings, pages }) => {
-                let output = Output { pages, size_bytes: body.len() as u64, sha256: Some(hash_of_output(&body).await) };
-                let (version, via) = (record.version, record.via.clone());
-                let usage_id = record.end(RenderOutcome::Succeeded, &output);
-                Ok(Rendered { body, version, via, filename, warnings, pages, usage_id })
-            }
-            Err(error) => {
-                record.end(RenderOutcome::Failed(error.code()), &Output::default());
-                Err(error)
-            }
-        }
+        self.render_admitted(request).await
     }
 
-    async fn document(&self, mut request: RenderRequest, record: &mut Record, started: Instant) -> Result<Document, RenderError> {
-        let deadline = self.deadline(started);
-        let (found, compiled) = self.resolve(&mut request, deadline).await?;
-        if let Some((version, via)) = found {
-            record.version = Some(version);
-            record.via = via;
-        }
-        let now = request.now.unwrap_or_else(|| self.0.clock.now());
-        let (data_sha256, written) = self.write(&mut request, &compiled, now, deadline).await?;
-        record.data_sha256 = Some(data_sha256);
-        let written = written?;
-        phase("html", started);
-        let mut warnings = self.warnings(&written);
-        let filename = written.filename.clone();
-        if request.format == Format::Html {
-            return Ok(Document { body: written.html.into(), filename, warnings, pages: 0 });
-        }
-        let mut job = PrintJob::new(written.html, request.tenant.to_string());
-        if request.options.bookmarks == Some(Bookmarks::FromHeadings) {
-            // Chromium builds the outline from the tags.
-            job.print.outline = Outline::Yes;
-            job.print.tagged = chromium::Tagged::Yes;
-        }
-        let printing = Instant::now();
-        let printed = self.0.pool.print(job, deadline).await?;
-        phase("print", printing);
-        if printed.blocked_requests > 0 {
-            warnings.push(("RESOURCE_BLOCKED", printed.blocked_requests as usize));
-        }
-        let finishing = Instant::now();
-        let stamp = pdf::Stamp { now, metadata: pdf_metadata(written.metadata) };
-        let limits = pdf::Limits { max_bytes: self.0.limits.max_output_bytes as u64, max_pages: self.0.limits.max_pages };
-        let finished = finish(printed.pdf, stamp, limits).await?;
-        phase("finish", finishing);
-        Ok(Document { body: finished.bytes, filename, warnings, pages: finished.page_count })
+    /// Renders one document for which there is a place.
+    pub(crate) async fn render_admitted(&self, mut request: RenderRequest) -> Result<Rendered, RenderError> {
+        let (mut record, started) = self.begin(&mut request).await?;
+        let outcome = Box::pin(async {
+            let prepared = self.prepare(request, &mut record, started).await?;
+            self.print(prepared, self.deadline(started)).await
+        })
+        .await;
+        self.conclude(record, outcome).await
     }
 
     /// Checks everything that a render would do, short of printing.
@@ -198,6 +168,11 @@ impl Renderer {
     /// The moment that a document believes it is when nobody says otherwise.
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// The kept documents of all tenants.
+    pub fn documents(&self) -> &Documents {
+        &self.0.documents
     }
 
     /// The assets of all tenants.
@@ -321,12 +296,11 @@ impl Renderer {
         places.try_acquire().map_err(|_| RenderError::Saturated { retry_after: self.0.pool.retry_after() })
     }
 
-    /// The moment by which a render that starts now has to end.
-    fn deadline(&self, started: Instant) -> Instant {
-        started + Duration::from_millis(self.0.limits.deadline_ms)
-    }
-
-    async fn resolve(&self, request: &mut RenderRequest, deadline: Instant) -> Result<(Option<Found>, Arc<Compiled>), RenderError> {
+    pub(crate) async fn resolve(
+        &self,
+        request: &mut RenderRequest,
+        deadline: Instant,
+    ) -> Result<(Option<Found>, Arc<Compiled>), RenderError> {
         match &mut request.source {
             Source::Stored { key, which, bucket_key } => {
                 which.refuse_the_future(self.0.clock.now())?;
@@ -347,7 +321,7 @@ impl Renderer {
     }
 
     /// The hash of the data, and the HTML that became of it.
-    async fn write(
+    pub(crate) async fn write(
         &self,
         request: &mut RenderRequest,
         compiled: &Arc<Compiled>,
@@ -399,7 +373,7 @@ impl Renderer {
         Ok(outcome.map_err(RenderError::Defect)??)
     }
 
-    fn warnings(&self, written: &Written) -> Vec<(&'static str, usize)> {
+    pub(crate) fn warnings(&self, written: &Written) -> Vec<(&'static str, usize)> {
         let mut warnings: Vec<(&'static str, usize)> = Vec::new();
         if !written.unresolved_bindings.is_empty() {
             warnings.push(("UNRESOLVED_BINDING", written.unresolved_bindings.len()));
@@ -461,15 +435,7 @@ impl Work {
 }
 
 /// A stored version, and the label that led to it.
-type Found = (TemplateVersion, Option<Via>);
-
-/// What came of a render.
-struct Document {
-    body: Bytes,
-    filename: Option<String>,
-    warnings: Vec<(&'static str, usize)>,
-    pages: u32,
-}
+pub(crate) type Found = (TemplateVersion, Option<Via>);
 
 /// Hears of changes until the store is closed.
 async fn listen(store: Store, templates: Templates, assets: Assets, usage: Usage) {
@@ -501,22 +467,4 @@ async fn read_fonts(fonts: Arc<OnceLock<Coverage>>) {
         Err(error @ FontsError::None) => tracing::error!(%error, "every document prints without text; install fonts-liberation"),
         Err(error) => tracing::warn!(%error, "missing glyphs will not be reported"),
     }
-}
-
-/// A large file takes long enough to hold up other requests of its thread.
-async fn finish(pdf: Bytes, stamp: pdf::Stamp, limits: pdf::Limits) -> Result<pdf::Finished, RenderError> {
-    if pdf.len() < FINISHED_INLINE_BYTES {
-        return Ok(pdf::finish(pdf.into(), &stamp, limits)?);
-    }
-    let finished = tokio::task::spawn_blocking(move || pdf::finish(pdf.into(), &stamp, limits)).await;
-    Ok(finished.map_err(RenderError::Defect)??)
-}
-
-fn phase(name: &'static str, since: Instant) {
-    metrics::histogram!("pulp_render_phase_seconds", "phase" => name).record(since.elapsed().as_secs_f64());
-}
-
-fn pdf_metadata(metadata: domain::options::Metadata) -> pdf::Metadata {
-    let domain::options::Metadata { title, subject, author, keywords, creator } = metadata;
-    pdf::Metadata { title, subject, author, keywords, creator }
 }

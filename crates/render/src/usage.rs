@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::ids::UsageId;
 use domain::templates::{TemplateKey, TemplateVersion};
-use domain::usage::RenderOutcome;
+use domain::usage::{RenderMode, RenderOutcome};
 use domain::{Clock, ErrorCode, Month, TenantId};
 use jiff::Timestamp;
 use store::{MAX_USAGE_INSERT_ROWS, NewUsage, Outage, Store, StoreError};
@@ -281,6 +281,11 @@ pub(crate) struct Output {
 }
 
 impl Record {
+    /// Through which door it came.
+    pub(crate) fn mode(&self) -> RenderMode {
+        self.attribution.mode
+    }
+
     /// Ends the noting; gives the id of the row.
     pub(crate) fn end(mut self, outcome: RenderOutcome, output: &Output) -> UsageId {
         self.settle(outcome, output)

@@ -1,0 +1,150 @@
+//! From the HTML of one document to its PDF.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chromium::{Outline, PrintJob, Priority, Tagged};
+use domain::options::{Bookmarks, Metadata};
+use domain::usage::{RenderMode, RenderOutcome};
+use tokio::time::Instant;
+
+use crate::error::RenderError;
+use crate::hashes::hash_of_output;
+use crate::request::{Format, RenderRequest, Rendered};
+use crate::run::Renderer;
+use crate::usage::{Output, Record};
+
+/// Finishing costs about a millisecond for so many bytes.
+const FINISHED_INLINE_BYTES: usize = 1024 * 1024;
+
+/// A document whose HTML is written.
+pub(crate) struct Prepared {
+    pub(crate) html: String,
+    pub(crate) format: Format,
+    pub(crate) tenant: String,
+    pub(crate) priority: Priority,
+    pub(crate) bookmarks: Option<Bookmarks>,
+    pub(crate) stamp: pdf::Stamp,
+    pub(crate) filename: Option<String>,
+    pub(crate) warnings: Vec<(&'static str, usize)>,
+}
+
+/// What came of a render.
+pub(crate) struct Document {
+    pub(crate) body: Bytes,
+    pub(crate) filename: Option<String>,
+    pub(crate) warnings: Vec<(&'static str, usize)>,
+    pub(crate) pages: u32,
+}
+
+/// Who waits for a single document goes before batches and jobs.
+pub(crate) fn priority_of(mode: RenderMode) -> Priority {
+    match mode {
+        RenderMode::Single => Priority::Interactive,
+        RenderMode::Batch | RenderMode::Async | RenderMode::Scheduled => Priority::Batch,
+    }
+}
+
+impl Renderer {
+    /// Begins to note a render, if its tenant has not reached a limit.
+    pub(crate) async fn begin(&self, request: &mut RenderRequest) -> Result<(Record, Instant), RenderError> {
+        let started = Instant::now();
+        let turn = self.0.usage.gate().enter(&request.tenant, self.0.clock.now()).await?;
+        Ok((self.0.usage.begin(request, turn, started), started))
+    }
+
+    /// Everything before the browser: which version, the data, the HTML.
+    pub(crate) async fn prepare(&self, mut request: RenderRequest, record: &mut Record, started: Instant) -> Result<Prepared, RenderError> {
+        let deadline = self.deadline(started);
+        let (found, compiled) = self.resolve(&mut request, deadline).await?;
+        if let Some((version, via)) = found {
+            record.version = Some(version);
+            record.via = via;
+        }
+        let now = request.now.unwrap_or_else(|| self.0.clock.now());
+        let (data_sha256, written) = self.write(&mut request, &compiled, now, deadline).await?;
+        record.data_sha256 = Some(data_sha256);
+        let written = written?;
+        phase("html", started);
+        let warnings = self.warnings(&written);
+        Ok(Prepared {
+            html: written.html,
+            format: request.format,
+            tenant: request.tenant.to_string(),
+            priority: priority_of(record.mode()),
+            bookmarks: request.options.bookmarks,
+            stamp: pdf::Stamp { now, metadata: pdf_metadata(written.metadata) },
+            filename: written.filename,
+            warnings,
+        })
+    }
+
+    /// The document, printed where it is to be a PDF.
+    pub(crate) async fn print(&self, prepared: Prepared, deadline: Instant) -> Result<Document, RenderError> {
+        let Prepared { html, format, tenant, priority, bookmarks, stamp, filename, mut warnings } = prepared;
+        if format == Format::Html {
+            return Ok(Document { body: html.into(), filename, warnings, pages: 0 });
+        }
+        let mut job = PrintJob::new(html, tenant);
+        job.priority = priority;
+        if bookmarks == Some(Bookmarks::FromHeadings) {
+            // Chromium builds the outline from the tags.
+            job.print.outline = Outline::Yes;
+            job.print.tagged = Tagged::Yes;
+        }
+        let printing = Instant::now();
+        let printed = self.0.pool.print(job, deadline).await?;
+        phase("print", printing);
+        if printed.blocked_requests > 0 {
+            warnings.push(("RESOURCE_BLOCKED", printed.blocked_requests as usize));
+        }
+        let finishing = Instant::now();
+        let finished = finish(printed.pdf, stamp, self.pdf_limits()).await?;
+        phase("finish", finishing);
+        Ok(Document { body: finished.bytes, filename, warnings, pages: finished.page_count })
+    }
+
+    /// Ends the noting of a render.
+    pub(crate) async fn conclude(&self, record: Record, outcome: Result<Document, RenderError>) -> Result<Rendered, RenderError> {
+        match outcome {
+            Ok(Document { body, filename, warnings, pages }) => {
+                let sha256 = hash_of_output(&body).await;
+                let output = Output { pages, size_bytes: body.len() as u64, sha256: Some(sha256) };
+                let (version, via) = (record.version, record.via.clone());
+                let usage_id = record.end(RenderOutcome::Succeeded, &output);
+                Ok(Rendered { body, version, via, filename, warnings, pages, usage_id, sha256 })
+            }
+            Err(error) => {
+                record.end(RenderOutcome::Failed(error.code()), &Output::default());
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn pdf_limits(&self) -> pdf::Limits {
+        pdf::Limits { max_bytes: self.0.limits.max_output_bytes as u64, max_pages: self.0.limits.max_pages }
+    }
+
+    /// The moment by which a render that starts now has to end.
+    pub(crate) fn deadline(&self, started: Instant) -> Instant {
+        started + Duration::from_millis(self.0.limits.deadline_ms)
+    }
+}
+
+/// A large file takes long enough to hold up other requests of its thread.
+async fn finish(pdf: Bytes, stamp: pdf::Stamp, limits: pdf::Limits) -> Result<pdf::Finished, RenderError> {
+    if pdf.len() < FINISHED_INLINE_BYTES {
+        return Ok(pdf::finish(pdf.into(), &stamp, limits)?);
+    }
+    let finished = tokio::task::spawn_blocking(move || pdf::finish(pdf.into(), &stamp, limits)).await;
+    Ok(finished.map_err(RenderError::Defect)??)
+}
+
+pub(crate) fn phase(name: &'static str, since: Instant) {
+    metrics::histogram!("pulp_render_phase_seconds", "phase" => name).record(since.elapsed().as_secs_f64());
+}
+
+fn pdf_metadata(metadata: Metadata) -> pdf::Metadata {
+    let Metadata { title, subject, author, keywords, creator } = metadata;
+    pdf::Metadata { title, subject, author, keywords, creator }
+}
