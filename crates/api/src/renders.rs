@@ -2,29 +2,33 @@
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::documents::RespondWith;
 use domain::options::Disposition;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use render::{Format, RenderError, RenderRequest, Rendered, Source};
+use render::{Format, Origin, RenderError, RenderRequest, Rendered, Source};
 use serde_json::{Value, json};
 
 use crate::Setup;
 use crate::auth::Caller;
 use crate::body::AnyJson;
+use crate::document_links::{self, Here};
+use crate::documents::{DOCUMENT_ID, SANDBOX};
 use crate::error::{ApiError, IssueBody};
 use crate::render_body::{self, BucketHeader, ConversionBody, RenderBody, Wanted};
 use crate::render_tokens;
 
 /// A PDF from a template and data; with `dryRun`, what that would meet.
-#[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = RenderBody, responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
+#[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = RenderBody, responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 201, description = "The document is stored, and this is a link to it"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
 pub async fn pdf(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
+    here: Here,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
-    render(&setup, &caller, body, bucket, Format::Pdf).await
+    render(&setup, &caller, &here, body, bucket, Format::Pdf).await
 }
 
 /// The whole HTML document that would be printed.
@@ -33,9 +37,10 @@ pub async fn html(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
+    here: Here,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
-    render(&setup, &caller, body, bucket, Format::Html).await
+    render(&setup, &caller, &here, body, bucket, Format::Html).await
 }
 
 /// The old name of `/render/pdf`.
@@ -44,9 +49,10 @@ pub async fn deprecated(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
+    here: Here,
     AnyJson(body): AnyJson,
 ) -> Response {
-    let mut response = render(&setup, &caller, body, bucket, Format::Pdf).await.into_response();
+    let mut response = render(&setup, &caller, &here, body, bucket, Format::Pdf).await.into_response();
     let headers = response.headers_mut();
     headers.insert("deprecation", HeaderValue::from_static("true"));
     headers.insert("sunset", HeaderValue::from_static("Thu, 31 Dec 2027 23:59:59 GMT"));
@@ -59,11 +65,12 @@ pub async fn deprecated(
 pub async fn convert(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
+    here: Here,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
     caller.is_for_all_templates()?;
     let request = render_body::read_conversion(body, &caller)?;
-    document(&setup, request).await
+    document(&setup, &caller, &here, request).await
 }
 
 /// Whether a template would render this data.
@@ -95,14 +102,21 @@ fn render_issue(message: String) -> IssueBody {
     IssueBody { path: String::new(), message, code: Some("RENDER_ERROR") }
 }
 
-async fn render(setup: &Setup, caller: &Caller, body: Value, bucket: BucketHeader, format: Format) -> Result<Response, ApiError> {
+async fn render(
+    setup: &Setup,
+    caller: &Caller,
+    here: &Here,
+    body: Value,
+    bucket: BucketHeader,
+    format: Format,
+) -> Result<Response, ApiError> {
     let (mut request, wanted) = render_body::read(body, bucket.0, caller, format)?;
     let taken = render_tokens::take(setup, caller, &mut request, wanted).await?;
     reach(caller, &request.source)?;
     let answer = if wanted == Wanted::DryRun {
         setup.renderer.dry_run(request).await.map(|report| Json(report).into_response()).map_err(ApiError::from)
     } else {
-        document(setup, request).await
+        document(setup, caller, here, request).await
     };
     match (answer, taken) {
         (Err(refusal), Some(taken)) => Err(taken.refused(refusal).await),
@@ -111,22 +125,30 @@ async fn render(setup: &Setup, caller: &Caller, body: Value, bucket: BucketHeade
 }
 
 /// Refuses what a limited credential is not for.
-fn reach(caller: &Caller, source: &Source) -> Result<(), ApiError> {
+pub(crate) fn reach(caller: &Caller, source: &Source) -> Result<(), ApiError> {
     match source {
         Source::Stored { key, .. } => caller.reaches(key),
         Source::Inline(_) => caller.is_for_all_templates(),
     }
 }
 
-async fn document(setup: &Setup, request: RenderRequest) -> Result<Response, ApiError> {
+async fn document(setup: &Setup, caller: &Caller, here: &Here, request: RenderRequest) -> Result<Response, ApiError> {
     let (format, disposition) = (request.format, request.options.disposition);
     let fallback = match &request.source {
         Source::Stored { key, .. } => key.to_string(),
         Source::Inline(_) => "document".to_owned(),
     };
-    let rendered = setup.renderer.render(request).await.map_err(|error| refusal(setup, error))?;
-    let headers = document_headers(&rendered, &fallback, format, disposition);
-    Ok((headers, rendered.body).into_response())
+    let link = request.output.as_ref().filter(|output| output.respond_with == RespondWith::Link).map(|output| output.link_ttl_seconds);
+    let origin = Origin::of(request.attribution.mode);
+    let (rendered, kept) = setup.renderer.render_and_keep(request, origin).await.map_err(|error| refusal(setup, error))?;
+    let mut headers = document_headers(&rendered, &fallback, format, disposition);
+    let Some(kept) = kept else { return Ok((headers, rendered.body).into_response()) };
+    headers.extend(HeaderValue::from_str(&kept.id.to_string()).map(|id| (DOCUMENT_ID, id)));
+    let Some(ttl_seconds) = link else { return Ok((headers, rendered.body).into_response()) };
+    for of_the_file in [header::CONTENT_TYPE, header::CONTENT_DISPOSITION, header::CONTENT_SECURITY_POLICY] {
+        headers.remove(of_the_file);
+    }
+    Ok((StatusCode::CREATED, headers, Json(document_links::stored(setup, caller, here, &kept, ttl_seconds))).into_response())
 }
 
 /// A limit that is reached says when it is worth to try again.
@@ -144,18 +166,12 @@ const WARNINGS: HeaderName = HeaderName::from_static("x-render-warnings");
 
 fn document_headers(rendered: &Rendered, fallback: &str, format: Format, disposition: Disposition) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let (content_type, extension) = match format {
-        Format::Pdf => ("application/pdf", "pdf"),
-        Format::Html => ("text/html; charset=utf-8", "html"),
-    };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let extension = format.extension();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     // Whoever opens a document in a browser must not let it run anything of ours.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if format == Format::Html {
-        headers.insert(
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"),
-        );
+        headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
     }
     let mut insert = |name: HeaderName, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -184,11 +200,16 @@ fn document_headers(rendered: &Rendered, fallback: &str, format: Format, disposi
     headers
 }
 
-/// Both spellings of the name: ASCII for old receivers, UTF-8 for all others (RFC 6266).
-fn content_disposition(name: &str, extension: &str, disposition: Disposition) -> String {
-    const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The name with the extension, once.
+pub(crate) fn with_extension(name: &str, extension: &str) -> String {
     let suffix = format!(".{extension}");
-    let name = if name.to_lowercase().ends_with(&suffix) { name.to_owned() } else { format!("{name}{suffix}") };
+    if name.to_lowercase().ends_with(&suffix) { name.to_owned() } else { format!("{name}{suffix}") }
+}
+
+/// Both spellings of the name: ASCII for old receivers, UTF-8 for all others (RFC 6266).
+pub(crate) fn content_disposition(name: &str, extension: &str, disposition: Disposition) -> String {
+    const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    let name = with_extension(name, extension);
     let ascii: String =
         name.chars().map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/') || c == ' ' { c } else { '_' }).collect();
     let kind = match disposition {
