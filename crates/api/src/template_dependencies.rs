@@ -38,6 +38,27 @@ pub async fn list(
     })))
 }
 
+/// A version with its theme, its layout and its components in it: what is rendered.
+#[utoipa::path(get, path = "/templates/{key}/effective", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, description = "definition, and parts with the version that each reference led to"), (status = 403, description = "A part is out of this credential's reach"), (status = 404, description = "Unknown, or a part is missing")))]
+pub async fn effective(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, ApiError> {
+    let key = known_key(&key)?;
+    let pairs = Pairs::read(query.as_deref())?;
+    let which = which(pairs.text("version"), pairs.text("label"))?;
+    let whole = setup.renderer.effective(&caller.tenant, &key, which).await?;
+    // What the parts say stands in it word for word.
+    whole.parts.iter().try_for_each(|part| caller.reaches(&part.key))?;
+    let part = |part: &document::parts::UsedPart| json!({ "key": part.key, "via": part.via.as_str(), "version": part.version });
+    let parts: Vec<Value> = whole.parts.iter().map(part).collect();
+    Ok(Json(json!({
+        "key": key, "version": whole.version, "label": whole.via.map(|via| via.label), "definition": whole.definition, "parts": parts,
+    })))
+}
+
 /// The theme of a template: what a theme says itself, or what the theme says that a template or its layout names.
 #[utoipa::path(get, path = "/templates/{key}/theme", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, description = "key, version and theme; label where one led to it"), (status = 404, description = "Unknown, or without a theme")))]
 pub async fn theme(

@@ -78,6 +78,8 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("get", "/templates/{key}/bindings", "sae", "open"),
     ("get", "/templates/{key}/dependencies", "sae", "open"),
     ("get", "/templates/{key}/dependents", "sae", "open"),
+    ("post", "/templates/{key}/dependents/validate", "sae", "open"),
+    ("get", "/templates/{key}/effective", "sae", "open"),
     ("get", "/templates/{key}/theme", "sae", "open"),
     ("get", "/templates/{key}/draft", "sae", "open"),
     ("put", "/templates/{key}/draft", "sae", "closed"),

@@ -213,3 +213,41 @@ async fn however_saves_and_removals_meet_no_live_template_is_left_without_its_pa
     }
     println!("{used} parts stayed, {gone} went");
 }
+
+#[tokio::test]
+async fn what_a_part_would_do_to_others_is_seen_before_it_is_saved() {
+    let server = Server::start();
+    let api = admin(&server);
+    api.part("component", "address", json!({"html": "<p>12 High Street</p>"})).await;
+    api.done("POST", "/templates", &letter("letter", &json!("address"))).await;
+    api.done("POST", "/templates", &letter("pinned", &json!({"key": "address", "version": "1.0.0"}))).await;
+    let whole = api.get("/templates/letter/effective").await;
+    assert!(whole["definition"].to_string().contains("12 High Street"), "{whole}");
+    assert_eq!((keys(&whole["parts"]), &whole["version"]), (vec!["address"], &json!("1.0.0")));
+
+    let path = "/templates/address/dependents/validate";
+    let (status, tried) = api.ask("POST", path, &json!({})).await;
+    assert_eq!((status, &tried["valid"], &tried["checked"]), (200, &json!(true), &json!(2)), "{tried}");
+    // As a layout it would no longer be what the letter names it as; the other one asks for the old version.
+    let proposed = json!({"definition": {"kind": "layout", "key": "address", "name": "address", "html": "<slot name=\"main\"></slot>"}});
+    let (status, tried) = api.ask("POST", path, &proposed).await;
+    assert_eq!((status, &tried["valid"]), (200, &json!(false)), "{tried}");
+    let told: Vec<_> =
+        tried["items"].as_array().unwrap().iter().map(|item| (item["key"].as_str().unwrap(), item["valid"] == true)).collect();
+    assert_eq!(told, [("letter", false), ("pinned", true)], "{tried}");
+    assert_eq!(tried["items"][0]["issues"][0]["path"], "/components/address", "{tried}");
+    assert_eq!(api.get("/templates/address").await["currentVersion"], "1.0.0", "nothing was saved");
+    let (_, tried) = api.ask("POST", path, &json!({"limit": 1})).await;
+    assert_eq!((&tried["checked"], &tried["total"], &tried["truncated"]), (&json!(1), &json!(2), &json!(true)), "{tried}");
+    for limit in [0, 101] {
+        api.refused("POST", path, &json!({"limit": limit}), 400, "bad_request").await;
+    }
+    api.refused("POST", path, &json!({"definition": {"kind": "component", "html": "{{#if"}}), 422, "validation_failed").await;
+
+    // Whose parts one may not see, one does not read here either.
+    let few = limited(&server, &["let*"]).await;
+    few.refused("GET", "/templates/letter/effective", &Value::Null, 403, "api_key_template_not_allowed").await;
+    let few = limited(&server, &["addr*"]).await;
+    let (status, tried) = few.ask("POST", path, &json!({})).await;
+    assert_eq!((status, &tried["items"], &tried["unseen"]), (200, &json!([]), &json!(2)), "{tried}");
+}
