@@ -15,6 +15,7 @@ use domain::jobs::pause_after;
 use domain::options::Disposition;
 use domain::usage::RenderMode;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use render::render_body::{self, Asker, RefusedBody};
 use render::{Blame, Format, Origin, Outputs, RenderError, RenderRequest, Renderer, Source};
 use serde_json::Value;
@@ -186,7 +187,9 @@ impl Work {
         metrics::gauge!("pulp_job_items_under_way").increment(1.0);
         let began = Instant::now();
         let made = {
-            let making = AssertUnwindSafe(self.make(&item)).catch_unwind();
+            // Its type is as deep as everything that a render can wait for.
+            let making: BoxFuture<'_, Made> = self.make(&item).boxed();
+            let making = AssertUnwindSafe(making).catch_unwind();
             tokio::select! {
                 biased;
                 cut = cutter.wait() => Err(cut),
