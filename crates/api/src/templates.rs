@@ -55,9 +55,10 @@ pub async fn create(
     AnyJson(definition): AnyJson,
 ) -> Result<Response, ApiError> {
     let note = change_note(&headers)?;
+    // First, so that what is out of reach is refused alike, whether it is there or not.
+    within_reach(&setup, &caller, &definition, None).await?;
     let checked = check(&setup, &caller, &definition, None).await?;
     caller.reaches(&checked.key)?;
-    within_reach(&setup, &caller, &definition, None).await?;
     let tags = tags(&definition);
     let new = NewTemplate { key: &checked.key, content: checked.content(&definition), tags: &tags, owner: None };
     let revision = Revision { actor: &caller.actor, change_note: note.as_deref() };

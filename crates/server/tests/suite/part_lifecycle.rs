@@ -78,11 +78,11 @@ async fn what_a_template_is_made_with_and_who_is_made_with_it_is_told_both_ways(
     api.part("theme", "brand", json!({"theme": {"variables": {"ink": "#123456"}}})).await;
     api.part("layout", "frame", json!({"theme": "brand", "html": "<main><slot name=\"main\"></slot></main>"})).await;
     api.part("component", "address", json!({"html": "<p>12 High Street</p>"})).await;
-    let mut invoice = letter("invoice", &json!({"key": "address", "version": "1.0.0"}));
+    let mut invoice = letter("bill", &json!({"key": "address", "version": "1.0.0"}));
     invoice["layout"] = json!("frame");
     api.done("POST", "/templates", &invoice).await;
 
-    let found = api.get("/templates/invoice/dependencies").await;
+    let found = api.get("/templates/bill/dependencies").await;
     assert_eq!((&found["version"], &found["truncated"], &found["unseen"]), (&json!("1.0.0"), &json!(false), &json!(0)));
     assert_eq!(keys(&found["templates"]), ["frame", "address", "brand"]);
     let address = &found["templates"][1];
@@ -95,19 +95,19 @@ async fn what_a_template_is_made_with_and_who_is_made_with_it_is_told_both_ways(
     let users = api.get("/templates/brand/dependents").await;
     assert_eq!((keys(&users["items"]), &users["total"]), (vec!["frame"], &json!(1)));
     let users = api.get("/templates/brand/dependents?transitive=true").await;
-    assert_eq!((keys(&users["items"]), &users["scanned"]), (vec!["frame", "invoice"], &json!(2)));
+    assert_eq!((keys(&users["items"]), &users["scanned"]), (vec!["frame", "bill"], &json!(2)));
     assert_eq!(users["items"][1]["uses"], json!(["frame"]));
     let page = api.get("/templates/brand/dependents?transitive=true&limit=1&offset=1").await;
-    assert_eq!((keys(&page["items"]), &page["total"]), (vec!["invoice"], &json!(2)));
+    assert_eq!((keys(&page["items"]), &page["total"]), (vec!["bill"], &json!(2)));
 
     // The theme of the invoice is its frame's.
-    for key in ["brand", "frame", "invoice"] {
+    for key in ["brand", "frame", "bill"] {
         let theme = api.get(&format!("/templates/{key}/theme")).await;
         assert_eq!((&theme["key"], &theme["theme"]["variables"]["ink"]), (&json!("brand"), &json!("#123456")), "{key}");
     }
     api.refused("GET", "/templates/address/theme", &Value::Null, 404, "theme_not_found").await;
-    api.refused("GET", "/templates/invoice/dependencies?version=9.0.0", &Value::Null, 404, "not_found").await;
-    api.refused("GET", "/templates/invoice/dependencies?version=1.0.0&label=prod", &Value::Null, 400, "bad_request").await;
+    api.refused("GET", "/templates/bill/dependencies?version=9.0.0", &Value::Null, 404, "not_found").await;
+    api.refused("GET", "/templates/bill/dependencies?version=1.0.0&label=prod", &Value::Null, 400, "bad_request").await;
     api.refused("GET", "/templates/brand/dependents?transitive=perhaps", &Value::Null, 400, "bad_request").await;
 }
 
@@ -117,29 +117,29 @@ async fn what_others_are_made_with_is_not_taken_away_unless_it_is_forced_and_nev
     let api = admin(&server);
     api.part("component", "address", json!({"html": "<p>12 High Street</p>"})).await;
     api.part("layout", "frame", json!({"html": "<slot name=\"main\"></slot>"})).await;
-    api.done("POST", "/templates", &letter("letter", &json!("address"))).await;
+    api.done("POST", "/templates", &letter("reply", &json!("address"))).await;
     api.done("POST", "/templates", &json!({"key": "memo", "name": "memo", "layout": "frame", "html": "x"})).await;
 
     let told = api.refused("DELETE", "/templates/address", &Value::Null, 409, "template_in_use").await;
-    assert_eq!(keys(&told["referencedBy"]), ["letter"]);
-    assert!(told["message"].as_str().unwrap().contains("letter"), "{told}");
+    assert_eq!(keys(&told["referencedBy"]), ["reply"]);
+    assert!(told["message"].as_str().unwrap().contains("reply"), "{told}");
     let told = api.refused("DELETE", "/templates/frame", &Value::Null, 409, "layout_in_use").await;
     assert_eq!(keys(&told["referencedBy"]), ["memo"]);
 
     api.done("DELETE", "/templates/address?force=true", &Value::Null).await;
     let told = api.refused("DELETE", "/templates/address?permanent=true&force=true", &Value::Null, 409, "template_in_use").await;
-    assert_eq!(keys(&told["referencedBy"]), ["letter"]);
-    assert_eq!(keys(&api.get("/templates/address/dependents").await["items"]), ["letter"], "what was broken can be seen");
-    let found = api.get("/templates/letter/dependencies").await;
+    assert_eq!(keys(&told["referencedBy"]), ["reply"]);
+    assert_eq!(keys(&api.get("/templates/address/dependents").await["items"]), ["reply"], "what was broken can be seen");
+    let found = api.get("/templates/reply/dependencies").await;
     assert_eq!((&found["templates"][0]["key"], &found["templates"][0]["version"]), (&json!("address"), &Value::Null));
     api.done("POST", "/templates/address/undelete", &Value::Null).await;
-    assert_eq!(api.get("/templates/letter/dependencies").await["templates"][0]["version"], "1.0.0");
+    assert_eq!(api.get("/templates/reply/dependencies").await["templates"][0]["version"], "1.0.0");
 
     // A label that leads to the old version keeps the part, and lets go of it.
-    api.done("PUT", "/templates/letter/labels/prod", &json!({"version": "1.0.0"})).await;
-    api.done("PUT", "/templates/letter", &json!({"key": "letter", "name": "letter", "html": "without"})).await;
+    api.done("PUT", "/templates/reply/labels/prod", &json!({"version": "1.0.0"})).await;
+    api.done("PUT", "/templates/reply", &json!({"key": "reply", "name": "reply", "html": "without"})).await;
     api.refused("DELETE", "/templates/address", &Value::Null, 409, "template_in_use").await;
-    api.done("DELETE", "/templates/letter/labels/prod", &Value::Null).await;
+    api.done("DELETE", "/templates/reply/labels/prod", &Value::Null).await;
     api.done("DELETE", "/templates/address", &Value::Null).await;
     api.done("DELETE", "/templates/address?permanent=true", &Value::Null).await;
 }
@@ -219,9 +219,9 @@ async fn what_a_part_would_do_to_others_is_seen_before_it_is_saved() {
     let server = Server::start();
     let api = admin(&server);
     api.part("component", "address", json!({"html": "<p>12 High Street</p>"})).await;
-    api.done("POST", "/templates", &letter("letter", &json!("address"))).await;
+    api.done("POST", "/templates", &letter("reply", &json!("address"))).await;
     api.done("POST", "/templates", &letter("pinned", &json!({"key": "address", "version": "1.0.0"}))).await;
-    let whole = api.get("/templates/letter/effective").await;
+    let whole = api.get("/templates/reply/effective").await;
     assert!(whole["definition"].to_string().contains("12 High Street"), "{whole}");
     assert_eq!((keys(&whole["parts"]), &whole["version"]), (vec!["address"], &json!("1.0.0")));
 
@@ -234,8 +234,8 @@ async fn what_a_part_would_do_to_others_is_seen_before_it_is_saved() {
     assert_eq!((status, &tried["valid"]), (200, &json!(false)), "{tried}");
     let told: Vec<_> =
         tried["items"].as_array().unwrap().iter().map(|item| (item["key"].as_str().unwrap(), item["valid"] == true)).collect();
-    assert_eq!(told, [("letter", false), ("pinned", true)], "{tried}");
-    assert_eq!(tried["items"][0]["issues"][0]["path"], "/components/address", "{tried}");
+    assert_eq!(told, [("pinned", true), ("reply", false)], "{tried}");
+    assert_eq!(tried["items"][1]["issues"][0]["path"], "/components/address", "{tried}");
     assert_eq!(api.get("/templates/address").await["currentVersion"], "1.0.0", "nothing was saved");
     let (_, tried) = api.ask("POST", path, &json!({"limit": 1})).await;
     assert_eq!((&tried["checked"], &tried["total"], &tried["truncated"]), (&json!(1), &json!(2), &json!(true)), "{tried}");
@@ -245,8 +245,8 @@ async fn what_a_part_would_do_to_others_is_seen_before_it_is_saved() {
     api.refused("POST", path, &json!({"definition": {"kind": "component", "html": "{{#if"}}), 422, "validation_failed").await;
 
     // Whose parts one may not see, one does not read here either.
-    let few = limited(&server, &["let*"]).await;
-    few.refused("GET", "/templates/letter/effective", &Value::Null, 403, "api_key_template_not_allowed").await;
+    let few = limited(&server, &["rep*"]).await;
+    few.refused("GET", "/templates/reply/effective", &Value::Null, 403, "api_key_template_not_allowed").await;
     let few = limited(&server, &["addr*"]).await;
     let (status, tried) = few.ask("POST", path, &json!({})).await;
     assert_eq!((status, &tried["items"], &tried["unseen"]), (200, &json!([]), &json!(2)), "{tried}");
