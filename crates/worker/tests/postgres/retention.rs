@@ -16,13 +16,15 @@ use worker::{Options, Participation, duties, make_months};
 use crate::fixture::{PATIENCE, QUICK, at, database, days_ago, default_tenant, replica, start, until};
 
 const DAYS: Option<NonZeroU32> = NonZeroU32::new(90);
-const NOTHING: Options = Options {
+/// No duty at all.
+pub const NOTHING: Options = Options {
     partitions: Participation::LeavesAlone,
     audit_days: None,
     usage_days: None,
     trash_days: None,
     proof_days: None,
     label_history_days: None,
+    documents: Participation::LeavesAlone,
     expired: Participation::LeavesAlone,
     label_moves: Participation::LeavesAlone,
 };
