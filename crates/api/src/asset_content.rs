@@ -195,7 +195,7 @@ fn matches_tag(given: &str, tag: &str) -> bool {
 
 /// What a `Range` asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+pub(crate) enum Part {
     /// Everything: what is not understood, and several parts at once, count as nothing.
     Whole,
     /// From the first to the last of these bytes.
@@ -204,7 +204,7 @@ enum Part {
     Outside,
 }
 
-fn part(range: &str, size_bytes: u64) -> Part {
+pub(crate) fn part(range: &str, size_bytes: u64) -> Part {
     let Some((first, last)) = range.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-')) else { return Part::Whole };
     let number = |text: &str| -> Option<u64> { if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None } };
     let end = size_bytes.saturating_sub(1);

@@ -41,6 +41,8 @@ impl ApiError {
             ) => Self::new(error.code(), said),
             RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
             RenderError::Part { issues, .. } => Self::new(error.code(), said).with_issues(issues.clone()),
+            RenderError::OutputRefused(issue) => Self::invalid(error.code(), vec![issue.as_ref().clone()]),
+            RenderError::StorageFull(standing) => Self::new(error.code(), said).quota(**standing),
             RenderError::Store(error) => Self::from_store(error),
             RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
             RenderError::Saturated { retry_after } => Self::saturated(*retry_after),

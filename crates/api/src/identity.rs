@@ -236,6 +236,12 @@ impl Identity {
         }
     }
 
+    /// Counts something else that nobody made, such as a forged link, like a credential that nobody has: refused with the time to
+    /// wait when the address has sent too many.
+    pub(crate) fn count_guess(&self, address: IpAddr) -> Result<(), Duration> {
+        self.0.setup.guesses.take(address)
+    }
+
     async fn find(&self, headers: &HeaderMap, address: Option<IpAddr>) -> Result<Caller, Refusal> {
         for (header, name) in ONLY_ONCE {
             if headers.get_all(header).iter().nth(1).is_some() {

@@ -10,10 +10,14 @@ mod asset_upload;
 mod assets;
 mod audit;
 mod auth;
+mod batch_answers;
+mod batch_jobs;
+mod batches;
 mod bindings;
 mod bodies;
 mod body;
 mod cached;
+mod callbacks;
 mod capabilities;
 mod clients;
 mod configured_keys;
@@ -23,6 +27,8 @@ mod credentials;
 mod csv;
 mod diffs;
 mod docs;
+mod document_links;
+mod documents;
 mod drafts;
 mod editor_tokens;
 mod error;
@@ -34,6 +40,9 @@ mod https;
 mod identity;
 mod incoming;
 mod inference;
+mod job_body;
+mod job_results;
+mod jobs;
 mod label_events;
 mod label_proofs;
 mod labels;
@@ -125,6 +134,13 @@ pub struct Setup {
     pub asset_access: AssetAccess,
     /// What stands in front of `/assets/…` in the addresses of files, without a slash at its end; none where they are paths.
     pub assets_base_url: Option<Arc<str>>,
+    /// What stands in front of the path of a link to a stored document, without a slash at its end; the address that a request
+    /// came to where there is none.
+    pub documents_base_url: Option<Arc<str>>,
+    /// The documents of jobs.
+    pub outputs: render::Outputs,
+    /// What jobs may use.
+    pub jobs: JobLimits,
     /// Whether `/docs` is served.
     pub docs: Docs,
     /// Where `/metrics` comes from.
@@ -137,6 +153,19 @@ pub struct Setup {
     pub https: Https,
     /// The origins whose pages may read answers.
     pub cors: AllowedOrigins,
+}
+
+/// What jobs may use.
+#[derive(Clone, Copy, Debug)]
+pub struct JobLimits {
+    /// Documents of one job.
+    pub max_items: usize,
+    /// Documents that a tenant may have in the queue.
+    pub max_open_items: u32,
+    /// Bytes of documents that one answer holds, before they are written as base64 or merged.
+    pub max_inline_bytes: u64,
+    /// How long a job and its documents are kept after its end.
+    pub retention: std::time::Duration,
 }
 
 impl Rate {

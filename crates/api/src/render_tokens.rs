@@ -262,6 +262,9 @@ fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest
     if wanted == Wanted::DryRun {
         return Err(Refused::DryRun);
     }
+    if request.output.is_some() {
+        return Err(Refused::Output);
+    }
     let asked = label.is_some() || version.is_some();
     *which = match (token.version, token.label.as_deref()) {
         (Some(version), _) => Which::Version(version),
@@ -289,6 +292,8 @@ enum Refused {
     Past,
     #[error("the token is for documents; a dry run describes the template, and needs a key")]
     DryRun,
+    #[error("the token is for documents that nobody keeps; leave output out of the request")]
+    Output,
     #[error(transparent)]
     Constraint(#[from] Constraint),
 }

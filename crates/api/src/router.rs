@@ -20,7 +20,7 @@ use crate::error::ApiError;
 use crate::form_fields;
 use crate::identity::Identity;
 use crate::{
-    AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, bindings, capabilities, clients, cors, diffs, docs, drafts,
+    AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors, diffs, docs, document_links, documents, drafts,
     editor_tokens, health, https, inference, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log,
     render_tokens, renders, requests, samples, security_headers, system, template_datasets, template_dependencies, template_dependents,
     template_folders, template_meta, template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants,
@@ -77,6 +77,8 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(oidc::login))
                 .routes(routes!(oidc::callback))
                 .routes(routes!(oidc::complete))
+                // The link itself is the credential.
+                .routes(routes!(document_links::follow))
                 .routes(routes!(metrics::metrics)),
         )
         .merge(needs(
@@ -221,8 +223,22 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(renders::html))
                 .routes(routes!(renders::deprecated))
                 .routes(routes!(renders::convert))
+                .routes(routes!(batches::pdf))
+                .routes(routes!(batches::html))
                 .routes(routes!(form_fields::of_file)),
         ))
+        .merge(needs(
+            Action::DocumentRead,
+            OpenApiRouter::new()
+                .routes(routes!(documents::list))
+                .routes(routes!(documents::get))
+                .routes(routes!(documents::content)),
+        ))
+        .merge(needs(
+            Action::DocumentShare,
+            OpenApiRouter::new().routes(routes!(document_links::create)).routes(routes!(document_links::revoke)),
+        ))
+        .merge(needs(Action::DocumentManage, OpenApiRouter::new().routes(routes!(documents::delete))))
         .merge(needs(
             Action::DocumentPreview,
             OpenApiRouter::new().routes(routes!(template_tests::run)).routes(routes!(label_proofs::picture)),

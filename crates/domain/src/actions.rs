@@ -47,6 +47,14 @@ actions! {
     DocumentRender = "document:render",
     /// Render previews.
     DocumentPreview = "document:preview",
+    /// Read and download stored documents: with a key those that were stored with it.
+    DocumentRead = "document:read",
+    /// Make and revoke links to stored documents that one may read.
+    DocumentShare = "document:share",
+    /// Read everybody's stored documents, and remove them.
+    DocumentManage = "document:manage",
+    /// Look at jobs and get their documents.
+    JobRead = "job:read",
     /// Make and withdraw render tokens for browsers.
     RenderTokenManage = "render-token:manage",
     /// Read who changed what.
@@ -72,7 +80,9 @@ impl Action {
                 | Self::SystemRead
                 | Self::TemplateRead
                 | Self::AssetRead
+                | Self::DocumentRead
                 | Self::AuditRead
+                | Self::JobRead
                 | Self::UsageRead
                 | Self::TenantManage
         )
@@ -93,6 +103,10 @@ impl Action {
                 | Self::TemplateRelease
                 | Self::DocumentRender
                 | Self::DocumentPreview
+                | Self::DocumentRead
+                | Self::DocumentShare
+                | Self::DocumentManage
+                | Self::JobRead
                 | Self::RenderTokenManage
                 | Self::UsageRead
         )

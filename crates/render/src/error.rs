@@ -88,6 +88,12 @@ pub enum RenderError {
         /// All of them, with JSON pointers into the template's definition.
         issues: Vec<domain::Issue>,
     },
+    /// What the request says about keeping the document is not accepted here.
+    #[error("{}: {}", .0.path, .0.message)]
+    OutputRefused(Box<domain::Issue>),
+    /// The tenant keeps as much as it may; the document was rendered and is not kept.
+    #[error("the document is not stored: this tenant keeps as many bytes as it may; remove something, or let documents live shorter")]
+    StorageFull(Box<domain::quotas::QuotaStanding>),
     /// The browser could not print the page.
     #[error(transparent)]
     Chromium(#[from] ChromiumError),
@@ -176,6 +182,8 @@ impl RenderError {
             Self::AsOfInFuture { .. } => ErrorCode::ValidationFailed,
             Self::Document(error) => error.code(),
             Self::Part { code, .. } => *code,
+            Self::OutputRefused(_) => ErrorCode::ValidationFailed,
+            Self::StorageFull(_) => ErrorCode::QuotaExceeded,
             Self::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
             Self::Saturated { .. } => ErrorCode::RenderSaturated,
             Self::ProofUnderWay { .. } => ErrorCode::RateLimited,

@@ -258,6 +258,7 @@ impl Renderer {
             bindings: Bindings::Lenient,
             format: Format::Pdf,
             attribution: Attribution { mode: RenderMode::Batch, ..order.attribution.clone() },
+            output: None,
         };
         Ok(self.render(request).await?.body)
     }

@@ -119,6 +119,7 @@ impl Renderer {
             bindings: Bindings::Lenient,
             format,
             attribution: subject.attribution.clone(),
+            output: None,
         };
         let text = if assertions.contains.is_empty() && assertions.excludes.is_empty() {
             String::new()

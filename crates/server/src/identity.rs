@@ -115,6 +115,16 @@ fn token_secrets(identity: &config::Identity, installation: &[u8; 32]) -> Result
     })
 }
 
+/// The operator's secret for links to documents; else the one that the installation made.
+pub async fn link_secrets(config: &config::Documents, store: &Store) -> Result<Secrets, ServerError> {
+    let secret_of = |secret: &config::Secret| Secret::new(secret.reveal()).map_err(|_| ServerError::Random);
+    let Some(secret) = &config.link_secret else {
+        return Ok(Secret::from_random(store.document_link_secret(random()?).await?).into());
+    };
+    let previous = config.previous_link_secret.iter().map(secret_of).collect::<Result<_, _>>()?;
+    Ok(Secrets { current: secret_of(secret)?, previous })
+}
+
 fn random() -> Result<[u8; 32], ServerError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|_| ServerError::Random)?;

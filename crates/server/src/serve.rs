@@ -122,6 +122,10 @@ impl Running {
             blobs: blobs.clone(),
             usage: render::UsageOptions::default(),
             releases: config.releases.clone(),
+            documents: render::DocumentOptions {
+                lives: config.documents.lives,
+                secrets: identity::link_secrets(&config.documents, &store).await?,
+            },
         });
         let examples = match config.examples {
             config::Examples::Auto if database.is_embedded() => examples::load_into_empty(&store).await?,
@@ -155,6 +159,7 @@ impl Running {
             uploads: api::Uploads::new(uploads, config.assets.max_bytes),
             asset_access: config.assets.access,
             assets_base_url: config.assets.base_url.clone(),
+            documents_base_url: config.documents.base_url.clone(),
             docs: match config.docs {
                 config::Docs::On => api::Docs::On,
                 config::Docs::Off => api::Docs::Off,
@@ -233,6 +238,11 @@ fn limits(config: &Config) -> render::Limits {
         max_pages: config.max_pages,
         max_output_bytes: config.max_output_bytes,
         in_flight: config.max_concurrent_pages + config.max_queue_depth,
+        // While all tabs for batches print, one more document is written.
+        batch_renders: (config.max_concurrent_pages - config.reserved_slots).max(1) + 1,
+        batch_items: config.batch.max_items,
+        batch_output_bytes: config.batch.max_output_bytes,
+        batch_deadline_ms: config.batch.timeout_ms,
         ..render::Limits::default()
     }
 }

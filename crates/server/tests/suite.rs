@@ -7,6 +7,8 @@ mod assets;
 mod authorization;
 #[path = "suite/bad_input.rs"]
 mod bad_input;
+#[path = "suite/batches.rs"]
+mod batches;
 #[path = "suite/client.rs"]
 mod client;
 #[path = "suite/commands.rs"]
@@ -15,6 +17,8 @@ mod commands;
 mod conditions;
 #[path = "suite/deaths.rs"]
 mod deaths;
+#[path = "suite/documents.rs"]
+mod documents;
 #[path = "suite/drafts.rs"]
 mod drafts;
 #[path = "suite/duties.rs"]
@@ -41,10 +45,10 @@ mod labels;
 mod manners;
 #[path = "suite/oidc.rs"]
 mod oidc;
-#[path = "suite/parts.rs"]
-mod parts;
 #[path = "suite/part_lifecycle.rs"]
 mod part_lifecycle;
+#[path = "suite/parts.rs"]
+mod parts;
 #[path = "suite/render_tokens.rs"]
 mod render_tokens;
 #[path = "suite/replicas.rs"]

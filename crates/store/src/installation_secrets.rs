@@ -59,6 +59,12 @@ impl Store {
         self.first_secret("token-binding", fresh).await
     }
 
+    /// What links to stored documents are signed with where the operator has configured nothing. As with [`Store::pepper`], the
+    /// first to ask makes it of `fresh`.
+    pub async fn document_link_secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.first_secret("document-links", fresh).await
+    }
+
     /// Says whether stored keys were made with this pepper. The first configured pepper becomes the known one.
     pub async fn check_pepper(&self, pepper: &Pepper) -> Result<PepperStanding, StoreError> {
         let mine = pepper.fingerprint();

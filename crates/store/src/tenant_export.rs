@@ -43,6 +43,8 @@ pub enum ExportKind {
     Assets,
     /// Every version of them, with the hash of its bytes.
     AssetVersions,
+    /// The stored documents, without their bytes.
+    Documents,
     /// The people, without their keys.
     Users,
     /// The API keys, without their secrets: what can be known of a key, and nothing that lets anybody in.
@@ -57,7 +59,7 @@ pub enum ExportKind {
 
 impl ExportKind {
     /// Every kind, in the order of an export: what others refer to first.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Tenant,
         Self::TemplateFolders,
         Self::Templates,
@@ -70,6 +72,7 @@ impl ExportKind {
         Self::Drafts,
         Self::Assets,
         Self::AssetVersions,
+        Self::Documents,
         Self::Users,
         Self::ApiKeys,
         Self::Webhooks,
@@ -92,6 +95,7 @@ impl ExportKind {
             Self::Drafts => "drafts",
             Self::Assets => "assets",
             Self::AssetVersions => "asset-versions",
+            Self::Documents => "documents",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",
             Self::Webhooks => "webhooks",
@@ -121,6 +125,7 @@ impl ExportKind {
             Self::Drafts => DRAFTS,
             Self::Assets => ASSETS,
             Self::AssetVersions => ASSET_VERSIONS,
+            Self::Documents => DOCUMENTS,
             Self::Users => USERS,
             Self::ApiKeys => API_KEYS,
             Self::Webhooks => WEBHOOKS,
@@ -390,6 +395,22 @@ const ASSET_VERSIONS: &str = concat!(
        AND (asset_id, version) > (COALESCE(split_part($2::text, ' ', 1)::uuid, '00000000-0000-0000-0000-000000000000'),
                                   COALESCE(split_part($2::text, ' ', 2)::int, 0))
      ORDER BY asset_id, version LIMIT $3"
+);
+
+const DOCUMENTS: &str = concat!(
+    "SELECT document_id::text AS place,
+            json_build_object('id', document_id, 'format', format, 'contentType', content_type, 'filename', filename, 'sha256', encode(sha256, 'hex'),
+     'sizeBytes', size_bytes, 'pageCount', pages, 'source', source, 'templateKey', template_key, 'templateVersion', template_version,
+     'label', label, 'batchJobId', job_id, 'itemIndex', item_index, 'renderId', usage_id, 'requestId', request_id, 'actor', actor,
+     'metadata', metadata, 'downloadCount', download_count, 'maxDownloads', max_downloads, 'linkVersion', link_version, 'lastDownloadedAt', ",
+    utc!("last_downloaded_at"),
+    ", 'createdAt', ",
+    utc!("created_at"),
+    ", 'expiresAt', ",
+    utc!("expires_at"),
+    ")::text AS line
+     FROM documents WHERE tenant_id = $1 AND document_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY document_id LIMIT $3"
 );
 
 const USERS: &str = concat!(

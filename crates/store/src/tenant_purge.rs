@@ -90,7 +90,7 @@ struct Part {
 }
 
 /// In the order in which they go: who may come in first.
-const PARTS: [Part; 23] = [
+const PARTS: [Part; 24] = [
     Part {
         table: "api_keys",
         fate: PurgeFate::Removed,
@@ -122,6 +122,13 @@ const PARTS: [Part; 23] = [
         fate: PurgeFate::Removed,
         count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM webhooks r WHERE tenant_id = $1",
         delete: Some("DELETE FROM webhooks WHERE webhook_id IN (SELECT webhook_id FROM webhooks WHERE tenant_id = $1 LIMIT $2)"),
+    },
+    Part {
+        table: "documents",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM documents r WHERE tenant_id = $1",
+        // The bytes go when they are swept.
+        delete: Some("DELETE FROM documents WHERE document_id IN (SELECT document_id FROM documents WHERE tenant_id = $1 LIMIT $2)"),
     },
     Part {
         table: "template_label_events",

@@ -57,8 +57,7 @@ pub fn place(values: &Values, problems: &mut Vec<Problem>) -> Option<Place> {
 }
 
 /// The address that paths are put behind, so nothing may stand behind its own path.
-pub fn base_url(values: &Values, problems: &mut Vec<Problem>) -> Option<Arc<str>> {
-    let setting = &known::ASSETS_BASE_URL;
+pub fn base_url(values: &Values, setting: &Setting, problems: &mut Vec<Problem>) -> Option<Arc<str>> {
     let text = values.text(setting)?;
     if text.contains(['?', '#']) {
         let accepted = format!("{}, without ? and #", setting.form.accepted());
@@ -71,11 +70,13 @@ pub fn base_url(values: &Values, problems: &mut Vec<Problem>) -> Option<Arc<str>
 /// Reads the other settings.
 pub fn read(values: &Values, place: Option<Place>, base_url: Option<Arc<str>>) -> Assets {
     let private = values.text(&known::ASSET_ACCESS_MODE) == Some("private");
-    let max_bytes = values.required(&known::ASSET_MAX_BYTES);
+    let max_bytes: u64 = values.required(&known::ASSET_MAX_BYTES);
+    // Finished documents are kept in the same place.
+    let output_bytes = values.required(&known::RENDER_MAX_OUTPUT_BYTES);
     let hours: u64 = values.required(&known::ASSET_SWEEP_GRACE_HOURS);
     let place = place.unwrap_or_else(|| Place::Folder(PathBuf::new()));
     Assets {
-        blobs: Settings { place, limits: Limits { blob_bytes: max_bytes, ..Limits::default() } },
+        blobs: Settings { place, limits: Limits { blob_bytes: max_bytes.max(output_bytes), ..Limits::default() } },
         access: if private { api::AssetAccess::Private } else { api::AssetAccess::Public },
         base_url,
         max_bytes,

@@ -19,6 +19,7 @@ pub fn read(values: &Values) -> Options {
         trash_days: days(&known::TEMPLATE_TRASH_RETENTION_DAYS, &known::TEMPLATE_TRASH_RETENTION_ENABLED),
         proof_days: days(&known::LABEL_PROOF_RETENTION_DAYS, &known::LABEL_PROOF_RETENTION_ENABLED),
         label_history_days: days(&known::LABEL_HISTORY_RETENTION_DAYS, &known::LABEL_HISTORY_RETENTION_ENABLED),
+        documents: part(&known::DOCUMENT_RETENTION_ENABLED),
         expired: part(&known::EXPIRED_CLEANUP_ENABLED),
         label_moves: part(&known::LABEL_MOVES_ENABLED),
     }

@@ -3,8 +3,10 @@
 //! This is the only place that reads the environment. A setting is declared in `settings.rs` and read here.
 
 mod assets;
+mod batch;
 mod cross_origin;
 mod declaration;
+mod documents;
 mod duties;
 mod editor_tokens;
 mod editor_users;
@@ -35,6 +37,7 @@ use domain::forwarding::TrustProxy;
 use domain::labels::Releases;
 
 pub use assets::Assets;
+pub use documents::Documents;
 pub use editor_users::{Activity, ListedUser};
 pub use hardening::Surroundings;
 pub use identity::Identity;
@@ -128,6 +131,8 @@ pub struct Config {
     pub tenancy: Tenancy,
     /// How labels are used.
     pub releases: Releases,
+    /// How stored documents are kept and linked.
+    pub documents: Documents,
     /// What this server does without a request.
     pub duties: worker::Options,
     /// Whether this server does real work.
@@ -152,6 +157,10 @@ pub struct Config {
     pub examples: Examples,
     /// How many documents are printed at the same moment.
     pub max_concurrent_pages: usize,
+    /// Tabs that batches leave alone.
+    pub reserved_slots: usize,
+    /// What one batch may use.
+    pub batch: batch::Batch,
     /// How many renders may wait.
     pub max_queue_depth: usize,
     /// The time a render may take, waiting included.
@@ -180,7 +189,7 @@ impl Config {
         let values = Values::read(variables, &mut problems);
         unknown::check(variables, &mut problems, &mut warnings);
         let place = assets::place(&values, &mut problems);
-        let base_url = assets::base_url(&values, &mut problems);
+        let base_url = assets::base_url(&values, &known::ASSETS_BASE_URL, &mut problems);
         rules::remote_resources_are_blocked(&values, &mut warnings);
         let identity = identity::read(&values, &mut problems, &mut warnings);
         let storage = rules::storage(&values, &mut problems);
@@ -191,6 +200,7 @@ impl Config {
         let surroundings = hardening::surroundings(&values, &mut problems);
         hardening::check(&values, surroundings, &allowed_origins, &mut problems);
         let releases = releases::read(&values, &mut problems);
+        let documents = documents::read(&values, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -206,6 +216,7 @@ impl Config {
             identity,
             tenancy: tenancy::read(&values),
             releases,
+            documents,
             duties: duties::read(&values),
             surroundings,
             trusted_proxies,
@@ -218,6 +229,8 @@ impl Config {
             runtime_dir: values.path(&known::PULP_RUNTIME_DIR),
             examples: if values.text(&known::LOAD_EXAMPLES) == Some("never") { Examples::Never } else { Examples::Auto },
             max_concurrent_pages,
+            reserved_slots: values.parsed(&known::RENDER_PREVIEW_RESERVED_SLOTS).unwrap_or(1).min(max_concurrent_pages - 1),
+            batch: batch::Batch::read(&values),
             max_queue_depth: values.parsed(&known::RENDER_MAX_QUEUE_DEPTH).unwrap_or(2 * max_concurrent_pages),
             render_timeout_ms: values.required(&known::RENDER_WORKER_TIMEOUT_MS),
             max_pages: values.required(&known::RENDER_MAX_PAGES),

@@ -256,17 +256,44 @@ settings! {
         /// ASSETS_BASE_URL.
         S3_PUBLIC_URL: Form::Url(&["http", "https"]), NOT_SET, Open;
     }
+    "Stored documents" {
+        /// The days that a stored document is kept whose request does not say how long.
+        DOCUMENT_RETENTION_DAYS: Form::Whole { from: 1, to: 3_650 }, Value("30"), Open;
+        /// The most days that a request may ask for. Requests that ask for more are refused.
+        DOCUMENT_MAX_RETENTION_DAYS: Form::Whole { from: 1, to: 3_650 }, Value("365"), Open;
+        /// Whether this server takes part in removing stored documents whose time is over. Nobody can fetch them by then,
+        /// but where no server does they take room.
+        DOCUMENT_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
+        /// How long a link to a stored document works whose maker does not say. No link outlives its document.
+        DOCUMENT_LINK_TTL_SECONDS: Form::Whole { from: 1, to: 31_536_000 }, Value("86400"), Open;
+        /// What stands in front of `/documents/links/…` in links, such as `https://files.example.com/pulp`. Without it that is the
+        /// address that the request came to which made the link.
+        DOCUMENTS_BASE_URL: Form::Url(&["http", "https"]), NOT_SET, Open;
+        /// The secret that links are signed with, the same on every replica. Another one ends all links.
+        DOCUMENT_LINK_SECRET: TOKEN_SECRET, Derived("made at the first start and kept in the database"), Secret;
+        /// The secret before its rotation. Links signed with it go on working.
+        DOCUMENT_LINK_SECRET_PREVIOUS: TOKEN_SECRET, NOT_SET, Secret;
+    }
     "Rendering" {
         /// How many documents are printed at the same moment. Each is a browser tab of 40 to 80 MB.
         RENDER_MAX_CONCURRENT_PAGES: Form::Whole { from: 1, to: 50 }, Derived("processor cores + 1, at most 50"), Open;
         /// How many renders may wait for a tab. More are answered with 503 and `Retry-After`.
         RENDER_MAX_QUEUE_DEPTH: Form::Whole { from: 0, to: 1000 }, Derived("twice RENDER_MAX_CONCURRENT_PAGES"), Open;
+        /// Tabs that batches and jobs leave to those who wait for one document. One tab always takes batches.
+        RENDER_PREVIEW_RESERVED_SLOTS: Form::Whole { from: 0, to: 49 }, Derived("1; 0 where there is only one tab"), Open;
         /// The time from the arrival of a render to its answer, waiting included.
         RENDER_WORKER_TIMEOUT_MS: Form::Whole { from: 5_000, to: 600_000 }, Value("65000"), Open;
         /// The most pages one document may have.
         RENDER_MAX_PAGES: Form::Whole { from: 1, to: 100_000 }, Value("2000"), Open;
         /// The most bytes one document may have.
         RENDER_MAX_OUTPUT_BYTES: Form::Whole { from: 65_536, to: 1 << 31 }, Value("134217728"), Open;
+        /// The most documents one batch may have.
+        BATCH_MAX_ITEMS: Form::Whole { from: 1, to: 10_000 }, Value("100"), Open;
+        /// The most bytes all documents of one batch may have together, where they wait in memory for the last: in everything
+        /// but lines (NDJSON).
+        BATCH_MAX_OUTPUT_BYTES: Form::Whole { from: 65_536, to: 1 << 31 }, Value("134217728"), Open;
+        /// The time within which every document of a batch has to begin; those left by then fail.
+        BATCH_TIMEOUT_MS: Form::Whole { from: 5_000, to: 3_600_000 }, Value("300000"), Open;
         /// The browser to print with: `chromium-headless-shell`, or a full Chromium or Chrome, which is slower.
         CHROMIUM_PATH: Form::Path, Derived("the first browser found; see `pulp-engine doctor`"), Open;
         /// Runs Chromium without its sandbox. Without it a document that exploits a fault of the browser has the

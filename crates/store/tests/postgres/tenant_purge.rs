@@ -13,6 +13,7 @@ use store::{
 };
 
 use crate::api_keys::{insert_key, key_text};
+use crate::documents::put_document;
 use crate::fixture::{Fixture, NOBODY, any_template, by, insert, key, save, throw_away, written};
 use crate::render_tokens::insert_token;
 use crate::template_datasets::put_dataset;
@@ -43,6 +44,7 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     tenant.samples().put(&key("letter"), &json!({"a": 1}), &NOBODY).await.unwrap();
     put_dataset(&tenant, "letter").await;
     put_asset(&tenant).await;
+    put_document(&tenant, None).await;
     let draft = store::DraftContent { base_version: "1.0.0".parse().unwrap(), definition: &json!({"html": "third"}) };
     let _ = tenant.drafts().put(&key("letter"), None, draft, &by(&format!("user-{name}"))).await.unwrap();
     let prod = store::LabelMove {
