@@ -10,6 +10,7 @@ use crate::error::{BenchError, Result};
 pub const USAGE: &str = "\
 usage: bench run  [--quick] [--statement] [--documents letter,invoice,report] [--variants floor,server,puppeteer]
                   [--pairs 5] [--block-ms 5000] [PLACES]
+       bench batches [--documents letter,invoice] [--items 100] [--rounds 5] [PLACES]
        bench soak [--renders 5000] [--warm-up 1800] [--clients 3] [--documents letter,invoice,report] [PLACES]
 
 PLACES: --documents-dir bench  --server target/release/pulp-engine  --chromium /usr/lib/chromium/chromium-headless-shell
@@ -61,6 +62,19 @@ pub struct RunOptions {
     pub places: Places,
 }
 
+/// How batches are compared with single renders.
+#[derive(Debug, Clone)]
+pub struct BatchOptions {
+    /// Names of documents, in the order of the report.
+    pub documents: Vec<String>,
+    /// Documents of one batch.
+    pub items: usize,
+    /// Rounds per document, after one that does not count.
+    pub rounds: usize,
+    /// Where things are.
+    pub places: Places,
+}
+
 /// How one soak run is made.
 #[derive(Debug, Clone)]
 pub struct SoakOptions {
@@ -96,6 +110,8 @@ pub struct FloorClientOptions {
 pub enum Command {
     /// Compare the variants and write the report.
     Run(RunOptions),
+    /// Compare single renders, batches and mail merge.
+    Batches(BatchOptions),
     /// Render many documents in a row and watch memory.
     Soak(SoakOptions),
     /// Be the floor: print on request of the parent process.
@@ -192,6 +208,12 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Command> {
     }
     let command = match command.as_str() {
         "run" => Command::Run(run(&mut given)?),
+        "batches" => Command::Batches(BatchOptions {
+            documents: given.list("documents", "letter,invoice"),
+            items: given.number("items")?.unwrap_or(100).clamp(1, 100),
+            rounds: given.number("rounds")?.unwrap_or(5).clamp(1, 1000),
+            places: given.places("docs/benchmarks.md"),
+        }),
         "soak" => Command::Soak(SoakOptions {
             documents: given.list("documents", "letter,invoice,report"),
             renders: given.number("renders")?.unwrap_or(5000).clamp(1, 1_000_000),

@@ -6,6 +6,7 @@
 
 mod accounting;
 mod args;
+mod batches;
 mod cdp;
 mod echo;
 mod error;
@@ -62,6 +63,11 @@ fn obey(command: Command) -> Result<()> {
             let findings = run::run(&options, groups).await?;
             let text = report::comparison(&findings, &options, &facts, groups.accounting().named());
             publish(options.places.report.as_deref(), "comparison", &text)
+        })),
+        Command::Batches(options) => runtime(2)?.block_on(in_scratch(async |groups: &Groups| {
+            let facts = machine::facts(&Clock::system(), &options.places.chromium);
+            let text = batches::run(&options, groups, &facts).await?;
+            publish(options.places.report.as_deref(), "batches", &text)
         })),
         Command::Soak(options) => runtime(2)?.block_on(in_scratch(async |groups: &Groups| {
             let facts = machine::facts(&Clock::system(), &options.places.chromium);

@@ -28,6 +28,8 @@ pub struct HttpVariant {
     pub group: Arc<Group>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// What a request of one's own needs.
+    pub headers: Vec<String>,
     requests: HashMap<String, Arc<Vec<u8>>>,
 }
 
@@ -41,7 +43,7 @@ impl HttpVariant {
     /// The same server with other requests.
     pub fn with_requests(&self, documents: &[String], request_of: impl Fn(&str) -> Vec<u8>) -> Self {
         let requests = documents.iter().map(|name| (name.clone(), Arc::new(request_of(name)))).collect();
-        Self { group: Arc::clone(&self.group), address: self.address, requests }
+        Self { group: Arc::clone(&self.group), address: self.address, headers: self.headers.clone(), requests }
     }
 
     /// One PDF of `document`.
@@ -98,7 +100,7 @@ pub async fn start_product(groups: &Groups, places: &Places, documents: &[String
             return Err(BenchError::Answer { what: format!("storing template `{name}`"), answer });
         }
     }
-    let bare = HttpVariant { group, address, requests: HashMap::new() };
+    let bare = HttpVariant { group, address, headers: headers.to_vec(), requests: HashMap::new() };
     Ok(bare.with_requests(documents, |name| {
         let body = json!({"template": template_key(name), "data": {}}).to_string();
         request("POST", "/render/pdf", &headers, body.as_bytes())
@@ -145,7 +147,7 @@ pub async fn start_puppeteer(groups: &Groups, places: &Places, documents: &[Stri
     let group = groups.start(Launch { name, words, environment, folder: places.puppeteer_dir.clone() })?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     until_ready(&group, "the puppeteer server", address, "/health").await?;
-    let bare = HttpVariant { group, address, requests: HashMap::new() };
+    let bare = HttpVariant { group, address, headers: Vec::new(), requests: HashMap::new() };
     Ok(bare.with_requests(documents, |name| request("POST", &format!("/pdf/{name}"), &[], b"")))
 }
 
