@@ -285,7 +285,7 @@ pub(crate) async fn zip(answer: &Answer, collected: Collected, package: Package)
 }
 
 /// A name that no other file of the archive has, in no way of writing.
-fn free_name(names: &mut HashSet<String>, wanted: &str, index: usize) -> String {
+pub(crate) fn free_name(names: &mut HashSet<String>, wanted: &str, index: usize) -> String {
     // Separators would be folders, and what unpacks may follow them anywhere.
     let wanted: String = wanted
         .chars()

@@ -21,7 +21,7 @@ use crate::form_fields;
 use crate::identity::Identity;
 use crate::{
     AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors, diffs, docs, document_links, documents, drafts,
-    editor_tokens, health, https, inference, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log,
+    editor_tokens, health, https, inference, job_results, jobs, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log,
     render_tokens, renders, requests, samples, security_headers, system, template_datasets, template_dependencies, template_dependents,
     template_folders, template_meta, template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants,
     usage, users,
@@ -225,7 +225,20 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(renders::convert))
                 .routes(routes!(batches::pdf))
                 .routes(routes!(batches::html))
+                .routes(routes!(jobs::submit))
+                .routes(routes!(jobs::cancel))
+                .routes(routes!(jobs::delete))
+                .routes(routes!(batch_jobs::submit))
                 .routes(routes!(form_fields::of_file)),
+        ))
+        .merge(needs(
+            Action::JobRead,
+            OpenApiRouter::new()
+                .routes(routes!(jobs::list))
+                .routes(routes!(jobs::get))
+                .routes(routes!(job_results::content))
+                .routes(routes!(job_results::package))
+                .routes(routes!(batch_jobs::get)),
         ))
         .merge(needs(
             Action::DocumentRead,

@@ -83,6 +83,13 @@ pub struct BucketKey(Box<str>);
 #[error("a bucket key is text of 1–256 characters, such as the number of a customer")]
 pub struct InvalidBucketKey;
 
+impl BucketKey {
+    /// The key as its caller wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for BucketKey {
     type Err = InvalidBucketKey;
 

@@ -2,8 +2,9 @@
 
 use blobs::Blobs;
 use domain::Clock;
+use render::{Outputs, Renderer};
 use store::Store;
-use worker::{Duties, Options, Participation, Setup, Timing};
+use worker::{Duties, JobOptions, JobSetup, Options, Participation, Setup, Timing};
 
 use crate::config::Config;
 
@@ -18,11 +19,21 @@ pub async fn prepare(options: &Options, store: &Store) {
 }
 
 /// Begins to take part in what is switched on.
-pub fn start(config: &Config, blobs: Blobs, store: Store, clock: Clock) -> Duties {
+pub fn start(config: &Config, blobs: Blobs, renderer: Renderer, store: Store, clock: Clock) -> Duties {
     let options = config.duties;
     let mut taken = worker::duties(options);
+    let outputs = Outputs::new(blobs.clone());
     taken.extend(config.assets.sweep_after.map(|grace| worker::asset_sweep(blobs, grace)));
-    let duties = Duties::start(Setup { store: store.clone(), clock, timing: Timing::default() }, taken);
+    let mut duties = Duties::start(Setup { store: store.clone(), clock, timing: Timing::default() }, taken);
+    if config.jobs.concurrency > 0 {
+        let jobs = JobOptions {
+            concurrency: config.jobs.concurrency,
+            lease_for: config.jobs.lease_for,
+            max_attempts: config.jobs.max_attempts,
+            retention: config.jobs.retention,
+        };
+        duties = duties.with_jobs(JobSetup { store: store.clone(), renderer, outputs, options: jobs });
+    }
     match options.label_moves {
         Participation::TakesPart => duties.with_label_moves(store, config.releases.protected.clone()),
         Participation::LeavesAlone => duties,

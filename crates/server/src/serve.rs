@@ -160,6 +160,13 @@ impl Running {
             asset_access: config.assets.access,
             assets_base_url: config.assets.base_url.clone(),
             documents_base_url: config.documents.base_url.clone(),
+            outputs: render::Outputs::new(blobs.clone()),
+            jobs: api::JobLimits {
+                max_items: config.jobs.max_items,
+                max_open_items: config.jobs.max_open_items,
+                max_inline_bytes: config.jobs.max_inline_bytes,
+                retention: config.jobs.retention,
+            },
             docs: match config.docs {
                 config::Docs::On => api::Docs::On,
                 config::Docs::Off => api::Docs::Off,
@@ -174,7 +181,7 @@ impl Running {
             cors: config.cors.clone(),
         };
         let serving = tokio::spawn(api::serve(listener, setup, shutdown.clone()));
-        let duties = duties::start(config, blobs.clone(), store.clone(), clock);
+        let duties = duties::start(config, blobs.clone(), renderer.clone(), store.clone(), clock);
         tracing::info!(
             version = config.version,
             address = %format_args!("http://{address}"),

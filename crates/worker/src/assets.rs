@@ -31,7 +31,7 @@ async fn sweep(run: Run, blobs: Blobs, grace: Duration) -> Result<(), WorkerErro
         let page = run.store.tenants().list(TENANTS, offset).await?;
         offset += u64::from(TENANTS);
         for tenant in page.items {
-            for kind in [BlobKind::Assets, BlobKind::Proofs] {
+            for kind in [BlobKind::Assets, BlobKind::Outputs, BlobKind::Proofs] {
                 let (count, bytes) = sweep_tenant(&run, &blobs, &tenant.id, kind, old).await?;
                 removed += count;
                 removed_bytes += bytes;
@@ -61,6 +61,11 @@ async fn sweep_tenant(run: &Run, blobs: &Blobs, tenant: &TenantId, kind: BlobKin
         let known = match kind {
             _ if hashes.is_empty() => Vec::new(),
             BlobKind::Proofs => handle.label_proofs().known(&hashes).await?,
+            BlobKind::Outputs => {
+                let mut known = handle.documents().known(&hashes).await?;
+                known.extend(handle.jobs().known(&hashes).await?);
+                known
+            }
             _ => handle.asset_versions().known(&hashes).await?,
         };
         let known: BTreeSet<[u8; 32]> = known.into_iter().collect();

@@ -13,6 +13,7 @@ mod editor_users;
 mod forms;
 mod hardening;
 mod identity;
+mod jobs;
 mod keys;
 mod listed_keys;
 mod lists;
@@ -133,6 +134,8 @@ pub struct Config {
     pub releases: Releases,
     /// How stored documents are kept and linked.
     pub documents: Documents,
+    /// How jobs are done.
+    pub jobs: jobs::Jobs,
     /// What this server does without a request.
     pub duties: worker::Options,
     /// Whether this server does real work.
@@ -217,6 +220,7 @@ impl Config {
             tenancy: tenancy::read(&values),
             releases,
             documents,
+            jobs: jobs::Jobs::read(&values, max_concurrent_pages - values.parsed(&known::RENDER_PREVIEW_RESERVED_SLOTS).unwrap_or(1).min(max_concurrent_pages - 1)),
             duties: duties::read(&values),
             surroundings,
             trusted_proxies,

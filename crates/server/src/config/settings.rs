@@ -256,6 +256,27 @@ settings! {
         /// ASSETS_BASE_URL.
         S3_PUBLIC_URL: Form::Url(&["http", "https"]), NOT_SET, Open;
     }
+    "Jobs" {
+        /// How many documents of jobs this server makes at once; with 0 it takes no part, and where no server does, jobs wait.
+        JOB_CONCURRENCY: Form::Whole { from: 0, to: 50 }, Derived("the tabs that batches may have, at least 1"), Open;
+        /// How long after the death of its server a document of a job is somebody else's.
+        JOB_LEASE_MS: Form::Whole { from: 3_000, to: 600_000 }, Value("30000"), Open;
+        /// How often a document is tried whose attempts end in a crash or in no time. That something was away does not count.
+        JOB_MAX_ATTEMPTS: Form::Whole { from: 1, to: 20 }, Value("3"), Open;
+        /// The most documents of one job.
+        JOB_MAX_ITEMS: Form::Whole { from: 1, to: 100_000 }, Value("10000"), Open;
+        /// The most documents that a tenant may have in the queue. A job that would make them more is answered with 429.
+        JOB_MAX_OPEN_ITEMS: Form::Whole { from: 1, to: 10_000_000 }, Value("100000"), Open;
+        /// The most bytes of documents that come with the answer about a job, or are merged into one.
+        JOB_INLINE_BYTES: Form::Whole { from: 65_536, to: 1 << 30 }, Value("67108864"), Open;
+        /// How long a job and its documents are kept after its end, in seconds.
+        WEBHOOK_JOB_RETENTION_SECONDS: Form::Whole { from: 1, to: 31_536_000 }, Value("86400"), Open;
+        /// Whether this server takes part in removing jobs whose time is over.
+        JOB_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
+        /// Accepted and without effect: whatever is left of a job when a server stops or dies is resumed by the others, or
+        /// at its next start, however long that takes.
+        STARTUP_ORPHAN_GRACE_MS: Form::Whole { from: 0, to: 4_294_967_295 }, NOT_SET, Open;
+    }
     "Stored documents" {
         /// The days that a stored document is kept whose request does not say how long.
         DOCUMENT_RETENTION_DAYS: Form::Whole { from: 1, to: 3_650 }, Value("30"), Open;

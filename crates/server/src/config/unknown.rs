@@ -17,13 +17,10 @@ pub const NOT_YET: &[&str] = &[
     "PULP_ENGINE_PLUGINS",
     "PULP_LICENCE_KEY",
     "RENDER_MODE",
-    "RENDER_PREVIEW_RESERVED_SLOTS",
     "RENDER_TENANT_ISOLATION",
     "SCHEDULE_DLQ_ENABLED",
     "SCHEDULE_ENGINE_TICK_LIMIT",
-    "STARTUP_ORPHAN_GRACE_MS",
     "TEMPLATES_DIR",
-    "WEBHOOK_JOB_RETENTION_SECONDS",
 ];
 
 /// A variable with one of these beginnings was meant for us.
