@@ -25,6 +25,7 @@ mod connections;
 mod cors;
 mod credentials;
 mod csv;
+mod dead_letters;
 mod diffs;
 mod docs;
 mod document_links;
@@ -83,12 +84,15 @@ mod tenants;
 mod usage;
 mod usage_filter;
 mod users;
+mod webhook_deliveries;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::Clock;
 use domain::forwarding::TrustProxy;
+use outbound::Outbound;
 use render::Renderer;
 use store::Store;
 use tokio::net::TcpListener;
@@ -112,6 +116,8 @@ pub struct Setup {
     pub renderer: Renderer,
     /// Keeps templates.
     pub store: Store,
+    /// Knows which addresses may be called.
+    pub outbound: Outbound,
     /// Tells the time in answers.
     pub clock: Clock,
     /// Knows every credential.

@@ -62,8 +62,6 @@ const PATHS: &[&str] = &[
     "/templates/{key}/upgrade",
     "/tenant/{*rest}",
     "/usage/{*rest}",
-    "/webhooks",
-    "/webhooks/{*rest}",
 ];
 
 pub fn router() -> Router<Setup> {

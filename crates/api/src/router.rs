@@ -20,6 +20,8 @@ use crate::error::ApiError;
 use crate::form_fields;
 use crate::identity::Identity;
 use crate::{
+    dead_letters, webhook_deliveries, webhooks,
+
     AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors, diffs, docs, document_links, documents, drafts,
     editor_tokens, health, https, inference, job_results, jobs, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log,
     render_tokens, renders, requests, samples, security_headers, system, template_datasets, template_dependencies, template_dependents,
@@ -196,6 +198,22 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(api_keys::get, api_keys::update))
                 .routes(routes!(api_keys::rotate))
                 .routes(routes!(api_keys::revoke)),
+        ))
+        .merge(needs(
+            Action::WebhookManage,
+            OpenApiRouter::new()
+                .routes(routes!(webhooks::list, webhooks::create))
+                .routes(routes!(webhooks::event_types))
+                .routes(routes!(webhooks::get, webhooks::update, webhooks::delete))
+                .routes(routes!(webhooks::rotate_secret))
+                .routes(routes!(webhooks::ping))
+                .routes(routes!(webhook_deliveries::list))
+                .routes(routes!(webhook_deliveries::get))
+                .routes(routes!(webhook_deliveries::redeliver))
+                .routes(routes!(dead_letters::list))
+                .routes(routes!(dead_letters::get))
+                .routes(routes!(dead_letters::replay))
+                .routes(routes!(dead_letters::abandon)),
         ))
         .merge(needs(
             Action::UserManage,

@@ -63,6 +63,8 @@ actions! {
     AuditPurge = "audit:purge",
     /// Read what was rendered and what it cost.
     UsageRead = "usage:read",
+    /// Subscribe to events, see what was sent, and look after callbacks of jobs that did not arrive.
+    WebhookManage = "webhook:manage",
     /// Make, change and withdraw API keys.
     ApiKeyManage = "api-key:manage",
     /// Make, change and remove users.

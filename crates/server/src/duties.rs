@@ -3,8 +3,9 @@
 use blobs::Blobs;
 use domain::Clock;
 use render::{Outputs, Renderer};
+use outbound::Outbound;
 use store::Store;
-use worker::{Duties, JobOptions, JobSetup, Options, Participation, Setup, Timing};
+use worker::{DeliverySetup, Duties, JobOptions, JobSetup, Options, Participation, Setup, Timing};
 
 use crate::config::Config;
 
@@ -19,12 +20,21 @@ pub async fn prepare(options: &Options, store: &Store) {
 }
 
 /// Begins to take part in what is switched on.
-pub fn start(config: &Config, blobs: Blobs, renderer: Renderer, store: Store, clock: Clock) -> Duties {
+pub fn start(config: &Config, blobs: Blobs, renderer: Renderer, store: Store, clock: Clock, outbound: Outbound) -> Duties {
     let options = config.duties;
     let mut taken = worker::duties(options);
     let outputs = Outputs::new(blobs.clone());
     taken.extend(config.assets.sweep_after.map(|grace| worker::asset_sweep(blobs, grace)));
-    let mut duties = Duties::start(Setup { store: store.clone(), clock, timing: Timing::default() }, taken);
+    let mut duties = Duties::start(Setup { store: store.clone(), clock: clock.clone(), timing: Timing::default() }, taken);
+    if config.outbound.deliveries == Participation::TakesPart {
+        duties = duties.with_deliveries(DeliverySetup {
+            store: store.clone(),
+            outbound,
+            clock,
+            most_attempts: config.outbound.most_attempts,
+            concurrency: config.outbound.concurrency,
+        });
+    }
     if config.jobs.concurrency > 0 {
         let jobs = JobOptions {
             concurrency: config.jobs.concurrency,

@@ -52,6 +52,14 @@ pub enum ServerError {
         /// What was wrong with it.
         reason: String,
     },
+    /// Certificates for calls outside cannot be used.
+    #[error("OUTBOUND_CA_FILE={} cannot be used: {reason}", path.display())]
+    Outbound {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The recorder of `/metrics` could not be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),

@@ -17,6 +17,7 @@ mod identity;
 mod logs;
 mod metrics;
 mod migrate;
+mod outbound;
 mod people;
 mod serve;
 mod shutdown;

@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
 use crate::shutdown::Signals;
-use crate::{duties, examples, identity, logs, metrics, people, stored_files};
+use crate::{duties, examples, identity, logs, metrics, outbound, people, stored_files};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
@@ -113,6 +113,7 @@ impl Running {
         let (browser, (database, store), blobs) = tokio::try_join!(starting_browser, starting_database, stored_files::open(config))?;
         let uploads = stored_files::uploads_dir(config)?;
 
+        let outbound = outbound::start(config)?;
         let clock = Clock::system();
         let renderer = render::Renderer::new(render::Setup {
             store: store.clone(),
@@ -147,6 +148,7 @@ impl Running {
         let setup = api::Setup {
             renderer: renderer.clone(),
             store: store.clone(),
+            outbound: outbound.clone(),
             clock: clock.clone(),
             identity: api::Identity::new(credentials),
             mints: api::Rate::of_mints(),
@@ -181,7 +183,7 @@ impl Running {
             cors: config.cors.clone(),
         };
         let serving = tokio::spawn(api::serve(listener, setup, shutdown.clone()));
-        let duties = duties::start(config, blobs.clone(), renderer.clone(), store.clone(), clock);
+        let duties = duties::start(config, blobs.clone(), renderer.clone(), store.clone(), clock, outbound);
         tracing::info!(
             version = config.version,
             address = %format_args!("http://{address}"),

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::deliveries;
 use crate::duty::{Duty, Run};
 use crate::error::WorkerError;
 use crate::jitter::jittered;
@@ -86,6 +87,14 @@ impl Duties {
     pub fn with_jobs(mut self, setup: JobSetup) -> Self {
         let span = tracing::info_span!("jobs");
         self.loops.spawn(jobs::keep(setup, self.stop.clone()).instrument(span));
+        self
+    }
+
+    /// Also sends what others are to be told.
+    #[must_use]
+    pub fn with_deliveries(mut self, setup: deliveries::Setup) -> Self {
+        let span = tracing::info_span!("deliveries");
+        self.loops.spawn(deliveries::keep(setup, self.stop.clone()).instrument(span));
         self
     }
 

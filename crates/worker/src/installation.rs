@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::duty::{Duty, Rhythm};
-use crate::{audit, documents, expired, job_retention, label_history, label_proofs, partitions, trash, usage};
+use crate::{audit, delivery_retention, documents, expired, job_retention, label_history, label_proofs, partitions, trash, usage};
 
 /// Six hours between two looks at what became too old, ten minutes for each.
 const RETENTION: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(10) };
@@ -47,6 +47,8 @@ pub struct Options {
     pub documents: Participation,
     /// Removing jobs whose time is over.
     pub job_retention: Participation,
+    /// Days that messages are kept after they ended; none for not taking part in their removal.
+    pub delivery_days: Option<NonZeroU32>,
     /// Forgetting codes and render tokens that have expired.
     pub expired: Participation,
     /// Making the planned moves of labels; see [`crate::Duties::with_label_moves`].
@@ -67,6 +69,9 @@ pub fn duties(options: Options) -> Vec<Duty> {
     }
     if let Some(days) = options.trash_days {
         duties.push(Duty::new("trash_retention", RETENTION, move |run| trash::run(run, days)));
+    }
+    if let Some(days) = options.delivery_days {
+        duties.push(Duty::new("webhook_delivery_retention", RETENTION, move |run| delivery_retention::run(run, days)));
     }
     if let Some(days) = options.proof_days {
         duties.push(Duty::new("label_proof_retention", RETENTION, move |run| label_proofs::run(run, days)));

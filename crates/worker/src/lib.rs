@@ -13,6 +13,8 @@
 
 mod assets;
 mod audit;
+mod deliveries;
+mod delivery_retention;
 mod documents;
 mod duties;
 mod duty;
@@ -30,6 +32,7 @@ mod trash;
 mod usage;
 
 pub use assets::asset_sweep;
+pub use deliveries::Setup as DeliverySetup;
 pub use duties::{Duties, Setup, Timing};
 pub use duty::{Duty, Rhythm, Run};
 pub use error::WorkerError;

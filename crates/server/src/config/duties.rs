@@ -21,6 +21,7 @@ pub fn read(values: &Values) -> Options {
         label_history_days: days(&known::LABEL_HISTORY_RETENTION_DAYS, &known::LABEL_HISTORY_RETENTION_ENABLED),
         documents: part(&known::DOCUMENT_RETENTION_ENABLED),
         job_retention: part(&known::JOB_RETENTION_ENABLED),
+        delivery_days: days(&known::WEBHOOK_DELIVERY_RETENTION_DAYS, &known::WEBHOOK_DELIVERY_RETENTION_ENABLED),
         expired: part(&known::EXPIRED_CLEANUP_ENABLED),
         label_moves: part(&known::LABEL_MOVES_ENABLED),
     }

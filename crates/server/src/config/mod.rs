@@ -19,6 +19,7 @@ mod listed_keys;
 mod lists;
 mod manual;
 mod oidc;
+mod outbound;
 mod problems;
 mod proxies;
 mod reader;
@@ -44,6 +45,7 @@ pub use hardening::Surroundings;
 pub use identity::Identity;
 pub use manual::{markdown, plain};
 pub use oidc::Oidc;
+pub use outbound::Outbound;
 pub use problems::Problems;
 use reader::Values;
 pub use secrets::Secret;
@@ -136,6 +138,8 @@ pub struct Config {
     pub documents: Documents,
     /// How jobs are done.
     pub jobs: jobs::Jobs,
+    /// What may be called outside, and how messages are sent there.
+    pub outbound: Outbound,
     /// What this server does without a request.
     pub duties: worker::Options,
     /// Whether this server does real work.
@@ -202,6 +206,7 @@ impl Config {
         let allowed_origins = cross_origin::read(&values, &mut problems, &mut warnings);
         let surroundings = hardening::surroundings(&values, &mut problems);
         hardening::check(&values, surroundings, &allowed_origins, &mut problems);
+        let outbound = outbound::read(&values, &mut problems);
         let releases = releases::read(&values, &mut problems);
         let documents = documents::read(&values, &mut problems);
         if !problems.is_empty() {
@@ -221,6 +226,7 @@ impl Config {
             releases,
             documents,
             jobs: jobs::Jobs::read(&values, max_concurrent_pages - values.parsed(&known::RENDER_PREVIEW_RESERVED_SLOTS).unwrap_or(1).min(max_concurrent_pages - 1)),
+            outbound,
             duties: duties::read(&values),
             surroundings,
             trusted_proxies,

@@ -202,6 +202,25 @@ settings! {
         /// Whether this server takes part in making the planned moves of labels. Where no server does, they stay pending.
         LABEL_MOVES_ENABLED: Form::Switch, Value("true"), Open;
     }
+    "Calls outside" {
+        /// The hosts and networks, by commas, that may be called although they are not public: for receivers of messages inside
+        /// your own network. Everything else that is not reachable for everybody is refused, also when a name leads there later.
+        OUTBOUND_ALLOWED_TARGETS: Form::Grammar("host names and networks by commas, such as hooks.internal.example,10.20.0.0/16"), NOT_SET, Open;
+        /// Whether calls may be unencrypted.
+        OUTBOUND_PLAIN_HTTP_ALLOWED: Form::Switch, Value("false"), Open;
+        /// A file with certificates (PEM) that are trusted there beside those of the machine.
+        OUTBOUND_CA_FILE: Form::Path, NOT_SET, Open;
+        /// Whether this server takes part in sending events and callbacks. Where no server does, they wait for a day.
+        WEBHOOK_DELIVERIES_ENABLED: Form::Switch, Value("true"), Open;
+        /// How often one message is tried, over not quite a day, before it counts as failed.
+        WEBHOOK_MAX_ATTEMPTS: Form::Whole { from: 1, to: 10 }, Value("10"), Open;
+        /// How many messages this server sends at the same moment.
+        WEBHOOK_MAX_CONCURRENT_DELIVERIES: Form::Whole { from: 1, to: 256 }, Value("16"), Open;
+        /// The days that messages are kept after they arrived or were given up; 0 keeps them for ever.
+        WEBHOOK_DELIVERY_RETENTION_DAYS: DAYS, Value("30"), Open;
+        /// Whether this server takes part in removing old messages.
+        WEBHOOK_DELIVERY_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
+    }
     "Storage" {
         /// Where templates live: `postgres` is the database of DATABASE_URL, `embedded` (or `file`) a private
         /// PostgreSQL that the server starts in PULP_DATA_DIR.

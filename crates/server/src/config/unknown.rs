@@ -36,8 +36,10 @@ const OUR_PREFIXES: &[&str] = &[
     "CORS_ALLOWED_",
     "HARDEN_",
     "MULTI_TENANT_",
+    "OUTBOUND_",
     "REQUIRE_HTTP",
     "TRUST_PROX",
+    "WEBHOOK_",
 ];
 
 /// How many letters may differ for a name to count as a misspelling of another.
