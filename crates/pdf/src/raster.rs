@@ -113,7 +113,9 @@ impl<'a> Pages<'a> {
         let scale = scale(page.render_dimensions(), limits)?;
         self.doubts.store(false, Ordering::Relaxed);
         let output = PixmapSettings { x_scale: scale, y_scale: scale, bg_color: WHITE };
-        let pixmap = hayro::render(page, &self.cache, &self.settings, &RenderSettings::default(), &output);
+        // Hints depend on which letters are embedded: one word more would change the look of all others.
+        let settings = RenderSettings { hinting: false, ..RenderSettings::default() };
+        let pixmap = hayro::render(page, &self.cache, &self.settings, &settings, &output);
         let picture = Picture { width: pixmap.width(), height: pixmap.height(), rgba: pixmap.data_as_u8_slice().to_vec() };
         Ok((picture, if self.doubts.load(Ordering::Relaxed) { Doubt::Some } else { Doubt::None }))
     }

@@ -35,7 +35,7 @@ const DEADLINE: Duration = Duration::from_mins(1);
 const AT_ONCE: usize = 2;
 /// When a proof that found no place is likely to find one.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
-/// How large pages are compared: small print is readable, and an A4 page costs some 10 ms.
+/// How large pages are compared: small print is readable, and an A4 page takes 3.6 MB.
 const RASTER: RasterLimits = RasterLimits { dpi: 96, max_page_pixels: 4_000_000 };
 /// Pictures of one proof: on average 1 MB for each.
 const PICTURE_BYTES: u64 = 48 * 1024 * 1024;

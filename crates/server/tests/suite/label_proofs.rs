@@ -174,7 +174,7 @@ async fn a_changed_word_is_refused_with_a_picture_of_it_and_moved_only_by_somebo
     });
     assert_eq!(halves[0], halves[1], "the same place on the old page and on the new one");
     let (left, _, right, _) = halves[0].unwrap();
-    assert!(left > 100 && right - left < 150, "the greeting before the word is not marked: {left}..{right}");
+    assert!(left > 120 && right - left < 130, "the greeting before the word is not marked: {left}..{right}");
 
     refused(&server, "PUT", PROD, &json!({"version": changed, "force": true}), 422, "validation_failed").await;
     refused(&server, "PUT", PROD, &json!({"version": changed, "force": true, "note": "  "}), 422, "validation_failed").await;
