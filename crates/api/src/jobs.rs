@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::Setup;
 use crate::auth::Caller;
+use crate::callbacks;
 use crate::body::{AnyJson, Path};
 use crate::error::ApiError;
 use crate::job_body::Submission;
@@ -72,6 +73,7 @@ pub async fn submit(
 
 /// Puts a job into the queue.
 pub(crate) async fn inserted(setup: &Setup, caller: &Caller, new: &NewJob) -> Result<JobRecord, ApiError> {
+    callbacks::judge(setup, new.callback.as_ref()).await?;
     let outcome = setup.store.tenant(caller.tenant.clone()).jobs().insert(new, setup.jobs.max_open_items, &caller.actor).await?;
     match outcome {
         JobSubmission::Inserted(job) | JobSubmission::Repeated(job) => Ok(*job),
@@ -263,9 +265,15 @@ fn shown_item(job: &JobRecord, item: &JobItemRecord) -> Map<String, Value> {
         if output.pages > 0 {
             put("pageCount", output.pages.into());
         }
+        if let Some(render) = output.usage_id {
+            put("renderId", json!(render));
+        }
         if let Some(document) = output.document_id {
             put("documentId", document.to_string().into());
         }
+    }
+    if let Some(moment) = item.ended_at {
+        put("completedAt", json!(moment));
     }
     if let Some((code, message)) = &item.error {
         put("error", json!({ "code": code, "message": message }));

@@ -220,18 +220,12 @@ pub(crate) async fn judge_url(setup: &Setup, path: &str, url: &str) -> Result<()
     })
 }
 
-/// Refuses a secret that a caller chose, where it is too short, too long or not printable. `path` is the JSON Pointer to it.
-pub(crate) fn check_secret(path: &str, secret: &str) -> Result<(), ApiError> {
+fn chosen(secret: String) -> Result<SecretText, ApiError> {
     if SECRET_CHARS.contains(&secret.chars().count()) && !secret.contains(is_invisible) {
-        return Ok(());
+        return Ok(SecretText::new(secret));
     }
     let (from, to) = (SECRET_CHARS.start(), SECRET_CHARS.end());
-    Err(ApiError::field(path, format!("accepted: {from} to {to} printable characters")))
-}
-
-fn chosen(secret: String) -> Result<SecretText, ApiError> {
-    check_secret("/secret", &secret)?;
-    Ok(SecretText::new(secret))
+    Err(ApiError::field("/secret", format!("accepted: {from} to {to} printable characters")))
 }
 
 fn new_secret() -> Result<SecretText, ApiError> {

@@ -35,6 +35,10 @@ mod hardening;
 mod heavy_reads;
 #[path = "suite/isolation.rs"]
 mod isolation;
+#[path = "suite/job_deaths.rs"]
+mod job_deaths;
+#[path = "suite/jobs.rs"]
+mod jobs;
 #[path = "suite/keys.rs"]
 mod keys;
 #[path = "suite/label_proofs.rs"]
@@ -67,5 +71,7 @@ mod template_tests;
 mod trust;
 #[path = "suite/usage.rs"]
 mod usage;
+#[path = "suite/webhooks.rs"]
+mod webhooks;
 
 testkit::openid_provider_process!();
