@@ -363,10 +363,13 @@ pub(crate) async fn room_for(
     Ok(limits.storage_standing(before, handle.store.now().to_jiff()))
 }
 
-async fn stored_bytes(connection: &mut PgConnection, tenant: &TenantId) -> Result<u64, StoreError> {
+/// What a tenant keeps in all: each different content of its assets, and of its stored documents.
+pub(crate) async fn stored_bytes(connection: &mut PgConnection, tenant: &TenantId) -> Result<u64, StoreError> {
     let bytes = sqlx::query_scalar!(
         r#"SELECT COALESCE(sum(size_bytes), 0)::bigint AS "bytes!"
-           FROM (SELECT DISTINCT content_hash, size_bytes FROM asset_versions WHERE tenant_id = $1) AS contents"#,
+           FROM (SELECT DISTINCT content_hash, size_bytes FROM asset_versions WHERE tenant_id = $1
+                 UNION ALL
+                 SELECT DISTINCT sha256, size_bytes FROM documents WHERE tenant_id = $1) AS contents"#,
         tenant.as_str()
     )
     .fetch_one(connection)

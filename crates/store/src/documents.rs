@@ -10,10 +10,13 @@ use domain::usage::UsageMetadata;
 use domain::{Actor, AuditEvent, TenantId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::asset_versions::stored_bytes;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
+use crate::quotas::quotas;
 use crate::tenants::TenantStore;
 use crate::write::{Needs, Write};
 
@@ -194,6 +197,11 @@ impl Documents<'_> {
                 return Ok(StoreDocumentOutcome::Stored(Box::new(found)));
             };
             let record = row.record()?;
+            // The end of the chain is taken before the room is judged, so that two cannot both take the last of it.
+            let end = write.chain_end().await?;
+            if let Some(full) = room_for(&mut write, self.0, &record).await? {
+                return Ok(StoreDocumentOutcome::Full(Box::new(full)));
+            }
             let event = AuditEvent::new(AuditKind::DocumentStored, record.id)
                 .with("format", new.format)
                 .with("sizeBytes", new.size_bytes)
@@ -205,14 +213,14 @@ impl Documents<'_> {
                 .with("itemIndex", record.item.map(|(_, index)| index))
                 .with("expiresAt", record.expires_at.to_string())
                 .with("maxDownloads", new.max_downloads);
-            write.commit(event).await?;
+            write.commit_at(end, event).await?;
             Ok(StoreDocumentOutcome::Stored(Box::new(record)))
         })
         .await
     }
 
     /// What the item of a job was stored as.
-    async fn of_item(&self, connection: &mut sqlx::PgConnection, item: Option<(JobId, u32)>) -> Result<Option<DocumentRecord>, StoreError> {
+    async fn of_item(&self, connection: &mut PgConnection, item: Option<(JobId, u32)>) -> Result<Option<DocumentRecord>, StoreError> {
         let Some((job, index)) = item else { return Ok(None) };
         let row = sqlx::query_as!(
             DocumentRow,
@@ -434,6 +442,30 @@ impl Store {
         })
         .await
     }
+}
+
+/// Whether the tenant may keep as much as it does now, the document that was just written with it; where it stood before that
+/// when it may not. Bytes that were there already take no more room.
+async fn room_for(connection: &mut PgConnection, handle: &TenantStore, added: &DocumentRecord) -> Result<Option<QuotaStanding>, StoreError> {
+    let tenant = handle.tenant.as_str();
+    let stored = sqlx::query_scalar!("SELECT quotas::text AS quotas FROM tenants WHERE tenant_id = $1", tenant)
+        .fetch_one(&mut *connection)
+        .await?;
+    let limits = quotas(stored.as_deref())?;
+    let Some(limit) = limits.storage_bytes else { return Ok(None) };
+    let used = stored_bytes(connection, &handle.tenant).await?;
+    if used <= limit {
+        return Ok(None);
+    }
+    let copies = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM documents WHERE tenant_id = $1 AND sha256 = $2"#,
+        tenant,
+        added.sha256.as_slice()
+    );
+    if copies.fetch_one(connection).await? > 1 {
+        return Ok(None);
+    }
+    Ok(limits.storage_standing(used.saturating_sub(added.size_bytes), handle.store.now().to_jiff()))
 }
 
 fn disposition_word(disposition: Disposition) -> &'static str {

@@ -291,7 +291,7 @@ async fn forged_links_count_as_guesses_of_their_address_and_good_ones_go_on_work
 #[tokio::test]
 async fn a_key_sees_what_was_stored_with_it_and_a_limited_one_only_of_its_templates() {
     let server = Server::start();
-    for key in ["invoice", "letter"] {
+    for key in ["bill", "note"] {
         let definition = json!({"key": key, "name": key, "html": "<p>x</p>"});
         assert_eq!(server.post("/templates", &definition).await.status(), 201);
     }
@@ -300,10 +300,10 @@ async fn a_key_sees_what_was_stored_with_it_and_a_limited_one_only_of_its_templa
         let request = reqwest::Client::new().post(server.url("/render/html")).header("X-Api-Key", key).json(&body);
         said(&request.send().await.unwrap(), "x-pulpengine-document-id")
     };
-    let limited = json!({"name": "x", "scope": "admin", "allowedTemplates": ["invoice"]});
+    let limited = json!({"name": "x", "scope": "admin", "allowedTemplates": ["bill"]});
     let limited: Value = server.post("/admin/api-keys", &limited).await.json().await.unwrap();
     let limited = limited["key"].as_str().unwrap_or_else(|| panic!("{limited}"));
-    let (of_admin, of_render) = (keep(KEY, "letter").await, keep(RENDER_KEY, "invoice").await);
+    let (of_admin, of_render) = (keep(KEY, "note").await, keep(RENDER_KEY, "bill").await);
     let total = async |key: &str| ask(&server, Method::GET, "/documents", key).await.1["total"].clone();
     assert_eq!((total(KEY).await, total(RENDER_KEY).await, total(limited).await), (json!(2), json!(1), json!(1)));
     let status = async |key: &str, method: Method, path: String| ask(&server, method, &path, key).await.0;
@@ -324,12 +324,12 @@ async fn a_key_sees_what_was_stored_with_it_and_a_limited_one_only_of_its_templa
     assert_eq!(status(limited, Method::DELETE, format!("/documents/{of_admin}")).await, 403);
 
     // A page that anybody can open keeps nothing.
-    let token: Value = server.post("/render-tokens", &json!({"templates": ["letter"], "formats": ["html"]})).await.json().await.unwrap();
+    let token: Value = server.post("/render-tokens", &json!({"templates": ["note"], "formats": ["html"]})).await.json().await.unwrap();
     let as_page = |method: Method, path: &str| {
         let request = reqwest::Client::new().request(method, server.url(path));
         request.header("Authorization", format!("Bearer {}", token["token"].as_str().unwrap()))
     };
-    let body = json!({"template": "letter", "output": {"store": true}});
+    let body = json!({"template": "note", "output": {"store": true}});
     let (status, refused) = answer(as_page(Method::POST, "/render/html").json(&body)).await;
     assert_eq!((status, &refused["code"]), (403, &json!("render_token_constraint")), "{refused}");
     assert_eq!(answer(as_page(Method::GET, "/documents")).await.0, 403);
@@ -353,4 +353,32 @@ async fn while_the_bucket_is_away_nothing_is_kept_and_no_download_is_counted() {
     assert_eq!(follow(url).await.status(), 200, "the one download is still there");
     assert_eq!(follow(url).await.status(), 410);
     assert_eq!(ask(&server, Method::GET, &format!("/documents/{id}"), KEY).await.1["downloadCount"], 1);
+}
+
+#[tokio::test]
+async fn what_a_tenant_may_keep_counts_documents_too_and_each_content_once() {
+    let server = Server::start_with(&[("MULTI_TENANT_ENABLED", "true"), ("API_KEY_SUPER_ADMIN", "a-super-admin-key-of-the-tests")]);
+    let as_root = |method: Method, path: &str| {
+        reqwest::Client::new().request(method, server.url(path)).header("X-Api-Key", "a-super-admin-key-of-the-tests")
+    };
+    let acme = |method: Method, path: &str| as_root(method, path).header("X-PulpEngine-Tenant-Id", "acme");
+    assert_eq!(answer(as_root(Method::POST, "/admin/tenants").json(&json!({"id": "acme", "name": "Acme"}))).await.0, 201);
+    let keep = async |words: &str| {
+        let body = json!({"definition": page(words), "output": {"store": true, "respondWith": "link"}, "now": "2026-11-21T10:00:00Z"});
+        answer(acme(Method::POST, "/render/html").json(&body)).await
+    };
+    let (status, first) = keep("one").await;
+    assert_eq!(status, 201, "{first}");
+    let room = first["sizeBytes"].as_u64().unwrap() + 10;
+    let limited = as_root(Method::PATCH, "/admin/tenants/acme").json(&json!({"quotas": {"storageBytes": room}}));
+    assert_eq!(answer(limited).await.0, 200);
+    assert_eq!(keep("one").await.0, 201, "the same bytes take no more room");
+    let (status, full) = keep("two").await;
+    assert_eq!((status, &full["code"]), (409, &json!("quota_exceeded")), "{full}");
+    assert_eq!((&full["quota"]["limit"], &full["quota"]["used"]), (&json!(room), &first["sizeBytes"]), "{full}");
+    assert_eq!(answer(acme(Method::GET, "/documents")).await.1["total"], 2);
+    for item in answer(acme(Method::GET, "/documents")).await.1["items"].as_array().unwrap() {
+        assert_eq!(acme(Method::DELETE, &format!("/documents/{}", item["id"].as_str().unwrap())).send().await.unwrap().status(), 204);
+    }
+    assert_eq!(keep("two").await.0, 201, "removing makes room at once");
 }
