@@ -29,4 +29,5 @@ mod usage;
 mod usage_questions;
 mod users;
 mod versions;
+mod webhooks;
 mod writers;

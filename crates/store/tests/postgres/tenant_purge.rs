@@ -19,6 +19,7 @@ use crate::render_tokens::insert_token;
 use crate::template_datasets::put_dataset;
 use crate::usage::render;
 use crate::users::{id, insert_user};
+use crate::webhooks::put_webhook;
 
 const NOTHING_STAYS: PurgeOptions = PurgeOptions { audit: Retention::Removed, usage: Retention::Removed };
 const RECORDS_STAY: PurgeOptions = PurgeOptions { audit: Retention::Kept, usage: Retention::Kept };
@@ -44,6 +45,7 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     tenant.samples().put(&key("letter"), &json!({"a": 1}), &NOBODY).await.unwrap();
     put_dataset(&tenant, "letter").await;
     put_asset(&tenant).await;
+    put_webhook(&tenant).await;
     put_document(&tenant, None).await;
     let draft = store::DraftContent { base_version: "1.0.0".parse().unwrap(), definition: &json!({"html": "third"}) };
     let _ = tenant.drafts().put(&key("letter"), None, draft, &by(&format!("user-{name}"))).await.unwrap();
