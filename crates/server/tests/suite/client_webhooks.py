@@ -97,13 +97,18 @@ def refusal(act, status, code):
     raise AssertionError(f"expected {status} {code}")
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
-server.daemon_threads = True
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(f"{FOLDER}/certificate.pem", f"{FOLDER}/key.pem")
-server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-SINK = f"https://127.0.0.1:{server.server_port}"
+def listen():
+    """A receiver on a port of its own; what is away there is away alone."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    server.daemon_threads = True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{FOLDER}/certificate.pem", f"{FOLDER}/key.pem")
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"https://127.0.0.1:{server.server_port}"
+
+
+SINK = listen()
 
 
 def definition(key):
@@ -174,7 +179,7 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     assert (moved["type"], moved["data"]["label"]) == ("label.moved", "test"), moved
 
     # Receivers that do not do what they should. Each message is tried twice here.
-    bad = {name: hooks.create(f"{SINK}/{name}/x", ["asset.*"]) for name in ["once", "dead", "gone", "redirect", "close", "hang", "huge"]}
+    bad = {name: hooks.create(f"{listen()}/{name}/x", ["asset.*"]) for name in ["once", "dead", "gone", "redirect", "close", "hang", "huge"]}
     for hook in bad.values():
         hooks.ping(hook["id"])
     fine = hooks.create(f"{SINK}/ok/beside", ["asset.*"])
@@ -207,8 +212,8 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     refusal(lambda: hooks.get(bad["dead"]["id"]), 404, "not_found")
 
     # The end of a job is told to whoever asked, signed with what came with the job.
-    def submit(path):
-        body = {"format": "html", "template": "first", "data": {"name": "Ann"}, "webhookUrl": f"{SINK}{path}", "webhookSecret": "the-secret-of-this-job", "correlationId": "c-7"}
+    def submit(path, sink=SINK):
+        body = {"format": "html", "template": "first", "data": {"name": "Ann"}, "webhookUrl": f"{sink}{path}", "webhookSecret": "the-secret-of-this-job", "correlationId": "c-7"}
         return client.jobs.submit(body).job_id
 
     refusal(lambda: client.jobs.submit({"format": "html", "template": "first", "data": {"name": "A"}, "webhookUrl": "https://192.168.1.1/", "webhookSecret": "the-secret-of-this-job"}), 422, "webhook_url_rejected")
@@ -222,7 +227,7 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
 
     # One that does not arrive is a dead letter: replayed under the same id, or abandoned for good.
     dead = client.admin.batch_dlq
-    jobs = [submit("/dead/one"), submit("/dead/two")]
+    jobs = [submit("/dead/one", listen()), submit("/dead/two", listen())]
     letters = wait_for("two dead letters", lambda: dead.list() if dead.list()["total"] == 2 else None)["items"]
     by_job = {letter["jobId"]: letter for letter in letters}
     assert set(by_job) == set(jobs) and all((letter["status"], letter["attempts"]) == ("failed", 2) for letter in letters), letters

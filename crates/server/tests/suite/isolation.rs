@@ -47,6 +47,9 @@ struct Things {
     label_event: String,
     proof: String,
     asset: Value,
+    document: Value,
+    webhook: String,
+    delivery: String,
 }
 
 /// A picture of tenant alpha.
@@ -116,6 +119,13 @@ async fn fill(server: &Server) -> Things {
         log["items"][0]["id"].as_str().map(str::to_owned)
     })
     .await;
+    let kept = json!({"template": "alphasecret", "output": {"store": true, "respondWith": "link", "metadata": {"of": "alphasecret"}}});
+    let document = made(server, "/render/html", &kept).await;
+    let hook = made(server, "/webhooks", &json!({"url": "https://alphasecret.example/", "events": ["*"]})).await;
+    let hook_id = hook["id"].as_str().unwrap();
+    let (status, pinged) = ask(server, "POST", &format!("/webhooks/{hook_id}/ping"), A_KEY, &Value::Null).await;
+    assert_eq!(status, 202, "{pinged}");
+    let pinged: Value = serde_json::from_str(&pinged).unwrap();
     let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
     Things {
         folder: text(&folder, "id"),
@@ -125,6 +135,9 @@ async fn fill(server: &Server) -> Things {
         label_event: text(&planned, "id"),
         proof,
         asset,
+        document,
+        webhook: text(&hook, "id"),
+        delivery: text(&pinged, "deliveryId"),
     }
 }
 
@@ -138,11 +151,14 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     let drafted = json!({"baseVersion": "1.0.0", "definition": {}});
     let no_id = "0192a000-0000-7000-8000-000000000000";
     let asset = things.asset["id"].as_str().unwrap();
+    let document = things.document["documentId"].as_str().unwrap();
     let (noted, data) = (json!({"changeNote": "x"}), json!({"data": {}}));
     let (name, role) = (json!({"name": "x"}), json!({"role": "none"}));
     let moved = json!({"version": "1.0.0"});
     let owned = json!({"owner": "beta"});
     let planned = json!({"version": "1.0.0", "effectiveLocal": "2027-06-01T00:00:00", "timeZone": "UTC"});
+    let delivery = format!("/webhooks/{{}}/deliveries/{}", things.delivery);
+    let redelivery = format!("{delivery}/redeliver");
     let walked: Vec<(&str, String, String, &Value)> = [
         ("GET", "/templates/{}", "alphasecret", "zetasecret", &none),
         ("PUT", "/templates/{}", "alphasecret", "zetasecret", &definition),
@@ -206,6 +222,22 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         ("DELETE", "/admin/users/{}", "alphasecret", "zetasecret", &none),
         ("DELETE", "/render-tokens/{}", &things.token, no_id, &none),
         ("GET", "/renders/{}", &things.render, no_id, &none),
+        ("GET", "/documents/{}", document, no_id, &none),
+        ("GET", "/documents/{}/content", document, no_id, &none),
+        ("POST", "/documents/{}/links", document, no_id, &none),
+        ("POST", "/documents/{}/links/revoke", document, no_id, &none),
+        ("DELETE", "/documents/{}", document, no_id, &none),
+        ("GET", "/webhooks/{}", &things.webhook, no_id, &none),
+        ("PATCH", "/webhooks/{}", &things.webhook, no_id, &none),
+        ("DELETE", "/webhooks/{}", &things.webhook, no_id, &none),
+        ("POST", "/webhooks/{}/rotate-secret", &things.webhook, no_id, &none),
+        ("POST", "/webhooks/{}/ping", &things.webhook, no_id, &none),
+        ("GET", "/webhooks/{}/deliveries", &things.webhook, no_id, &none),
+        ("GET", &delivery, &things.webhook, no_id, &none),
+        ("POST", &redelivery, &things.webhook, no_id, &none),
+        ("GET", "/admin/batch-dlq/{}", &things.delivery, no_id, &none),
+        ("POST", "/admin/batch-dlq/{}/replay", &things.delivery, no_id, &none),
+        ("POST", "/admin/batch-dlq/{}/abandon", &things.delivery, no_id, &none),
     ]
     .map(|(method, path, id, nobodys, body)| (method, path.replace("{}", id), path.replace("{}", nobodys), body))
     .into();
@@ -236,6 +268,8 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         "/audit-events?actor=apikey:json:a",
         "/admin/api-keys",
         "/admin/users",
+        "/documents",
+        "/documents?metadata[of]=alphasecret&templateKey=alphasecret",
         "/renders",
         "/renders?meta=of:alphasecret",
         "/usage",
@@ -243,6 +277,8 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         "/usage.csv",
         "/usage/templates?includeUnused=true",
         "/usage/quota",
+        "/webhooks",
+        "/admin/batch-dlq",
     ];
     for path in lists {
         let (status, text) = ask(&server, "GET", path, B_KEY, &none).await;
@@ -270,8 +306,11 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         assert_eq!(ask(&server, "GET", &format!("/assets/{file}"), key, &none).await.0, status);
     }
 
+    let link = things.document["downloadUrl"].as_str().unwrap();
+    assert_eq!(reqwest::get(link).await.unwrap().status(), 200, "beta revoked nothing");
+
     // Alpha has it all still.
-    for path in ["/templates/alphasecret", "/templates/alphasecret/sample", &format!("/admin/api-keys/{}", things.key)] {
+    for path in ["/templates/alphasecret", "/templates/alphasecret/sample", &format!("/admin/api-keys/{}", things.key), &format!("/documents/{document}")] {
         let (status, text) = ask(&server, "GET", path, A_KEY, &none).await;
         assert_eq!(status, 200, "{path}: {text}");
         assert!(!text.contains("\"revoked\""), "{text}");
