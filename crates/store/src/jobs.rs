@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::audit::AuditKind;
-use domain::ids::JobId;
+use domain::ids::{JobId, UsageId};
 use domain::jobs::{JobItemStatus, JobKind, JobProgress, JobStatus, Packaging};
 use domain::{Actor, AuditEvent, TemplateSelector};
 use jiff::Timestamp;
@@ -156,6 +156,8 @@ pub struct JobItemRecord {
     pub metadata: Option<String>,
     /// The document.
     pub output: Option<JobItemOutput>,
+    /// When it ended, in whichever way.
+    pub ended_at: Option<Timestamp>,
     /// Why there is none: a code and words.
     pub error: Option<(String, String)>,
 }
@@ -179,6 +181,8 @@ pub struct JobItemOutput {
     pub warnings: u32,
     /// The stored document it was also kept as.
     pub document_id: Option<Uuid>,
+    /// The render in the log of renders.
+    pub usage_id: Option<UsageId>,
 }
 
 /// Which jobs. What is `None` filters nothing.
@@ -433,7 +437,7 @@ impl Jobs<'_> {
             let rows = sqlx::query_as!(
                 ItemRow,
                 "SELECT item_index, status, template, reference, metadata::text, sha256, size_bytes, content_type, filename, disposition,
-                        pages, warnings, document_id, error_code, error_message
+                        pages, warnings, document_id, usage_id, ended_at, error_code, error_message
                  FROM job_items WHERE tenant_id = $1 AND job_id = $2 AND item_index >= $3 ORDER BY item_index LIMIT $4",
                 self.0.tenant.as_str(),
                 id.as_uuid(),
@@ -594,6 +598,8 @@ struct ItemRow {
     pages: Option<i32>,
     warnings: Option<i32>,
     document_id: Option<Uuid>,
+    usage_id: Option<Uuid>,
+    ended_at: Option<jiff_sqlx::Timestamp>,
     error_code: Option<String>,
     error_message: Option<String>,
 }
@@ -615,6 +621,7 @@ impl TryFrom<ItemRow> for JobItemRecord {
             pages,
             warnings,
             document_id: row.document_id,
+            usage_id: row.usage_id.map(UsageId::from),
         });
         Ok(Self {
             index: u32::try_from(row.item_index).unwrap_or(0),
@@ -623,6 +630,7 @@ impl TryFrom<ItemRow> for JobItemRecord {
             reference: row.reference,
             metadata: row.metadata,
             output,
+            ended_at: row.ended_at.map(jiff_sqlx::Timestamp::to_jiff),
             error: row.error_code.map(|code| (code, row.error_message.unwrap_or_default())),
         })
     }

@@ -28,3 +28,21 @@ async fn every_call_of_the_public_client_about_templates_and_assets_works_or_say
     assert!(out.starts_with("missing: "), "{out}");
     println!("{out}");
 }
+
+#[tokio::test]
+async fn batches_of_the_public_client_come_whole_line_by_line_and_packed() {
+    let out = run("client_batches.py");
+    assert!(out.ends_with("the client is content\n"), "{out}");
+}
+
+#[tokio::test]
+async fn documents_of_the_public_client_are_kept_found_fetched_linked_and_removed() {
+    let out = run("client_documents.py");
+    assert!(out.ends_with("the client is content\n"), "{out}");
+}
+
+#[tokio::test]
+async fn jobs_of_the_public_client_are_made_downloaded_listed_and_removed() {
+    let out = run("client_jobs.py");
+    assert!(out.ends_with("the client is content\n"), "{out}");
+}
