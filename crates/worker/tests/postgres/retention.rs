@@ -23,8 +23,10 @@ pub const NOTHING: Options = Options {
     usage_days: None,
     trash_days: None,
     proof_days: None,
+    delivery_days: None,
     label_history_days: None,
     documents: Participation::LeavesAlone,
+    job_retention: Participation::LeavesAlone,
     expired: Participation::LeavesAlone,
     label_moves: Participation::LeavesAlone,
 };
@@ -329,4 +331,22 @@ async fn codes_and_tokens_that_expired_are_forgotten_and_others_are_not() {
     run_once(&database, Options { expired: Participation::TakesPart, ..NOTHING }).await;
     assert_eq!(database.query("SELECT string_agg(code_id, ' ') FROM used_codes").await, "new");
     assert_eq!(database.query("SELECT count(*), min(expires_at) > now() FROM render_tokens").await, "1|t");
+}
+
+#[tokio::test]
+async fn stored_documents_whose_time_is_over_are_removed_with_an_event_that_says_how_many() {
+    let database = database().await;
+    database
+        .query(
+            "INSERT INTO documents (document_id, tenant_id, format, content_type, filename, disposition, sha256, size_bytes, source, actor,
+                                    created_at, expires_at)
+             SELECT md5(n::text)::uuid, 'default', 'pdf', 'application/pdf', 'x.pdf', 'inline', sha256('x'), 1, 'single', 'me',
+                    now() - interval '3 days', now() + n * interval '1 day'
+             FROM unnest('{-2,-1,1}'::int[]) n",
+        )
+        .await;
+    run_once(&database, Options { documents: Participation::TakesPart, ..NOTHING }).await;
+    assert_eq!(database.query("SELECT count(*), min(expires_at) > now() FROM documents").await, "1|t");
+    let told = "SELECT event, actor, details->>'removed' FROM audit_events WHERE resource_type = 'document'";
+    assert_eq!(database.query(told).await, "document.expired|system:document-retention|2");
 }
