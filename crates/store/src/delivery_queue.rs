@@ -112,17 +112,17 @@ struct ClaimedRow {
 
 /// Tenants first, found by leaps through the index; of each of them what has waited longest.
 const CLAIM: &str = "
-WITH RECURSIVE having AS (
+WITH RECURSIVE owners AS (
     (SELECT tenant_id FROM webhook_deliveries WHERE status = 'pending' ORDER BY tenant_id LIMIT 1)
     UNION ALL
     SELECT (SELECT d.tenant_id FROM webhook_deliveries d
             WHERE d.status = 'pending' AND d.tenant_id > h.tenant_id ORDER BY d.tenant_id LIMIT 1)
-    FROM having h WHERE h.tenant_id IS NOT NULL),
+    FROM owners h WHERE h.tenant_id IS NOT NULL),
 candidates AS (
     SELECT c.delivery_id, c.next_run_at,
            row_number() OVER (PARTITION BY h.tenant_id, c.target ORDER BY c.next_run_at) AS of_target,
            row_number() OVER (PARTITION BY h.tenant_id ORDER BY c.next_run_at) AS turn
-    FROM having h CROSS JOIN LATERAL (
+    FROM owners h CROSS JOIN LATERAL (
         SELECT d.delivery_id, d.next_run_at, d.target
         FROM webhook_deliveries d LEFT JOIN webhooks w USING (webhook_id)
         WHERE d.tenant_id = h.tenant_id AND d.status = 'pending' AND d.next_run_at <= now()
