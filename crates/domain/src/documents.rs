@@ -183,7 +183,8 @@ impl DocumentName {
         let cleaned = cleaned.trim_start_matches('.').trim();
         let suffix = format!(".{extension}");
         let lower = cleaned.to_lowercase();
-        let stem = if lower.len() == cleaned.len() && lower.ends_with(&suffix) { &cleaned[..cleaned.len() - suffix.len()] } else { cleaned };
+        let stem =
+            if lower.len() == cleaned.len() && lower.ends_with(&suffix) { &cleaned[..cleaned.len() - suffix.len()] } else { cleaned };
         let stem: String = stem.chars().take(NAME_CHARS - suffix.chars().count()).collect();
         let stem = if stem.trim().is_empty() { "document" } else { stem.trim_end() };
         Self(format!("{stem}{suffix}").into())

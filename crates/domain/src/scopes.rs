@@ -90,7 +90,7 @@ impl Scope {
             // A render token is a part of what the key itself may do.
             Self::Render => {
                 matches!(action, A::ServerRead | A::DocumentRender | A::JobRead | A::DocumentRead | A::DocumentShare | A::RenderTokenManage)
-            },
+            }
             Self::Preview => matches!(action, A::ServerRead | A::DocumentPreview),
             Self::Viewer | Self::Scheduler => matches!(action, A::ServerRead | A::TemplateRead | A::AssetRead),
             Self::Editor | Self::Author => {

@@ -83,7 +83,8 @@ impl Question<'_> {
     }
 
     async fn page(&self, connection: &mut PgConnection, span: Span) -> Result<Vec<DocumentRow>, StoreError> {
-        let order = if span.from == End::Back { " ORDER BY created_at, document_id" } else { " ORDER BY created_at DESC, document_id DESC" };
+        let order =
+            if span.from == End::Back { " ORDER BY created_at, document_id" } else { " ORDER BY created_at DESC, document_id DESC" };
         let mut query = QueryBuilder::new("SELECT ");
         query.push(COLUMNS);
         self.push_conditions(&mut query);

@@ -446,11 +446,14 @@ impl Store {
 
 /// Whether the tenant may keep as much as it does now, the document that was just written with it; where it stood before that
 /// when it may not. Bytes that were there already take no more room.
-async fn room_for(connection: &mut PgConnection, handle: &TenantStore, added: &DocumentRecord) -> Result<Option<QuotaStanding>, StoreError> {
+async fn room_for(
+    connection: &mut PgConnection,
+    handle: &TenantStore,
+    added: &DocumentRecord,
+) -> Result<Option<QuotaStanding>, StoreError> {
     let tenant = handle.tenant.as_str();
-    let stored = sqlx::query_scalar!("SELECT quotas::text AS quotas FROM tenants WHERE tenant_id = $1", tenant)
-        .fetch_one(&mut *connection)
-        .await?;
+    let stored =
+        sqlx::query_scalar!("SELECT quotas::text AS quotas FROM tenants WHERE tenant_id = $1", tenant).fetch_one(&mut *connection).await?;
     let limits = quotas(stored.as_deref())?;
     let Some(limit) = limits.storage_bytes else { return Ok(None) };
     let used = stored_bytes(connection, &handle.tenant).await?;

@@ -108,13 +108,15 @@ async fn a_render_is_kept_listed_found_downloaded_and_linked() {
 async fn a_link_is_the_whole_answer_and_html_opens_locked_in() {
     let server = Server::start();
     let made = link(&server, "linked", json!({"linkTtlSeconds": 30, "ttlSeconds": 3600})).await;
-    let [expires, link_expires] = ["expiresAt", "downloadUrlExpiresAt"].map(|name| made[name].as_str().unwrap().parse::<Timestamp>().unwrap());
+    let [expires, link_expires] =
+        ["expiresAt", "downloadUrlExpiresAt"].map(|name| made[name].as_str().unwrap().parse::<Timestamp>().unwrap());
     assert!(expires.duration_since(link_expires) > SignedDuration::from_mins(50), "{made}");
     let pdf = follow(made["downloadUrl"].as_str().unwrap()).await.bytes().await.unwrap();
     assert_eq!((made["sizeBytes"].as_u64(), &made["pageCount"]), (Some(pdf.len() as u64), &json!(1)));
 
     let late = link(&server, "no link outlives it", json!({"ttlSeconds": 5, "linkTtlSeconds": 5000})).await;
-    let [expires, link_expires] = ["expiresAt", "downloadUrlExpiresAt"].map(|name| late[name].as_str().unwrap().parse::<Timestamp>().unwrap());
+    let [expires, link_expires] =
+        ["expiresAt", "downloadUrlExpiresAt"].map(|name| late[name].as_str().unwrap().parse::<Timestamp>().unwrap());
     assert!(link_expires <= expires, "{late}");
 
     let body = json!({"definition": page("<script>alert(1)</script>"), "options": {"disposition": "inline"},
@@ -171,7 +173,8 @@ async fn parts_are_given_where_downloads_are_not_limited_and_only_beginnings_cou
 }
 
 fn leaked(pairs: &[(&str, &str)]) -> &'static [(&'static str, &'static str)] {
-    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (&*String::from(*name).leak(), &*String::from(*value).leak())).collect();
+    let pairs: Vec<(&str, &str)> =
+        pairs.iter().map(|(name, value)| (&*String::from(*name).leak(), &*String::from(*value).leak())).collect();
     Vec::leak(pairs)
 }
 

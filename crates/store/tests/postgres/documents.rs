@@ -176,7 +176,9 @@ async fn what_is_over_is_not_there_and_is_removed_in_pieces_in_archived_tenants_
     let (first, second) = (put_document(&tenant, None).await, put_document(&tenant, None).await);
     let stays = put_document(&tenant, None).await;
     for over in [first.id, second.id] {
-        let sql = format!("UPDATE documents SET created_at = now() - interval '2 days', expires_at = now() - interval '1 day' WHERE document_id = '{over}'");
+        let sql = format!(
+            "UPDATE documents SET created_at = now() - interval '2 days', expires_at = now() - interval '1 day' WHERE document_id = '{over}'"
+        );
         fixture.database.query(&sql).await;
     }
     let documents = tenant.documents();
