@@ -201,11 +201,7 @@ pub async fn rotate_secret(
 
 /// Sends a `webhook.ping`, also to a subscription that is off or paused. How it went is in its delivery.
 #[utoipa::path(post, path = "/webhooks/{id}/ping", tag = "webhooks", params(("id" = String, Path)), responses((status = 202, description = "deliveryId and status")))]
-pub async fn ping(
-    State(setup): State<Setup>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Response, ApiError> {
+pub async fn ping(State(setup): State<Setup>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let delivery = setup.store.tenant(caller.tenant).webhooks().ping(webhook_id(&id)?, &caller.actor).await?;
     let delivery = delivery.ok_or_else(unknown)?;
     Ok((StatusCode::ACCEPTED, Json(json!({"deliveryId": delivery, "status": "pending"}))).into_response())
@@ -215,7 +211,8 @@ pub async fn ping(
 pub(crate) async fn judge_url(setup: &Setup, path: &str, url: &str) -> Result<(), ApiError> {
     setup.outbound.judge(url).await.map_err(|refusal| {
         tracing::info!(reason = %refusal, "a URL for messages is refused");
-        let message = "is none that messages are sent to: it has to be https, with a host that everybody can reach, without a user or password";
+        let message =
+            "is none that messages are sent to: it has to be https, with a host that everybody can reach, without a user or password";
         ApiError::invalid(ErrorCode::WebhookUrlRejected, vec![Issue::new(path, message.to_owned())])
     })
 }

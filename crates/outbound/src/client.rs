@@ -44,10 +44,13 @@ pub struct Outbound {
 impl Outbound {
     /// Prepares the client. That the machine has no certificates stops nothing but the calls.
     pub fn new(options: Options) -> Result<Self, OutboundError> {
-        let unreadable = |error: reqwest::Error| OutboundError::Unreachable(format!("the certificates cannot be read: {}", described(error)));
+        let unreadable =
+            |error: reqwest::Error| OutboundError::Unreachable(format!("the certificates cannot be read: {}", described(error)));
         let more = Certificate::from_pem_bundle(&options.more_certificates).map_err(unreadable)?;
         if more.is_empty() && !options.more_certificates.is_empty() {
-            return Err(OutboundError::Unreachable("the certificates cannot be read: there is none between BEGIN and END lines".to_owned()));
+            return Err(OutboundError::Unreachable(
+                "the certificates cannot be read: there is none between BEGIN and END lines".to_owned(),
+            ));
         }
         let judge = Arc::new(Judge { policy: Arc::new(options.policy), lookup: options.lookup });
         let client: Result<Client, Arc<str>> = Client::builder()
@@ -65,7 +68,10 @@ impl Outbound {
             .build()
             .map_err(|error| described(error).into());
         if let Err(reason) = &client {
-            tracing::warn!(reason = &**reason, "calls outside are not possible (the package ca-certificates, or SSL_CERT_FILE, may be missing)");
+            tracing::warn!(
+                reason = &**reason,
+                "calls outside are not possible (the package ca-certificates, or SSL_CERT_FILE, may be missing)"
+            );
         }
         Ok(Self { judge, client })
     }

@@ -62,7 +62,8 @@ impl Judge {
             OutboundHost::Address(address) => vec![*address],
             OutboundHost::Name(name) => {
                 let name = name.to_string();
-                let asked = timeout(LOOKUP_TIMEOUT, self.lookup.ask(&name)).await.map_err(|_| OutboundError::TimedOut { after: LOOKUP_TIMEOUT })?;
+                let asked =
+                    timeout(LOOKUP_TIMEOUT, self.lookup.ask(&name)).await.map_err(|_| OutboundError::TimedOut { after: LOOKUP_TIMEOUT })?;
                 asked.map_err(|error| OutboundError::Unreachable(format!("its name has no address: {error}")))?
             }
         };

@@ -139,20 +139,19 @@ impl WebhookDeliveries<'_> {
                 offset
             );
             let rows = rows.fetch_all(&mut *connection).await?;
-            let total = match Page::<DeliveryRow>::total_from_its_end(rows.len(), limit, offset) {
-                Some(total) => total,
-                None => {
-                    let count = sqlx::query_scalar!(
-                        r#"SELECT count(*) AS "count!" FROM webhook_deliveries
+            let total = if let Some(total) = Page::<DeliveryRow>::total_from_its_end(rows.len(), limit, offset) {
+                total
+            } else {
+                let count = sqlx::query_scalar!(
+                    r#"SELECT count(*) AS "count!" FROM webhook_deliveries
                            WHERE tenant_id = $1 AND webhook_id = $2 AND ($3::text IS NULL OR status = $3)
                              AND ($4::text IS NULL OR event_type = $4)"#,
-                        self.0.tenant.as_str(),
-                        webhook.as_uuid(),
-                        status,
-                        event
-                    );
-                    u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0)
-                }
+                    self.0.tenant.as_str(),
+                    webhook.as_uuid(),
+                    status,
+                    event
+                );
+                u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0)
             };
             Ok(Page { items: rows.into_iter().map(DeliveryRecord::try_from).collect::<Result<_, _>>()?, total })
         })
@@ -239,18 +238,17 @@ impl DeadLetters<'_> {
                 offset
             );
             let rows = rows.fetch_all(&mut *connection).await?;
-            let total = match Page::<DeliveryRow>::total_from_its_end(rows.len(), limit, offset) {
-                Some(total) => total,
-                None => {
-                    let count = sqlx::query_scalar!(
-                        r#"SELECT count(*) AS "count!" FROM webhook_deliveries
+            let total = if let Some(total) = Page::<DeliveryRow>::total_from_its_end(rows.len(), limit, offset) {
+                total
+            } else {
+                let count = sqlx::query_scalar!(
+                    r#"SELECT count(*) AS "count!" FROM webhook_deliveries
                            WHERE tenant_id = $1 AND kind = 'callback' AND status IN ('failed', 'abandoned')
                              AND ($2::text IS NULL OR status = $2)"#,
-                        self.0.tenant.as_str(),
-                        status
-                    );
-                    u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0)
-                }
+                    self.0.tenant.as_str(),
+                    status
+                );
+                u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0)
             };
             Ok(Page { items: rows.into_iter().map(DeliveryRecord::try_from).collect::<Result<_, _>>()?, total })
         })

@@ -27,8 +27,12 @@ fn a_file_of_certificates_that_cannot_be_used_ends_the_start_and_is_named() {
     let data = tempfile::tempdir().unwrap();
     let wrong = data.path().join("wrong.pem");
     std::fs::write(&wrong, "no certificate").unwrap();
-    let settings =
-        [("OUTBOUND_CA_FILE", wrong.to_str().unwrap()), ("PULP_DATA_DIR", data.path().to_str().unwrap()), ("PORT", "3997"), ("API_KEY_ADMIN", KEY)];
+    let settings = [
+        ("OUTBOUND_CA_FILE", wrong.to_str().unwrap()),
+        ("PULP_DATA_DIR", data.path().to_str().unwrap()),
+        ("PORT", "3997"),
+        ("API_KEY_ADMIN", KEY),
+    ];
     let output = crate::running::outcome(&["serve"], &settings);
     let said = crate::running::stderr(&output);
     assert!(!output.status.success() && said.contains("OUTBOUND_CA_FILE="), "{said}");
