@@ -61,6 +61,7 @@ fn options(config: &Config, executable: &Path) -> PoolOptions {
     let mut options = PoolOptions::new(executable.to_owned(), config.runtime_dir.clone().unwrap_or_else(by_default));
     options.account = account;
     options.tabs = config.max_concurrent_pages;
+    options.reserved_tabs = config.reserved_slots;
     // Renders are admitted one room above; while tabs are being replaced, all of them may have to wait.
     options.queue_depth = config.max_concurrent_pages + config.max_queue_depth;
     options.budgets.output_bytes = config.max_output_bytes;
