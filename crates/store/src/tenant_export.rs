@@ -43,6 +43,10 @@ pub enum ExportKind {
     Assets,
     /// Every version of them, with the hash of its bytes.
     AssetVersions,
+    /// Jobs, without what calls back are signed with.
+    Jobs,
+    /// The documents of jobs: what was asked for as long as it is open, and what came of it, without the bytes.
+    JobItems,
     /// The stored documents, without their bytes.
     Documents,
     /// The people, without their keys.
@@ -59,7 +63,7 @@ pub enum ExportKind {
 
 impl ExportKind {
     /// Every kind, in the order of an export: what others refer to first.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Tenant,
         Self::TemplateFolders,
         Self::Templates,
@@ -72,6 +76,8 @@ impl ExportKind {
         Self::Drafts,
         Self::Assets,
         Self::AssetVersions,
+        Self::Jobs,
+        Self::JobItems,
         Self::Documents,
         Self::Users,
         Self::ApiKeys,
@@ -95,6 +101,8 @@ impl ExportKind {
             Self::Drafts => "drafts",
             Self::Assets => "assets",
             Self::AssetVersions => "asset-versions",
+            Self::Jobs => "jobs",
+            Self::JobItems => "job-items",
             Self::Documents => "documents",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",
@@ -125,6 +133,8 @@ impl ExportKind {
             Self::Drafts => DRAFTS,
             Self::Assets => ASSETS,
             Self::AssetVersions => ASSET_VERSIONS,
+            Self::Jobs => JOBS,
+            Self::JobItems => JOB_ITEMS,
             Self::Documents => DOCUMENTS,
             Self::Users => USERS,
             Self::ApiKeys => API_KEYS,
@@ -135,7 +145,11 @@ impl ExportKind {
     }
 
     fn piece_rows(self) -> i64 {
-        if matches!(self, Self::TemplateVersions | Self::Samples | Self::Datasets | Self::Drafts) { LARGE_PIECE_ROWS } else { PIECE_ROWS }
+        if matches!(self, Self::TemplateVersions | Self::Samples | Self::Datasets | Self::Drafts | Self::Jobs | Self::JobItems) {
+            LARGE_PIECE_ROWS
+        } else {
+            PIECE_ROWS
+        }
     }
 }
 
@@ -395,6 +409,37 @@ const ASSET_VERSIONS: &str = concat!(
        AND (asset_id, version) > (COALESCE(split_part($2::text, ' ', 1)::uuid, '00000000-0000-0000-0000-000000000000'),
                                   COALESCE(split_part($2::text, ' ', 2)::int, 0))
      ORDER BY asset_id, version LIMIT $3"
+);
+
+const JOBS: &str = concat!(
+    "SELECT job_id::text AS place,
+            json_build_object('id', job_id, 'kind', kind, 'format', format, 'status', status, 'total', total, 'succeeded', succeeded,
+     'failed', failed, 'failureCode', failure_code, 'reference', reference, 'metadata', metadata, 'correlationId', correlation_id,
+     'packaging', packaging, 'definition', definition, 'actor', actor, 'requestId', request_id, 'webhookUrl', callback_url, 'createdAt', ",
+    utc!("created_at"),
+    ", 'startedAt', ",
+    utc!("started_at"),
+    ", 'completedAt', ",
+    utc!("completed_at"),
+    ", 'expiresAt', ",
+    utc!("expires_at"),
+    ")::text AS line
+     FROM jobs WHERE tenant_id = $1 AND job_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY job_id LIMIT $3"
+);
+
+const JOB_ITEMS: &str = concat!(
+    "SELECT i.job_id || '/' || i.item_index AS place,
+            json_build_object('jobId', i.job_id, 'index', i.item_index, 'status', i.status, 'request', i.request, 'template', i.template,
+     'reference', i.reference, 'metadata', i.metadata, 'sha256', encode(i.sha256, 'hex'), 'sizeBytes', i.size_bytes,
+     'contentType', i.content_type, 'filename', i.filename, 'pageCount', i.pages, 'templateVersion', i.template_version,
+     'renderId', i.usage_id, 'documentId', i.document_id, 'errorCode', i.error_code, 'errorMessage', i.error_message, 'completedAt', ",
+    utc!("i.ended_at"),
+    ")::text AS line
+     FROM jobs j JOIN job_items i USING (job_id)
+     WHERE j.tenant_id = $1 AND (i.job_id, i.item_index) > (COALESCE(split_part($2::text, '/', 1), '00000000-0000-0000-0000-000000000000')::uuid,
+                                                            COALESCE(split_part($2::text, '/', 2), '-1')::integer)
+     ORDER BY i.job_id, i.item_index LIMIT $3"
 );
 
 const DOCUMENTS: &str = concat!(

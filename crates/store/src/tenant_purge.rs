@@ -90,7 +90,7 @@ struct Part {
 }
 
 /// In the order in which they go: who may come in first.
-const PARTS: [Part; 24] = [
+const PARTS: [Part; 26] = [
     Part {
         table: "api_keys",
         fate: PurgeFate::Removed,
@@ -122,6 +122,22 @@ const PARTS: [Part; 24] = [
         fate: PurgeFate::Removed,
         count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM webhooks r WHERE tenant_id = $1",
         delete: Some("DELETE FROM webhooks WHERE webhook_id IN (SELECT webhook_id FROM webhooks WHERE tenant_id = $1 LIMIT $2)"),
+    },
+    Part {
+        table: "job_items",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM jobs j JOIN job_items r USING (job_id) WHERE j.tenant_id = $1",
+        // The bytes go when they are swept.
+        delete: Some(
+            "DELETE FROM job_items WHERE (job_id, item_index) IN (
+                 SELECT i.job_id, i.item_index FROM jobs j JOIN job_items i USING (job_id) WHERE j.tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "jobs",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM jobs r WHERE tenant_id = $1",
+        delete: Some("DELETE FROM jobs WHERE job_id IN (SELECT job_id FROM jobs WHERE tenant_id = $1 LIMIT $2)"),
     },
     Part {
         table: "documents",

@@ -10,6 +10,7 @@ mod cluster;
 mod documents;
 mod drafts;
 mod fixture;
+mod jobs;
 mod lists;
 mod migrations;
 mod outages;

@@ -47,6 +47,7 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     put_asset(&tenant).await;
     put_webhook(&tenant).await;
     put_document(&tenant, None).await;
+    crate::jobs::submit(&tenant, domain::jobs::JobKind::Batch, 2).await;
     let draft = store::DraftContent { base_version: "1.0.0".parse().unwrap(), definition: &json!({"html": "third"}) };
     let _ = tenant.drafts().put(&key("letter"), None, draft, &by(&format!("user-{name}"))).await.unwrap();
     let prod = store::LabelMove {
