@@ -17,13 +17,13 @@ pub async fn capabilities(State(setup): State<Setup>) -> Json<Value> {
         "formats": ["pdf", "html"],
         "definitions": ["document", "html"],
         "features": [
-            "templates", "versions", "templateMeta", "templateFolders", "templateTrash", "labels", "labelProofs", "labelRollback", "samples", "assets", "diff", "compatibility", "drafts", "inferSchema", "formMetadata", "bindings", "dependencies", "dependents", "dryRun", "convert", "batches", "mailMerge", "editorTokens", "documents", "renderTokens", "apiKeys", "users", "audit", "usage", "webhooks",
+            "templates", "versions", "templateMeta", "templateFolders", "templateTrash", "labels", "labelProofs", "labelRollback", "samples", "assets", "diff", "compatibility", "drafts", "inferSchema", "formMetadata", "bindings", "dependencies", "dependents", "dryRun", "convert", "batches", "mailMerge", "jobs", "editorTokens", "documents", "renderTokens", "apiKeys", "users", "audit", "usage", "webhooks",
         ],
         "defaultLiveLabel": setup.renderer.releases().default_live_label,
         "protectedLabels": setup.renderer.releases().protected,
         "variants": setup.renderer.releases().variants == Variants::On,
         "multiTenant": setup.identity.tenancy() == Tenancy::Multi,
-        "limits": { "requestBodyBytes": setup.body_limit_bytes, "assetBytes": setup.uploads.max_bytes(), "concurrentPages": pool.tabs, "batchItems": setup.renderer.limits().batch_items },
+        "limits": { "requestBodyBytes": setup.body_limit_bytes, "assetBytes": setup.uploads.max_bytes(), "concurrentPages": pool.tabs, "batchItems": setup.renderer.limits().batch_items, "jobItems": setup.jobs.max_items },
         "engine": pool.version,
     }))
 }
