@@ -31,7 +31,7 @@ class Sink(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with Sink.arrived:
             kept = Sink.seen.setdefault(self.path, [])
-            kept.append((dict(self.headers.items()), body))
+            kept.append((self.headers, body))
             first = len(kept) == 1
             Sink.arrived.notify_all()
         what = self.path.split("/")[1]
