@@ -105,7 +105,7 @@ pub(crate) async fn enqueue_event(
     .bind(id.as_uuid())
     .bind(event.event.as_str())
     .bind(body)
-    .bind(&event.event.patterns())
+    .bind(event.event.patterns())
     .bind(event.templates)
     .bind(TRIED_FOR.as_secs_f64())
     .bind(store.now())
