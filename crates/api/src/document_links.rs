@@ -144,7 +144,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Here {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
         let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = named.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+        let host = named.or_else(|| parts.uri.authority().map(axum::http::uri::Authority::as_str));
         // What is more than a name and a port would lead elsewhere.
         let plain = |host: &&str| {
             !host.is_empty() && host.len() <= 255 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))

@@ -23,7 +23,7 @@ pub struct ApiError {
     compatibility: Option<Box<serde_json::Value>>,
     referenced_by: Option<Box<serde_json::Value>>,
     proof: Option<Box<serde_json::Value>>,
-    failures: Option<Box<Vec<serde_json::Value>>>,
+    failures: Option<Box<[serde_json::Value]>>,
     invalid_token: bool,
 }
 
@@ -165,7 +165,7 @@ impl ApiError {
     /// Tells the client which items of its batch failed.
     #[must_use]
     pub fn failures(mut self, failures: Vec<serde_json::Value>) -> Self {
-        self.failures = Some(Box::new(failures));
+        self.failures = Some(failures.into_boxed_slice());
         self
     }
 
@@ -285,7 +285,9 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::ApprovalRequired
         | ErrorCode::NothingToRollBack
         | ErrorCode::BreakingContractChange => StatusCode::CONFLICT,
-        ErrorCode::TenantPurged | ErrorCode::JobExpired | ErrorCode::DocumentLinkExpired | ErrorCode::RenderArtifactExpired => StatusCode::GONE,
+        ErrorCode::TenantPurged | ErrorCode::JobExpired | ErrorCode::DocumentLinkExpired | ErrorCode::RenderArtifactExpired => {
+            StatusCode::GONE
+        }
         ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         ErrorCode::PayloadTooLarge
@@ -396,7 +398,7 @@ impl IntoResponse for ApiError {
             referenced_by: self.referenced_by.map(|users| *users),
             compatibility: self.compatibility.map(|found| *found),
             proof: self.proof.map(|proof| *proof),
-            failures: self.failures.map(|failures| *failures),
+            failures: self.failures.map(<[_]>::into_vec),
         };
         let mut response = (self.status, Json(envelope)).into_response();
         if let Some(seconds) = self.retry_after_s {

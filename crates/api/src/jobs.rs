@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use crate::Setup;
 use crate::auth::Caller;
-use crate::callbacks;
 use crate::body::{AnyJson, Path};
+use crate::callbacks;
 use crate::error::ApiError;
 use crate::job_body::Submission;
 use crate::job_results;

@@ -125,7 +125,7 @@ pub async fn set(
             }
             LabelOutcome::Stale { .. } if expected.is_none() => {}
             LabelOutcome::Unproven { needed } if proofs.is_empty() => {
-                proofs = approve(&setup, &caller, &key, &label, needed, &consent).await?
+                proofs = approve(&setup, &caller, &key, &label, needed, &consent).await?;
             }
             LabelOutcome::Unproven { .. } => return Err(moved_meanwhile(&label)),
             refused => return Err(why_not(&key, &label, &body, refused)),

@@ -20,13 +20,12 @@ use crate::error::ApiError;
 use crate::form_fields;
 use crate::identity::Identity;
 use crate::{
-    dead_letters, webhook_deliveries, webhooks,
-
-    AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors, diffs, docs, document_links, documents, drafts,
-    editor_tokens, health, https, inference, job_results, jobs, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log,
-    render_tokens, renders, requests, samples, security_headers, system, template_datasets, template_dependencies, template_dependents,
-    template_folders, template_meta, template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants,
-    usage, users,
+    AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors,
+    dead_letters, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, inference, job_results, jobs, label_events,
+    label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders, requests, samples,
+    security_headers, system, template_datasets, template_dependencies, template_dependents, template_folders, template_meta,
+    template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users, webhook_deliveries,
+    webhooks,
 };
 
 #[derive(OpenApi)]
@@ -260,10 +259,7 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
         ))
         .merge(needs(
             Action::DocumentRead,
-            OpenApiRouter::new()
-                .routes(routes!(documents::list))
-                .routes(routes!(documents::get))
-                .routes(routes!(documents::content)),
+            OpenApiRouter::new().routes(routes!(documents::list)).routes(routes!(documents::get)).routes(routes!(documents::content)),
         ))
         .merge(needs(
             Action::DocumentShare,

@@ -74,7 +74,9 @@ impl Compiled {
             Body::Tree(document) => uses.nodes(&document.children),
             Body::Html { html, css } => {
                 uses.trail.push("CSS");
-                css.iter().for_each(|css| uses.text(css));
+                for css in css {
+                    uses.text(css);
+                }
                 uses.trail = vec!["HTML"];
                 uses.text(html);
             }

@@ -250,7 +250,7 @@ fn selector<'p>(one: &'p str, text: &mut String) -> Option<On<'p>> {
         return None;
     }
     // A rule that names the body and something in it is held to what holds for either.
-    Some(if names_body && last_compound.eq_ignore_ascii_case("body") || names_body && one.contains('(') {
+    Some(if names_body && (last_compound.eq_ignore_ascii_case("body") || one.contains('(')) {
         On::Body
     } else {
         On::Element(last_compound)
@@ -267,14 +267,12 @@ fn end_of(text: &str, ends: &[u8]) -> Option<usize> {
     for (at, byte) in text.bytes().enumerate() {
         match (quote, byte) {
             (Some(open), byte) if open == byte => quote = None,
-            (Some(_), b'\n') => return None,
-            (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(byte),
             (None, byte) if depth == 0 && ends.contains(&byte) => return Some(at),
             (None, b'(' | b'[') => depth += 1,
             (None, b')' | b']') => depth = depth.checked_sub(1)?,
-            // A block inside of what has none.
-            (None, b'{' | b'}') => return None,
+            // A text that does not end, or a block inside of what has none.
+            (Some(_), b'\n') | (None, b'{' | b'}') => return None,
             _ => {}
         }
     }
@@ -287,7 +285,6 @@ fn end_of_block(css: &str, from: usize) -> Option<usize> {
     for (at, byte) in css.bytes().enumerate().skip(from) {
         match (quote, byte) {
             (Some(open), byte) if open == byte => quote = None,
-            (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(byte),
             (None, b'{') => depth += 1,
             (None, b'}') if depth == 0 => return Some(at),

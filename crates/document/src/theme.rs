@@ -72,7 +72,6 @@ fn is_value(text: &str) -> bool {
     for character in text.chars() {
         match (quote, character) {
             (Some(mark), _) if mark == character => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(character),
             (None, '(') => brackets.push(')'),
             (None, '[') => brackets.push(']'),

@@ -10,7 +10,7 @@ use crate::lexer::{Kind, Lexer, Token};
 use crate::limits::Limits;
 use crate::parse_path::{is_scoped, segment};
 use crate::registry;
-use crate::tree::{Base, Call, Expr, Path};
+use crate::tree::{Base, Call, Expr, NamedArguments, Path};
 
 /// What the parser of tags and the parser of blocks share: the tokens, one ahead.
 pub(crate) struct Tokens<'s> {
@@ -339,7 +339,7 @@ impl HeadName {
 
 impl Inside {
     /// The parts of a call of a partial: its name as written, what it is given, and what it is given by name.
-    pub(crate) fn into_partial(self) -> (String, Vec<Expr>, Box<[(Box<str>, Expr)]>) {
+    pub(crate) fn into_partial(self) -> (String, Vec<Expr>, NamedArguments) {
         (self.name.text, self.args, self.hash.into())
     }
 

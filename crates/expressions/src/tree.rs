@@ -9,6 +9,9 @@ use crate::partials::Layout;
 use crate::registry::Helper;
 use crate::template::Template;
 
+/// What a call is given by name, in the order of the text.
+pub(crate) type NamedArguments = Box<[(Box<str>, Expr)]>;
+
 /// White-space control marks (`~`) of one tag.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Strip {
@@ -31,7 +34,7 @@ pub(crate) enum Node {
 pub(crate) struct PartialCall {
     pub(crate) template: Arc<Template>,
     pub(crate) context: Option<Expr>,
-    pub(crate) hash: Box<[(Box<str>, Expr)]>,
+    pub(crate) hash: NamedArguments,
     pub(crate) span: Range<usize>,
     pub(crate) strip: Strip,
     pub(crate) layout: Layout,
@@ -99,7 +102,7 @@ pub(crate) struct Call {
     pub(crate) helper: Option<&'static Helper>,
     pub(crate) name: Box<str>,
     pub(crate) args: Box<[Expr]>,
-    pub(crate) hash: Box<[(Box<str>, Expr)]>,
+    pub(crate) hash: NamedArguments,
     pub(crate) span: Range<usize>,
 }
 

@@ -1,15 +1,16 @@
 //! Partials: which are found, what their mistakes say, and that none costs more than its budget.
+#![cfg(test)]
 
 use expressions::{Budget, BudgetKind, ExpressionError, Limits, Partials, Run, Scope, Template};
 use serde_json::{Value, json};
 
 fn partials(named: &[(&str, &str)]) -> Partials {
-    let mut partials = Partials::default();
+    let mut all = Partials::default();
     for (name, source) in named {
-        let inner = partials.clone();
-        partials.add(name, name, source, &Limits::default(), &inner).unwrap();
+        let inner = all.clone();
+        all.add(name, name, source, &Limits::default(), &inner).expect("a partial");
     }
-    partials
+    all
 }
 
 fn parsed(source: &str, named: &[(&str, &str)]) -> Result<Template, ExpressionError> {
@@ -79,10 +80,10 @@ fn partials_that_double_each_other_end_at_the_budget_and_in_their_used_paths() {
     let names: Vec<String> = (0..40).map(|number| format!("p{number}")).collect();
     let sources: Vec<String> =
         (0..40).map(|number| if number == 0 { "x".to_owned() } else { format!("{{{{> p{0}}}}}{{{{> p{0}}}}}", number - 1) }).collect();
-    let named: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(sources.iter().map(String::as_str)).collect();
-    let error = rendered("{{> p39}}", &named, &json!({}), Budget::default()).unwrap_err();
+    let parts: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(sources.iter().map(String::as_str)).collect();
+    let error = rendered("{{> p39}}", &parts, &json!({}), Budget::default()).unwrap_err();
     assert!(matches!(error.innermost(), ExpressionError::Budget { which: BudgetKind::Steps, .. }), "{error}");
-    assert!(parsed("{{> p39}}", &named).unwrap().used_paths().is_empty());
+    assert!(parsed("{{> p39}}", &parts).unwrap().used_paths().is_empty());
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub fn compare(old: Bytes, new: Bytes, limits: &CompareLimits, goes_on: impl Fn(
     while found.left_out() > 0 && found.compared < limits.max_pages && goes_on() {
         let index = found.compared;
         found.compared += 1;
-        let draw = |pages: &Pages<'_>| (index < pages.count()).then(|| pages.draw(index, &limits.raster)).transpose();
+        let draw = |pages: &Pages<'_>| (index < pages.count()).then(|| pages.draw(index, limits.raster)).transpose();
         let (before, after) = (draw(&old)?, draw(&new)?);
         let in_doubt = [&before, &after].into_iter().flatten().any(|(_, doubt)| *doubt == Doubt::Some);
         let (before, after) = (before.map(|(picture, _)| picture), after.map(|(picture, _)| picture));

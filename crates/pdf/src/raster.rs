@@ -108,7 +108,7 @@ impl<'a> Pages<'a> {
     }
 
     /// The page at that place, from 0, on white paper. The picture is in doubt when something of the page could not be drawn.
-    pub(crate) fn draw(&self, index: u32, limits: &RasterLimits) -> Result<(Picture, Doubt), PdfError> {
+    pub(crate) fn draw(&self, index: u32, limits: RasterLimits) -> Result<(Picture, Doubt), PdfError> {
         let page = usize::try_from(index).ok().and_then(|index| self.pdf.pages().get(index)).ok_or(PdfError::Undrawable)?;
         let scale = scale(page.render_dimensions(), limits)?;
         self.doubts.store(false, Ordering::Relaxed);
@@ -131,13 +131,13 @@ pub(crate) enum Doubt {
 }
 
 /// Draws one page, counted from 0.
-pub fn rasterise(pdf: Bytes, page: u32, limits: &RasterLimits) -> Result<Picture, PdfError> {
+pub fn rasterise(pdf: Bytes, page: u32, limits: RasterLimits) -> Result<Picture, PdfError> {
     let pdf = open(pdf)?;
     Ok(Pages::of(&pdf).draw(page, limits)?.0)
 }
 
 /// Pixels for each point, within the limits.
-fn scale((width, height): (f32, f32), limits: &RasterLimits) -> Result<f32, PdfError> {
+fn scale((width, height): (f32, f32), limits: RasterLimits) -> Result<f32, PdfError> {
     if !(width.is_finite() && height.is_finite() && width >= 1.0 && height >= 1.0) {
         return Err(PdfError::Undrawable);
     }
@@ -156,19 +156,19 @@ mod tests {
 
     #[test]
     fn a_page_of_usual_size_has_the_dpi_that_was_asked_for_and_a_large_one_fits_the_limit() {
-        assert!((scale((595.0, 842.0), &LIMITS).unwrap() - 96.0 / 72.0).abs() < 0.001);
+        assert!((scale((595.0, 842.0), LIMITS).unwrap() - 96.0 / 72.0).abs() < 0.001);
         for (width, height) in [(14_400.0, 14_400.0), (3_000.0, 3_000.0), (14_400.0, 20.0), (20.0, 14_400.0)] {
-            let scale = scale((width, height), &LIMITS).unwrap();
+            let scale = scale((width, height), LIMITS).unwrap();
             assert!(width * scale * height * scale <= 4_000_100.0, "{width}x{height}");
             assert!(width * scale <= MOST_SIDE_PIXELS + 1.0 && height * scale <= MOST_SIDE_PIXELS + 1.0, "{width}x{height}");
         }
         for odd in [(0.0, 10.0), (10.0, f32::NAN), (f32::INFINITY, 10.0), (1.0, 1_000_000.0)] {
-            assert_eq!(scale(odd, &LIMITS), Err(PdfError::Undrawable), "{odd:?}");
+            assert_eq!(scale(odd, LIMITS), Err(PdfError::Undrawable), "{odd:?}");
         }
     }
 
     #[test]
     fn what_is_no_pdf_is_refused() {
-        assert!(matches!(rasterise(Bytes::from_static(b"hello"), 0, &LIMITS), Err(PdfError::Unreadable(_))));
+        assert!(matches!(rasterise(Bytes::from_static(b"hello"), 0, LIMITS), Err(PdfError::Unreadable(_))));
     }
 }

@@ -28,15 +28,15 @@ fn differences(file: &'static [u8]) -> Vec<(u32, PageChange, u32)> {
 
 #[test]
 fn a_page_is_drawn_with_its_letters_at_the_size_that_was_asked_for() {
-    let page = rasterise(bytes(OLD), 0, &RASTER).unwrap();
+    let page = rasterise(bytes(OLD), 0, RASTER).unwrap();
     assert_eq!((page.width, page.height), (793, 1122));
     assert_eq!(page.rgba.len(), 793 * 1122 * 4);
     let dark = page.rgba.chunks_exact(4).filter(|pixel| pixel[0] < 100).count();
     assert!((1_000..100_000).contains(&dark), "{dark} dark pixels are a page of text");
     assert!(page.rgba.chunks_exact(4).all(|pixel| pixel[3] == 255), "on paper");
-    let small = rasterise(bytes(OLD), 0, &RasterLimits { max_page_pixels: 10_000, ..RASTER }).unwrap();
+    let small = rasterise(bytes(OLD), 0, RasterLimits { max_page_pixels: 10_000, ..RASTER }).unwrap();
     assert!(u32::from(small.width) * u32::from(small.height) <= 10_000, "{}x{}", small.width, small.height);
-    assert!(rasterise(bytes(OLD), 2, &RASTER).is_err(), "it has two pages");
+    assert!(rasterise(bytes(OLD), 2, RASTER).is_err(), "it has two pages");
 }
 
 #[test]

@@ -179,10 +179,9 @@ impl RenderError {
             }
             Self::NotReleased { .. } => ErrorCode::TemplateNotReleased,
             Self::AsOfBeforeHistory { .. } => ErrorCode::AsOfBeforeHistory,
-            Self::AsOfInFuture { .. } => ErrorCode::ValidationFailed,
+            Self::AsOfInFuture { .. } | Self::OutputRefused(_) => ErrorCode::ValidationFailed,
             Self::Document(error) => error.code(),
             Self::Part { code, .. } => *code,
-            Self::OutputRefused(_) => ErrorCode::ValidationFailed,
             Self::StorageFull(_) => ErrorCode::QuotaExceeded,
             Self::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
             Self::Saturated { .. } => ErrorCode::RenderSaturated,

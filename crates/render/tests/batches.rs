@@ -19,7 +19,7 @@ use testkit::pdf;
 use testkit::postgres::TestDatabase;
 
 /// How long anything is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Fixture {
     renderer: Renderer,
@@ -154,8 +154,8 @@ async fn documents_printed_together_have_the_pages_words_metadata_and_looks_of_d
     let together = fixture.batch(&requests, Printing::Together).await;
     let alone = fixture.batch(&requests, Printing::Alone).await;
     assert_eq!(together.len(), requests.len());
-    for (index, (one, other)) in together.into_iter().zip(alone) {
-        let (one, other) = (one.unwrap(), other.1.unwrap());
+    for ((index, one), other) in together.into_iter().zip(alone.into_values()) {
+        let (one, other) = (one.unwrap(), other.unwrap());
         assert_eq!((one.pages, &one.warnings), (other.pages, &other.warnings), "{index}");
         assert!(pdf::words(&one.body).contains(&format!("Reader № {index}")));
         assert_ne!(one.body, other.body, "{index} was printed alone both times");

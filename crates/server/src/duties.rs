@@ -2,8 +2,8 @@
 
 use blobs::Blobs;
 use domain::Clock;
-use render::{Outputs, Renderer};
 use outbound::Outbound;
+use render::{Outputs, Renderer};
 use store::Store;
 use worker::{DeliverySetup, Duties, JobOptions, JobSetup, Options, Participation, Setup, Timing};
 

@@ -96,6 +96,16 @@ struct Running {
     database: Database,
 }
 
+fn job_limits(config: &Config) -> api::JobLimits {
+    let jobs = &config.jobs;
+    api::JobLimits {
+        max_items: jobs.max_items,
+        max_open_items: jobs.max_open_items,
+        max_inline_bytes: jobs.max_inline_bytes,
+        retention: jobs.retention,
+    }
+}
+
 impl Running {
     async fn start(config: &Config) -> Result<Self, ServerError> {
         let began = Instant::now();
@@ -115,6 +125,8 @@ impl Running {
 
         let outbound = outbound::start(config)?;
         let clock = Clock::system();
+        let documents =
+            render::DocumentOptions { lives: config.documents.lives, secrets: identity::link_secrets(&config.documents, &store).await? };
         let renderer = render::Renderer::new(render::Setup {
             store: store.clone(),
             pool: browser.pool.clone(),
@@ -123,10 +135,7 @@ impl Running {
             blobs: blobs.clone(),
             usage: render::UsageOptions::default(),
             releases: config.releases.clone(),
-            documents: render::DocumentOptions {
-                lives: config.documents.lives,
-                secrets: identity::link_secrets(&config.documents, &store).await?,
-            },
+            documents,
         });
         let examples = match config.examples {
             config::Examples::Auto if database.is_embedded() => examples::load_into_empty(&store).await?,
@@ -163,12 +172,7 @@ impl Running {
             assets_base_url: config.assets.base_url.clone(),
             documents_base_url: config.documents.base_url.clone(),
             outputs: render::Outputs::new(blobs.clone()),
-            jobs: api::JobLimits {
-                max_items: config.jobs.max_items,
-                max_open_items: config.jobs.max_open_items,
-                max_inline_bytes: config.jobs.max_inline_bytes,
-                retention: config.jobs.retention,
-            },
+            jobs: job_limits(config),
             docs: match config.docs {
                 config::Docs::On => api::Docs::On,
                 config::Docs::Off => api::Docs::Off,

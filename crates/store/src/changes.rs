@@ -147,12 +147,7 @@ fn pause(failures: u32) -> Duration {
 }
 
 /// Tells every replica of a change when, and only if, the transaction commits.
-pub(crate) async fn announce(
-    transaction: &mut PgConnection,
-    tenant: &TenantId,
-    kind: &'static str,
-    key: &str,
-) -> Result<(), StoreError> {
+pub(crate) async fn announce(transaction: &mut PgConnection, tenant: &TenantId, kind: &'static str, key: &str) -> Result<(), StoreError> {
     let change = Change { tenant: tenant.clone(), kind: kind.to_owned(), key: key.to_owned() };
     let payload = serde_json::to_string(&change).map_err(|error| StoreError::Unexpected { source: error.into() })?;
     sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload).execute(transaction).await?;

@@ -91,6 +91,7 @@ pub enum JobSubmission {
 
 /// A job as it stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 pub struct JobRecord {
     /// Names it.
     pub id: JobId,
@@ -404,9 +405,9 @@ impl Jobs<'_> {
             )
             .fetch_all(&mut *connection)
             .await?;
-            let total = match Page::<JobRecord>::total_from_its_end(rows.len(), limit, offset) {
-                Some(total) => total,
-                None => {
+            let total = if let Some(total) = Page::<JobRecord>::total_from_its_end(rows.len(), limit, offset) {
+                total
+            } else {
                     let count = sqlx::query_scalar!(
                         r#"SELECT count(*) AS "count!" FROM jobs
                            WHERE tenant_id = $1 AND ($2::text IS NULL OR status = $2) AND ($3::timestamptz IS NULL OR created_at >= $3)
@@ -422,7 +423,6 @@ impl Jobs<'_> {
                         self.0.store.now() as _
                     );
                     u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0)
-                }
             };
             let items = rows.into_iter().map(JobRecord::try_from).collect::<Result<_, _>>()?;
             Ok(Page { items, total })
@@ -528,6 +528,7 @@ fn pattern(selector: &TemplateSelector) -> String {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 struct JobRow {
     job_id: Uuid,
     kind: String,

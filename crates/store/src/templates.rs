@@ -113,6 +113,7 @@ pub enum InsertOutcome {
 /// How a conditional write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
+#[expect(clippy::large_enum_variant, reason = "made once for each save")]
 pub enum UpdateOutcome {
     /// Done; what there is now.
     Written(TemplateSummary),

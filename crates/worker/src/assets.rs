@@ -66,7 +66,7 @@ async fn sweep_tenant(run: &Run, blobs: &Blobs, tenant: &TenantId, kind: BlobKin
                 known.extend(handle.jobs().known(&hashes).await?);
                 known
             }
-            _ => handle.asset_versions().known(&hashes).await?,
+            BlobKind::Assets => handle.asset_versions().known(&hashes).await?,
         };
         let known: BTreeSet<[u8; 32]> = known.into_iter().collect();
         for blob in candidates.iter().filter(|blob| !known.contains(blob.key.sha256())) {

@@ -220,7 +220,7 @@ async fn pause(store: &Store, tenant: &TenantId, webhook: WebhookId, failures: u
     let tenant_store = store.tenant(tenant.clone());
     match tenant_store.webhooks().pause(webhook, &reason, &Actor::system("deliveries")).await {
         Ok(true) => {
-            tracing::warn!(%webhook, failures, "a subscription is paused: nothing arrived for a day; switching it on again ends that")
+            tracing::warn!(%webhook, failures, "a subscription is paused: nothing arrived for a day; switching it on again ends that");
         }
         Ok(false) => {}
         Err(error) => warn_of(&error, "a subscription could not be paused; it is tried again with its next failure"),

@@ -211,7 +211,7 @@ impl Work {
                 }
                 "given_back"
             }
-            Err(Cut::Lost) => self.lost(&item.lease),
+            Err(Cut::Lost) => Self::lost(&item.lease),
         };
         self.held().remove(&item.lease);
         metrics::gauge!("pulp_job_items_under_way").decrement(1.0);
@@ -350,7 +350,7 @@ impl Work {
                     }
                     return if matches!(end, ItemEnd::Succeeded(_)) { "succeeded" } else { "failed" };
                 }
-                Ok(ItemOutcome::Lost) => return self.lost(&item.lease),
+                Ok(ItemOutcome::Lost) => return Self::lost(&item.lease),
                 Err(error @ StoreError::Unavailable { .. }) if Instant::now() < give_up => {
                     tracing::warn!(error = &error as &dyn std::error::Error, job = %item.lease.job, item = item.lease.index, "the end of a document could not be entered; it is tried again");
                     sleep(away_for(failures)).await;
@@ -377,7 +377,7 @@ impl Work {
         }
     }
 
-    fn lost(&self, lease: &ItemLease) -> &'static str {
+    fn lost(lease: &ItemLease) -> &'static str {
         tracing::warn!(job = %lease.job, item = lease.index, "a document of a job is somebody else's by now, or was called off; what was made is thrown away");
         "lost"
     }
@@ -401,7 +401,7 @@ impl Work {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, items = held.len(), "documents of jobs could not be renewed")
+                    tracing::warn!(error = &error as &dyn std::error::Error, items = held.len(), "documents of jobs could not be renewed");
                 }
             }
         }

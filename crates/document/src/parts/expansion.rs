@@ -126,8 +126,8 @@ impl<'p> Expansion<'p> {
                     out.insert("document".to_owned(), document);
                 }
             }
-            (Some(layout), true) => self.into_html_layout(layout, object, &mut out),
-            (Some(layout), false) => self.into_tree_layout(layout, object, &mut out),
+            (Some(layout), true) => self.fill_html_layout(layout, object, &mut out),
+            (Some(layout), false) => self.fill_tree_layout(layout, object, &mut out),
         }
         if let Some(config) = self.config(theme.as_ref(), layout.as_ref(), object, is_html) {
             out.insert("renderConfig".to_owned(), config);
@@ -199,7 +199,7 @@ impl<'p> Expansion<'p> {
         config_over(under.as_ref(), own)
     }
 
-    fn into_tree_layout(&mut self, layout: &Part, object: &'p Map<String, Value>, out: &mut Map<String, Value>) {
+    fn fill_tree_layout(&mut self, layout: &Part, object: &'p Map<String, Value>, out: &mut Map<String, Value>) {
         let used = UsedPart { via: ReferenceVia::Layout, key: layout.key.clone(), version: layout.version };
         let Some(root) = layout.definition.get("document").filter(|root| root.is_object()) else {
             return self.refuse(
@@ -223,7 +223,7 @@ impl<'p> Expansion<'p> {
         self.check_slots(object, &slots);
     }
 
-    fn into_html_layout(&mut self, layout: &Part, object: &'p Map<String, Value>, out: &mut Map<String, Value>) {
+    fn fill_html_layout(&mut self, layout: &Part, object: &'p Map<String, Value>, out: &mut Map<String, Value>) {
         let used = UsedPart { via: ReferenceVia::Layout, key: layout.key.clone(), version: layout.version };
         let Some(html) = layout.definition.get("html").and_then(Value::as_str) else {
             return self.refuse(

@@ -15,7 +15,9 @@ pub(super) fn config_over(under: Option<&Value>, over: Option<&Value>) -> Option
     };
     let mut merged = under.clone();
     if MARGINS.iter().any(|name| over.get(*name).is_some_and(|value| !value.is_null())) {
-        MARGINS.iter().for_each(|name| drop(merged.shift_remove(*name)));
+        for name in MARGINS {
+            merged.shift_remove(name);
+        }
     }
     for (name, value) in over.iter().filter(|(_, value)| !value.is_null()) {
         let value = if GATHERED.contains(&name.as_str()) { gathered(merged.get(name), value) } else { value.clone() };

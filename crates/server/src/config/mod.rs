@@ -225,7 +225,10 @@ impl Config {
             tenancy: tenancy::read(&values),
             releases,
             documents,
-            jobs: jobs::Jobs::read(&values, max_concurrent_pages - values.parsed(&known::RENDER_PREVIEW_RESERVED_SLOTS).unwrap_or(1).min(max_concurrent_pages - 1)),
+            jobs: jobs::Jobs::read(
+                &values,
+                max_concurrent_pages - values.parsed(&known::RENDER_PREVIEW_RESERVED_SLOTS).unwrap_or(1).min(max_concurrent_pages - 1),
+            ),
             outbound,
             duties: duties::read(&values),
             surroundings,

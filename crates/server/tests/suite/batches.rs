@@ -185,12 +185,12 @@ async fn a_batch_leaves_room_to_those_who_wait_for_one_document_and_ends_with_it
         metrics.contains("pulp_chromium_tab_restarts_total{reason=\"cancelled\"} 1").then_some(())
     })
     .await;
-    let log = async || server.get("/renders?limit=1").await.json::<Value>().await.unwrap()["total"].as_u64().unwrap();
+    let count_of_log = async || server.get("/renders?limit=1").await.json::<Value>().await.unwrap()["total"].as_u64().unwrap();
     let cancelled = wait_until_async("what was given up is in the log", async || {
         let told: Value = server.get("/renders?status=cancelled").await.json().await.unwrap();
         told["total"].as_u64().filter(|total| *total > 0)
     })
     .await;
-    let (total, written) = (log().await, server.get("/metrics").await.text().await.unwrap());
+    let (total, written) = (count_of_log().await, server.get("/metrics").await.text().await.unwrap());
     assert!(cancelled <= 3 && total < 200, "{cancelled} given up of {total} begun\n{written}");
 }

@@ -54,7 +54,16 @@ async fn a_migration_makes_the_months_ahead_and_of_two_servers_one_removes_what_
     })
     .await;
     let told = [metrics(&one).await, metrics(&other).await].concat();
-    for duty in ["partitions", "audit_retention", "usage_retention", "trash_retention", "label_proof_retention", "document_retention", "asset_sweep", "expired"] {
+    for duty in [
+        "partitions",
+        "audit_retention",
+        "usage_retention",
+        "trash_retention",
+        "label_proof_retention",
+        "document_retention",
+        "asset_sweep",
+        "expired",
+    ] {
         let run = format!("pulp_duty_runs_total{{duty=\"{duty}\",outcome=\"succeeded\"}} 1\n");
         assert_eq!(told.matches(&run).count(), 1, "one of them did {duty}, once:\n{told}");
     }

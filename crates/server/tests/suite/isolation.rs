@@ -67,11 +67,9 @@ async fn prove(server: &Server) -> String {
     let key = "/templates/alphasecret-proven";
     let definition = |word: &str| json!({"key": "alphasecret-proven", "name": "Alphasecret", "html": format!("<p>alphasecret {word}</p>")});
     made(server, "/templates", &definition("one")).await;
-    for (path, body) in [
-        ("/labels/alphalabel", &json!({"version": "1.0.0"})),
-        ("/sample", &json!({"name": "alphasecret"})),
-        ("", &definition("two")),
-    ] {
+    for (path, body) in
+        [("/labels/alphalabel", &json!({"version": "1.0.0"})), ("/sample", &json!({"name": "alphasecret"})), ("", &definition("two"))]
+    {
         let (status, text) = ask(server, "PUT", &format!("{key}{path}"), A_KEY, body).await;
         assert_eq!(status, 200, "{text}");
     }
@@ -310,7 +308,12 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     assert_eq!(reqwest::get(link).await.unwrap().status(), 200, "beta revoked nothing");
 
     // Alpha has it all still.
-    for path in ["/templates/alphasecret", "/templates/alphasecret/sample", &format!("/admin/api-keys/{}", things.key), &format!("/documents/{document}")] {
+    for path in [
+        "/templates/alphasecret",
+        "/templates/alphasecret/sample",
+        &format!("/admin/api-keys/{}", things.key),
+        &format!("/documents/{document}"),
+    ] {
         let (status, text) = ask(&server, "GET", path, A_KEY, &none).await;
         assert_eq!(status, 200, "{path}: {text}");
         assert!(!text.contains("\"revoked\""), "{text}");

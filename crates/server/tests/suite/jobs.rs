@@ -246,5 +246,5 @@ async fn a_limited_key_sees_the_jobs_of_its_templates_and_a_small_one_does_not_w
     assert_eq!((status, &refused["code"]), (403, &json!("api_key_template_not_allowed")));
     let render = reqwest::Client::new().get(server.url("/render/jobs")).header("X-Api-Key", RENDER_KEY);
     assert_eq!(answer(render).await.1["total"], json!(2));
-    tokio::time::timeout(Duration::from_secs(60), ended(&server, &large)).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), ended(&server, &large)).await.unwrap();
 }

@@ -200,16 +200,16 @@ async fn however_saves_and_removals_meet_no_live_template_is_left_without_its_pa
         let save = async |number: u32| api.ask("POST", "/templates", &letter(&format!("letter-{round}-{number}"), &json!(part))).await;
         let (one, two, three, removed) = tokio::join!(save(1), save(2), save(3), remove);
         let saves = [one, two, three];
-        let saved = saves.iter().filter(|(status, _)| *status == 201).count();
+        let made = saves.iter().filter(|(status, _)| *status == 201).count();
         assert!(saves.iter().all(|(status, _)| matches!(status, 201 | 422)), "{saves:?}");
         let (there, _) = api.ask("GET", &format!("/templates/{part}"), &Value::Null).await;
         match removed {
-            204 => assert_eq!((saved, there), (0, 404), "round {round}"),
-            409 => assert!(saved > 0 && there == 200, "round {round}"),
+            204 => assert_eq!((made, there), (0, 404), "round {round}"),
+            409 => assert!(made > 0 && there == 200, "round {round}"),
             other => panic!("round {round}: {other}"),
         }
-        used += usize::from(saved > 0);
-        gone += usize::from(saved == 0);
+        used += usize::from(made > 0);
+        gone += usize::from(made == 0);
     }
     println!("{used} parts stayed, {gone} went");
 }

@@ -12,8 +12,8 @@ use store::{
 
 use crate::fixture::{Fixture, NOBODY};
 
-const LEASE: Duration = Duration::from_secs(60);
-const KEPT: Duration = Duration::from_secs(3600);
+const LEASE: Duration = Duration::from_mins(1);
+const KEPT: Duration = Duration::from_hours(1);
 
 /// Submits a job of so many items.
 pub async fn submit(tenant: &TenantStore, kind: JobKind, items: usize) -> JobId {
@@ -137,8 +137,8 @@ async fn what_is_called_off_ends_at_once_and_what_has_expired_goes() {
     assert!(record.cancel_requested && record.status == JobStatus::Cancelled);
     assert_eq!(queue.finish(&held.lease, &done(), KEPT).await.unwrap(), ItemOutcome::Lost);
     assert!(claim_one(&fixture.store).await.is_none());
-    let later = Clock::system().now() + Duration::from_secs(60);
-    let much_later = later + Duration::from_secs(3600);
+    let later = Clock::system().now() + Duration::from_mins(1);
+    let much_later = later + Duration::from_hours(1);
     assert_eq!(queue.delete_expired(later, Clock::system().now(), 100).await.unwrap(), 4, "three items, and a note at the job");
     assert!(fixture.tenant.jobs().get(job).await.unwrap().unwrap().has_expired(later));
     assert_eq!(queue.delete_expired(much_later, much_later, 100).await.unwrap(), 1);

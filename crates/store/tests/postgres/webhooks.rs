@@ -14,7 +14,7 @@ use store::{
 
 use crate::fixture::{Fixture, NOBODY, any_template, key, save, written};
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 const NOTHING: PassedOver<'_> = PassedOver { targets: &[], most_per_target: 1_000 };
 
 async fn subscribe(tenant: &TenantStore, url: &str, events: &[&str], templates: Option<&[&str]>) -> WebhookRecord {

@@ -86,8 +86,8 @@ fn name(tenant: &TenantId, target: &str) -> String {
 mod tests {
     use super::*;
 
-    fn outcome(away: bool) -> Option<Outcome> {
-        Some(Outcome { tenant: TenantId::default_tenant(), target: "a:443".to_owned(), away: Some(away) })
+    fn outcome(away: bool) -> Outcome {
+        Outcome { tenant: TenantId::default_tenant(), target: "a:443".to_owned(), away: Some(away) }
     }
 
     #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ mod tests {
         for _ in 0..12 {
             assert!(targets.passed_over(Instant::now()).is_empty());
             targets.begin(&tenant, "a:443");
-            targets.ended(outcome(true));
+            targets.ended(Some(outcome(true)));
             let began = Instant::now();
             while !targets.passed_over(Instant::now()).is_empty() {
                 tokio::time::advance(Duration::from_secs(1)).await;
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(pauses, [0, 0, 0, 0, 30, 60, 120, 240, 480, 600, 600, 600]);
         targets.begin(&tenant, "a:443");
         assert_eq!(targets.passed_over(Instant::now()), ["default a:443"], "one message to see");
-        targets.ended(outcome(false));
+        targets.ended(Some(outcome(false)));
         assert!(targets.0.is_empty(), "and nothing is remembered");
     }
 
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(targets.passed_over(Instant::now()), ["default a:443"]);
         targets.begin(&"other".parse().unwrap(), "a:443");
         assert_eq!(targets.passed_over(Instant::now()).len(), 1);
-        targets.ended(outcome(false));
+        targets.ended(Some(outcome(false)));
         assert!(targets.passed_over(Instant::now()).is_empty());
     }
 }

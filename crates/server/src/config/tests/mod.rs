@@ -212,7 +212,7 @@ fn the_manual_names_every_setting_with_its_default() {
 fn protected_labels_are_listed_once_and_a_wrong_one_is_told() {
     assert!(accepted(&[]).releases.protected.is_empty());
     let set = accepted(&[("PROTECTED_LABELS", "prod, staging,prod,")]).releases.protected;
-    assert_eq!(set.iter().map(|label| label.as_str()).collect::<Vec<_>>(), ["prod", "staging"]);
+    assert_eq!(set.iter().map(domain::labels::LabelName::as_str).collect::<Vec<_>>(), ["prod", "staging"]);
     let message = refused(&[("PROTECTED_LABELS", "prod,Live")]);
     assert!(message.contains("PROTECTED_LABELS") && message.contains("labels by commas"), "{message}");
 }
