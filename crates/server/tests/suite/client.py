@@ -117,27 +117,27 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     client.templates.create({"kind": "theme", "key": "brand", "name": "Brand", "theme": {"variables": {"ink": "#123456"}}})
     client.templates.create({"kind": "component", "key": "sign-off", "name": "Sign-off", "html": "<p>Yours</p>"})
     parts = {"theme": {"key": "brand", "version": "1.0.0"}, "components": {"bye": "sign-off"}}
-    client.templates.create({"key": "letter", "name": "Letter", "html": "<p>Dear</p>{{> bye}}", **parts})
-    used = client.templates.dependencies("letter", version="1.0.0")
+    client.templates.create({"key": "reply", "name": "Reply", "html": "<p>Dear</p>{{> bye}}", **parts})
+    used = client.templates.dependencies("reply", version="1.0.0")
     assert [(part["key"], part["via"], part["version"]) for part in used["templates"]] == [
         ("brand", "theme", "1.0.0"),
         ("sign-off", "component", "1.0.0"),
     ], used
     users = client.templates.dependents("sign-off", transitive=True, limit=10, offset=0)
-    assert ([user["key"] for user in users["items"]], users["total"], users["scanned"], users["truncated"]) == (["letter"], 1, 1, False), users
-    for key in ["letter", "brand"]:
+    assert ([user["key"] for user in users["items"]], users["total"], users["scanned"], users["truncated"]) == (["reply"], 1, 1, False), users
+    for key in ["reply", "brand"]:
         theme = client.templates.get_theme(key)
         assert (theme.key, theme.version, theme.theme["variables"]) == ("brand", "1.0.0", {"ink": "#123456"}), theme
     refusal(lambda: client.templates.get_theme("greeting"), 404, "theme_not_found")
-    whole = client.templates.get_effective("letter", version="1.0.0")
+    whole = client.templates.get_effective("reply", version="1.0.0")
     assert "Yours" in str(whole["definition"]) and [part["key"] for part in whole["parts"]] == ["brand", "sign-off"], whole
     tried = client.templates.validate_dependents("sign-off", limit=5)
-    assert (tried["valid"], [(item["key"], item["valid"]) for item in tried["items"]]) == (True, [("letter", True)]), tried
+    assert (tried["valid"], [(item["key"], item["valid"]) for item in tried["items"]]) == (True, [("reply", True)]), tried
     wrong = {"kind": "layout", "key": "sign-off", "name": "Sign-off", "html": "<slot name='main'></slot>"}
     tried = client.templates.validate_dependents("sign-off", definition=wrong)
     assert not tried["valid"] and tried["items"][0]["issues"], tried
     kept = refusal(lambda: client.templates.delete("sign-off", "1.0.0"), 409, "template_in_use")
-    assert [user["key"] for user in kept.referenced_by] == ["letter"], kept.referenced_by
+    assert [user["key"] for user in kept.referenced_by] == ["reply"], kept.referenced_by
     refusal(lambda: client.templates.draft.get("greeting"), 409, "draft_identity_required")
     client.admin.create_user(id="ada", display_name="Ada", key="adas-own-key-of-the-tests", role="author")
     with PulpEngineClient(base_url=ADDRESS, api_key="adas-own-key-of-the-tests") as ada:

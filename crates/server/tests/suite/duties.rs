@@ -61,6 +61,8 @@ async fn a_migration_makes_the_months_ahead_and_of_two_servers_one_removes_what_
         "trash_retention",
         "label_proof_retention",
         "document_retention",
+        "job_retention",
+        "webhook_delivery_retention",
         "asset_sweep",
         "expired",
     ] {
@@ -86,6 +88,8 @@ async fn a_server_whose_switches_are_off_leaves_the_duties_alone() {
         "TEMPLATE_TRASH_RETENTION_ENABLED",
         "LABEL_PROOF_RETENTION_ENABLED",
         "DOCUMENT_RETENTION_ENABLED",
+        "JOB_RETENTION_ENABLED",
+        "WEBHOOK_DELIVERY_RETENTION_ENABLED",
         "ASSET_SWEEP_ENABLED",
     ];
     let off: Vec<(&str, &str)> = switches.into_iter().map(|name| (name, "false")).chain([("DATABASE_URL", database.url())]).collect();

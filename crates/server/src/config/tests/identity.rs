@@ -233,6 +233,8 @@ fn no_secret_is_in_what_a_configuration_prints_of_itself() {
         ("DATABASE_URL", "postgres://me:hunter2-17@db/pulp"),
         ("S3_ACCESS_KEY_ID", "hunter2-18"),
         ("S3_SECRET_ACCESS_KEY", "hunter2-19"),
+        ("DOCUMENT_LINK_SECRET", "hunter2-21-abcdefgh-abcdefgh-abcdefgh"),
+        ("DOCUMENT_LINK_SECRET_PREVIOUS", "hunter2-22-abcdefgh-abcdefgh-abcdefgh"),
     ];
     let open = [
         ("MULTI_TENANT_ENABLED", "true"),
