@@ -41,11 +41,11 @@ async fn an_export_has_every_kind_of_thing_of_its_tenant_and_of_no_other() {
     let (lines, order) = read(export(&fixture, "ours", ExportOptions::default()).await).await;
     assert_eq!(order, ExportKind::ALL, "each kind fits into one piece here");
     assert_eq!(lines["tenant"][0]["id"], "ours");
-    assert_eq!(lines["templates"].len(), 2, "the trash too");
+    assert_eq!(lines["templates"].len(), 4, "the trash too");
     assert!(lines["templates"].iter().any(|template| template["key"] == "trash" && template["deletedAt"].is_string()));
     let versions = &lines["template-versions"];
     let second = versions.iter().find(|version| version["key"] == "letter" && version["version"] == "1.0.1").unwrap();
-    assert_eq!((versions.len(), &second["definition"]), (3, &json!({"html": "second <img src='asset:logo'>"})));
+    assert_eq!((versions.len(), &second["definition"]), (5, &json!({"html": "second <img src='asset:logo'>"})));
     assert_eq!(lines["samples"][0]["sample"], json!({"a": 1}));
     assert_eq!((&lines["users"][0]["id"], &lines["users"][0]["active"]), (&json!("user-ours"), &json!(true)));
     assert_eq!((&lines["api-keys"][0]["scope"], &lines["api-keys"][0]["allowedIps"]), (&json!("render"), &json!(["10.0.0.0/8"])));

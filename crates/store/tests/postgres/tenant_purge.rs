@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::assets::{AssetContent, AssetKind};
 use domain::audit::AuditKind;
+use domain::label_proofs::{ProofOutcome, ProofPair};
 use domain::tenants::TenantStatus;
 use domain::{AuditEvent, TenantId};
 use serde_json::{Value, json};
@@ -58,6 +59,7 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
         approval: store::Approval::default(),
     };
     assert!(matches!(tenant.labels().set(&key("letter"), prod, &NOBODY).await.unwrap(), store::LabelOutcome::Written(_)));
+    put_proof(&tenant).await;
     insert_key(&tenant, number).await;
     insert_user(&tenant, &format!("user-{name}")).await;
     insert_token(&tenant, 5).await;
@@ -78,6 +80,18 @@ async fn put_asset(tenant: &TenantStore) {
     };
     let new = NewAsset { content: &content, alt_text: None, tags: &[], folder: None };
     assert!(matches!(tenant.assets().insert(new, &NOBODY).await.unwrap(), AssetOutcome::Written(_)));
+}
+
+async fn put_proof(tenant: &TenantStore) {
+    let new = store::NewLabelProof {
+        label: &"prod".parse().unwrap(),
+        pair: ProofPair { base: "1.0.0".parse().unwrap(), candidate: "1.0.1".parse().unwrap() },
+        outcome: ProofOutcome::Changed,
+        findings: &json!({"datasets": []}),
+        pictures: &[store::ProofPicture { sha256: [9; 32], size_bytes: 14_000 }],
+        took_ms: 900,
+    };
+    assert!(tenant.label_proofs().insert(&key("letter"), new, &NOBODY).await.unwrap().is_some());
 }
 
 async fn archive(fixture: &Fixture, tenant: &TenantStore) {
@@ -163,7 +177,7 @@ async fn of_a_purged_audit_log_one_row_tells_who_purged_what() {
     let row = &log.items[0];
     assert_eq!((row.event.as_str(), row.resource_id.as_str(), row.actor.as_str()), ("tenant.purged", "gone", "root"));
     assert_eq!((&row.details["retainAudit"], &row.details["retainUsage"]), (&json!(false), &json!(false)));
-    assert_eq!(row.details["rows"]["template_versions"], json!(3));
+    assert_eq!(row.details["rows"]["template_versions"], json!(5));
     // Whoever takes that row away, or puts another beginning in its place, is seen.
     let sql = "UPDATE audit_chains SET removed_hash = sha256('x') WHERE tenant_id = 'gone'";
     fixture.database.query(sql).await;
