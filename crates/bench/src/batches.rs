@@ -66,12 +66,17 @@ pub async fn run(options: &BatchOptions, groups: &Groups, facts: &[(&str, String
     Ok(text)
 }
 
+/// What the template is called: the examples of a new server have plainer names.
+fn key(document: &str) -> String {
+    format!("measured-{document}")
+}
+
 /// Keeps the document as a template in which each render says something else.
 async fn store(server: &HttpVariant, options: &BatchOptions, document: &str) -> Result<()> {
     let file = options.places.documents_dir.join(format!("{document}.html"));
     let html = fs::read_to_string(&file).while_doing(|| format!("reading {}", file.display()))?;
     let html = html.replace("customer 1", "customer {{number}}").replace("Invoice 1", "Invoice {{number}}").replace("valve", "{{word}}");
-    let definition = json!({"key": document, "name": document, "html": html}).to_string();
+    let definition = json!({"key": key(document), "name": document, "html": html}).to_string();
     let mut connection = Connection::open(server.address).await?;
     let answer = connection.exchange(&request("POST", "/templates/", &server.headers, definition.as_bytes())).await?;
     if answer.status == 201 {
@@ -81,7 +86,7 @@ async fn store(server: &HttpVariant, options: &BatchOptions, document: &str) -> 
 }
 
 async fn ask(server: &HttpVariant, document: &str, items: usize, way: Way) -> Result<()> {
-    let item = |number: usize| json!({"template": document, "data": {"number": number, "word": WORDS[number % WORDS.len()]}});
+    let item = |number: usize| json!({"template": key(document), "data": {"number": number, "word": WORDS[number % WORDS.len()]}});
     if way == Way::Alone {
         let requests: Vec<_> = (0..items)
             .map(|number| Arc::new(request("POST", "/render/pdf", &server.headers, item(number).to_string().as_bytes())))

@@ -373,6 +373,8 @@ mod tests {
         ] {
             assert!(Leaf::of(&document(css, body)).is_some(), "{css} {body}");
         }
+        let styles = concat!(include_str!("base.css"), include_str!("default.css"));
+        assert!(Leaf::of(&document(styles, "<h1 id=\"a\">x</h1>")).is_some(), "our own style sheet");
         for name in ["letter", "invoice"] {
             let path = format!("{}/../../bench/{name}.html", env!("CARGO_MANIFEST_DIR"));
             assert!(Leaf::of(&std::fs::read_to_string(path).unwrap()).is_some(), "{name}");
@@ -394,6 +396,7 @@ mod tests {
             ("html>body{margin:1cm}", ""),
             ("body:first-child{margin:1cm}", ""),
             ("body{background:red}", ""),
+            ("body{overflow:hidden}", ""),
             ("body{direction:rtl}", ""),
             (".a{.b{color:red}}", ""),
             ("p{color:red;} @import 'x';", ""),

@@ -99,7 +99,8 @@ fn harmless(name: &str, value: &str, on: On<'_>) -> Option<()> {
     let is_refused = begins(&REFUSED) && !ALLOWED.contains(&name);
     let by_place = match on {
         On::Html => !begins(&OF_HTML),
-        On::Body => begins(&NOT_OF_BODY),
+        // How words wrap is inherited and holds for no page.
+        On::Body => begins(&NOT_OF_BODY) && name != "overflow-wrap",
         On::Element(_) => false,
     };
     let by_value = match name {

@@ -119,8 +119,10 @@ impl Work {
 
     async fn render(&self, mut items: Vec<(usize, RenderRequest)>) -> Vec<Item> {
         let renderer = &self.renderer;
-        // First come, first served: as each batch asks for a few places at a time, batches have turns.
-        let Ok(Ok(_place)) = timeout_at(self.deadline, renderer.0.batch_renders.acquire()).await else {
+        // First come, first served: as each batch asks for a few places at a time, batches have turns. A free place is had
+        // whatever the time, so that the time is asked for too.
+        let place = timeout_at(self.deadline, renderer.0.batch_renders.acquire()).await;
+        let Some(_place) = place.ok().and_then(Result::ok).filter(|_| Instant::now() < self.deadline) else {
             let late = || RenderError::DeadlineExceeded { deadline_ms: renderer.0.limits.batch_deadline_ms };
             return items.into_iter().map(|(index, _)| (index, Err(late()))).collect();
         };

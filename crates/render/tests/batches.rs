@@ -77,7 +77,7 @@ impl Fixture {
 fn request(definition: Value, data: Value) -> RenderRequest {
     RenderRequest {
         tenant: TenantId::default_tenant(),
-        source: Source::Inline(definition),
+        source: Source::Inline(definition.into()),
         data,
         fixed_data: None,
         options: RenderOptions::default(),
@@ -103,10 +103,10 @@ fn page(file: &str) -> Value {
 fn tree() -> Value {
     json!({
         "key": "tree", "name": "Statement",
-        "document": {"type": "document", "children": [
-            {"type": "heading", "level": 1, "content": "Statement of {{name}}"},
-            {"type": "text", "content": "Due soon."},
-            {"type": "table", "items": "lines", "columns": [{"header": "Line", "value": "{{this}}"}]}
+        "document": {"type": "document", "id": "root", "children": [
+            {"type": "heading", "id": "heading", "level": 1, "content": "Statement of {{name}}"},
+            {"type": "text", "id": "due", "content": "Due soon."},
+            {"type": "table", "id": "lines", "items": "lines", "columns": [{"header": "Line", "value": "{{this}}"}]}
         ]},
         "renderConfig": {"pageHeader": {"left": "Example Ltd"}}
     })
@@ -117,6 +117,12 @@ fn fragment() -> Value {
     let css = "body{margin:12mm 4mm;padding:3mm;font:11pt/1.3 \"Liberation Serif\"}body>p:first-child{margin-top:9mm;color:#600}p:last-child{margin-bottom:30mm}* + *{margin-top:1mm}li{margin:0}";
     let html = "<p>Dear {{name}}</p><ol><li>one</li><li>two</li></ol>{{#each lines}}<div>line {{this}}</div>{{/each}}<p>Yours</p>";
     json!({"key": "fragment", "name": "Fragment", "html": html, "css": css})
+}
+
+/// The lines of all pages with their blanks. Whether a blank line stands between two is, for the program, a matter of the last bit
+/// of their places; that lines stand where they should is for pictures to show.
+fn lines(pdf: &[u8]) -> Vec<String> {
+    pdf::words(pdf).split('\n').filter(|line| !line.trim_matches(' ').is_empty()).map(str::to_owned).collect()
 }
 
 /// Where two documents differ that should be the same for whoever opens them.
@@ -130,8 +136,8 @@ fn difference(one: &[u8], other: &[u8]) -> Option<String> {
     if about(one) != about(other) {
         return Some(format!("{:?} and {:?}", about(one), about(other)));
     }
-    if pdf::words(one) != pdf::words(other) {
-        return Some(format!("{} and {}", pdf::words(one), pdf::words(other)));
+    if lines(one) != lines(other) {
+        return Some(format!("{:#?} and {:#?}", lines(one), lines(other)));
     }
     let differs = |page: &u32| pdf::picture(one, *page, 50) != pdf::picture(other, *page, 50);
     (1..=pdf::page_count(one)).find(differs).map(|page| format!("page {page} looks different"))
@@ -158,7 +164,7 @@ async fn documents_printed_together_have_the_pages_words_metadata_and_looks_of_d
         let (one, other) = (one.unwrap(), other.unwrap());
         assert_eq!((one.pages, &one.warnings), (other.pages, &other.warnings), "{index}");
         assert!(pdf::words(&one.body).contains(&format!("Reader № {index}")));
-        assert_ne!(one.body, other.body, "{index} was printed alone both times");
+        assert!(one.body != other.body, "{index} was printed alone both times");
         assert_eq!(difference(&one.body, &other.body), None, "document {index}");
     }
     fixture.close().await;
@@ -182,7 +188,9 @@ async fn what_would_come_out_otherwise_among_others_is_printed_alone_and_one_tha
     let mut found = fixture.batch(&requests, Printing::Together).await;
     assert_eq!(found.remove(&2).unwrap().unwrap_err().code(), ErrorCode::UnresolvedBindings);
     let words = |index: usize| pdf::words(&found[&index].as_ref().unwrap().body);
-    assert!(words(0).contains("1 / 1") && words(1).contains("1 / 1"), "{} {}", words(0), words(1));
+    // Blanks in margin boxes are not told of with the layout.
+    let numbers = |index: usize| words(index).split_whitespace().collect::<String>();
+    assert!(numbers(0).contains("onea1/1") && numbers(1).contains("twob1/1"), "{} {}", words(0), words(1));
     assert!(words(3).contains("Ada") && words(4).contains("Ada"));
     assert!(words(5).contains("stamp of first") && !words(5).contains("second"), "{}", words(5));
     fixture.close().await;

@@ -39,6 +39,30 @@ pub fn picture(pdf: &[u8], page: u32, dpi: u32) -> Vec<u8> {
     run("pdftoppm", &["-png", "-r", &dpi, "-f", &number, "-l", &number, "-singlefile"], pdf, &[])
 }
 
+/// The file with the numbers of each `MediaBox` as short as they can be in single precision; everything stays where it is.
+///
+/// A height that is 841.91998 in one file and 841.92 in another, which is the same number in single precision, makes poppler put a
+/// line that lies between two pixels into another of them, and see a blank line more or less.
+fn with_shortest_sizes(pdf: &[u8]) -> Vec<u8> {
+    const NAME: &[u8] = b"/MediaBox";
+    let mut whole = pdf.to_vec();
+    let mut at = 0;
+    while let Some(found) = whole[at..].windows(NAME.len()).position(|window| window == NAME) {
+        at += found + NAME.len();
+        let Some(open) = whole[at..].iter().position(|byte| !byte.is_ascii_whitespace()).map(|blanks| at + blanks) else { break };
+        let Some(length) = whole[open..].iter().position(|byte| *byte == b']') else { break };
+        let numbers = str::from_utf8(&whole[open..open + length]).ok().and_then(|text| text.strip_prefix('['));
+        let numbers: Option<Vec<f32>> = numbers.and_then(|text| text.split_ascii_whitespace().map(|number| number.parse().ok()).collect());
+        let Some(numbers) = numbers else { continue };
+        let numbers: Vec<String> = numbers.iter().map(f32::to_string).collect();
+        let shortest = format!("[{:<width$}", numbers.join(" "), width = length - 1);
+        if shortest.len() == length {
+            whole[open..open + length].copy_from_slice(shortest.as_bytes());
+        }
+    }
+    whole
+}
+
 fn check_page(pdf: &[u8], page: u32) {
     let count = page_count(pdf);
     assert!((1..=count).contains(&page), "there is no page {page}, the PDF has {count}");
@@ -50,7 +74,7 @@ fn text(bytes: Vec<u8>) -> String {
 
 fn run(program: &str, options: &[&str], pdf: &[u8], after_the_file: &[&str]) -> Vec<u8> {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    file.write_all(pdf).expect("room for a temporary file");
+    file.write_all(&with_shortest_sizes(pdf)).expect("room for a temporary file");
     let output = Command::new(program)
         .args(options)
         .arg(file.path())

@@ -8,7 +8,7 @@ import zipfile
 from pulp_engine import PulpEngineClient, PulpEngineError
 
 ADDRESS, KEY = sys.argv[1:]
-LETTER = {"key": "letter", "name": "Letter", "html": "<p>Dear {{name}}</p>"}
+NOTE = {"key": "note", "name": "Note", "html": "<p>Dear {{name}}</p>"}
 
 
 def refusal(call, status, code):
@@ -20,20 +20,20 @@ def refusal(call, status, code):
     raise AssertionError(f"not refused with {code}")
 
 
-with PulpEngineClient(ADDRESS, api_key=KEY) as client:
-    client.templates.create(LETTER)
-    items = [{"template": "letter", "data": {"name": name}, "reference": f"r-{name}"} for name in ("Ada", "Grace", "Emmy")]
+with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
+    client.templates.create(NOTE)
+    items = [{"template": "note", "data": {"name": name}, "reference": f"r-{name}"} for name in ("Ada", "Grace", "Emmy")]
     mixed = [*items[:2], {"template": "nowhere", "data": {}, "reference": "lost"}]
 
     result = client.batch.pdf(mixed, now="2026-11-21T00:00:00Z", metadata={"run": "7"}, correlation_id="run-7")
     assert (result.total, result.succeeded, result.failed) == (3, 2, 1)
     assert [one.reference for one in result.results] == ["r-Ada", "r-Grace", "lost"]
-    assert base64.b64decode(result.results[0].pdf).startswith(b"%PDF-") and result.results[0].filename == "letter.pdf"
-    assert result.results[0].metadata == {"run": "7"} and result.results[0].template == "letter"
+    assert base64.b64decode(result.results[0].pdf).startswith(b"%PDF-") and result.results[0].filename == "note.pdf"
+    assert result.results[0].metadata == {"run": "7"} and result.results[0].template == "note"
     assert result.results[2].error.code == "not_found" and result.results[2].pdf is None
 
-    shared = client.batch.html([{"data": {"name": "<Ada>"}}, {"data": {"name": "Eve"}}], definition=LETTER)
-    assert "Dear &lt;Ada&gt;" in shared.results[0].html and shared.results[0].template == "letter"
+    shared = client.batch.html([{"data": {"name": "<Ada>"}}, {"data": {"name": "Eve"}}], definition=NOTE)
+    assert "Dear &lt;Ada&gt;" in shared.results[0].html and shared.results[0].template == "note"
 
     with client.batch.pdf_stream(mixed) as lines:
         told = list(lines)
@@ -45,8 +45,8 @@ with PulpEngineClient(ADDRESS, api_key=KEY) as client:
     assert (package.total, package.succeeded, package.failed, package.filename) == (3, 2, 1, "November.zip")
     with zipfile.ZipFile(io.BytesIO(package.data)) as archive:
         assert archive.testzip() is None
-        assert sorted(archive.namelist()) == ["letter-2.pdf", "letter.pdf", "manifest.json"], archive.namelist()
-        assert archive.read("letter-2.pdf").startswith(b"%PDF-")
+        assert sorted(archive.namelist()) == ["manifest.json", "note-2.pdf", "note.pdf"], archive.namelist()
+        assert archive.read("note-2.pdf").startswith(b"%PDF-")
     package = client.batch.package("html", items, packaging="zip")
     assert (package.total, package.failed, package.filename) == (3, 0, "batch.zip")
 
