@@ -1,5 +1,7 @@
 //! Several documents in one request, answered in one piece, line by line, or packed.
 
+use std::sync::Arc;
+
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
@@ -8,8 +10,8 @@ use domain::usage::RenderMode;
 use domain::variants::BucketKey;
 use domain::{ErrorCode, Issue};
 use render::render_body::{self, Wanted};
-use render::{Format, Printing, RenderRequest};
-use serde_json::{Map, Value};
+use render::{Format, Printing, RenderRequest, Source};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::Setup;
@@ -102,7 +104,7 @@ async fn batch(
         let (named, read) = read_item(item, bucket.0.clone(), caller, format);
         about.push(named);
         match read {
-            Ok(request) => requests.push((index, request)),
+            Ok(request) => requests.push((index, with_definition(request, body.definition.as_ref()))),
             Err(error) => refused.push((index, Err(error))),
         }
     }
@@ -128,6 +130,8 @@ fn wants_lines(headers: &HeaderMap) -> bool {
 pub(crate) struct BatchRequest {
     /// Each as a render request would be, with its reference.
     pub(crate) items: Vec<Value>,
+    /// What all items are made from. Items have a small one in its place, so that a large one is there once.
+    pub(crate) definition: Option<Arc<Value>>,
     pub(crate) packaging: Option<Packaging>,
     pub(crate) package: Package,
     pub(crate) printing: Printing,
@@ -169,7 +173,8 @@ impl BatchRequest {
         for (index, item) in items.into_iter().enumerate() {
             whole.push(with_shared(index, item, definition.as_ref(), now.as_ref(), metadata.as_ref())?);
         }
-        Ok(Self { items: whole, packaging, package, printing: printing.unwrap_or(Printing::Alone) })
+        let definition = definition.map(Arc::new);
+        Ok(Self { items: whole, definition, packaging, package, printing: printing.unwrap_or(Printing::Alone) })
     }
 }
 
@@ -195,7 +200,7 @@ fn with_shared(
             let path = format!("/items/{index}/{name}");
             return Err(ApiError::field(&path, "the batch has a definition, which all items share; leave this out"));
         }
-        item.insert("definition".to_owned(), definition.clone());
+        item.insert("definition".to_owned(), json!({ "key": definition.get("key") }));
     }
     if let (Some(now), None) = (now, item.get("now").filter(|now| !now.is_null())) {
         item.insert("now".to_owned(), now.clone());
@@ -240,6 +245,14 @@ fn read_item(item: Value, bucket: Option<BucketKey>, caller: &Caller, format: Fo
         Ok(request)
     };
     (about, read())
+}
+
+/// The request, made from what all items share.
+fn with_definition(mut request: RenderRequest, shared: Option<&Arc<Value>>) -> RenderRequest {
+    if let Some(definition) = shared {
+        request.source = Source::Inline(Arc::clone(definition));
+    }
+    request
 }
 
 /// The template's key; of a definition that came along its own.

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, State};
+use render::Which;
 use serde_json::{Value, json};
 
 use crate::Setup;
@@ -33,7 +34,7 @@ pub async fn form_metadata(
 }
 
 /// Every path of the data that the template names, with its node and whether the schema declares it.
-#[utoipa::path(get, path = "/templates/{key}/bindings", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, description = "bindings in the order of the document"), (status = 404, description = "Unknown")))]
+#[utoipa::path(get, path = "/templates/{key}/bindings", tag = "templates", params(("key" = String, Path), ("version" = Option<String>, Query), ("label" = Option<String>, Query)), responses((status = 200, description = "bindings in the order of the document"), (status = 403, description = "A part is out of this credential's reach"), (status = 404, description = "Unknown")))]
 pub async fn bindings(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -42,6 +43,11 @@ pub async fn bindings(
 ) -> Result<Json<Value>, ApiError> {
     let key = known_key(&key)?;
     let resolved = resolve(&setup, &caller, &key, query).await?;
+    if caller.is_for_all_templates().is_err() {
+        // Its parts' paths are among them.
+        let whole = setup.renderer.effective(&caller.tenant, &key, Which::Version(resolved.version)).await?;
+        whole.parts.iter().try_for_each(|part| caller.reaches(&part.key))?;
+    }
     let found = setup.renderer.bindings(resolved.compiled).await?;
     Ok(Json(json!({ "templateKey": key, "version": resolved.version, "bindings": found.bindings, "truncated": found.truncated })))
 }

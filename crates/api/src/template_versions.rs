@@ -15,8 +15,8 @@ use crate::auth::Caller;
 use crate::body::{JsonBody, Path, Query};
 use crate::error::ApiError;
 use crate::preconditions::{change_note, expected_version, stale, takes_no_condition};
-use crate::template_references::part_missing;
-use crate::templates::{full, known_key, unknown};
+use crate::template_references::{part_missing, within_reach};
+use crate::templates::{check, full, known_key, unknown};
 
 /// Which part of a list.
 #[derive(Deserialize)]
@@ -94,6 +94,11 @@ pub async fn restore(
     let (expected, note) = (expected_version(&headers)?, change_note(&headers)?);
     let revision = Revision { actor: &caller.actor, change_note: note.as_deref() };
     let tenant = setup.store.tenant(caller.tenant.clone());
+    if let Some(old) = tenant.template_versions().get(&key, version).await? {
+        // What it is made with may have changed since.
+        within_reach(&setup, &caller, &old.definition, Some(&key)).await?;
+        check(&setup, &caller, &old.definition, Some(&key)).await?;
+    }
     match tenant.template_versions().restore(&key, expected, version, revision).await? {
         RestoreOutcome::NotFound => Err(unknown(&key)),
         RestoreOutcome::VersionNotFound => Err(unknown_version(&key, version)),

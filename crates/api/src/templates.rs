@@ -142,7 +142,7 @@ pub async fn delete(
 }
 
 /// A definition that may be stored.
-struct Checked {
+pub(crate) struct Checked {
     key: TemplateKey,
     name: String,
     description: Option<String>,
@@ -156,7 +156,7 @@ impl Checked {
 }
 
 /// A stored definition names itself: by `key` (the path's, where there is one) and by `name`.
-async fn check(setup: &Setup, caller: &Caller, definition: &Value, path_key: Option<&TemplateKey>) -> Result<Checked, ApiError> {
+pub(crate) async fn check(setup: &Setup, caller: &Caller, definition: &Value, path_key: Option<&TemplateKey>) -> Result<Checked, ApiError> {
     let own_key = || definition.get("key").and_then(Value::as_str).and_then(|key| key.parse().ok());
     // A template that uses itself through others is found with what it is about to say.
     let replacing = path_key.cloned().or_else(own_key).map(|key| (key, Arc::new(definition.clone())));

@@ -23,6 +23,8 @@ use crate::templates::{Name, Templates, VersionId};
 
 /// Near names that are told.
 const MOST_SUGGESTIONS: usize = 3;
+/// References that lead nowhere for which near names are looked up: whoever makes more mistakes mends these first.
+const MOST_LOOKED_UP: usize = 5;
 /// References that are followed in one go. A definition with more has too many parts, or names them in more ways than there are
 /// labels.
 const MOST_REFERENCES: usize = 1_000;
@@ -209,10 +211,9 @@ impl Templates {
     /// What a definition that is not stored needs to be put together, with near names for what is not there.
     pub(crate) async fn parts_of(&self, tenant: &TenantId, definition: &Value, checking: &Checking) -> Result<Parts, RenderError> {
         let mut leads = self.leads(tenant, references_of(definition), None, checking).await?;
-        for lead in &mut leads {
-            if let Err(nowhere) = &mut lead.to {
-                nowhere.suggestions = self.near(tenant, &lead.reference, checking).await?;
-            }
+        let lost = leads.iter_mut().filter_map(|lead| lead.to.as_mut().err().map(|nowhere| (&lead.reference, nowhere)));
+        for (reference, nowhere) in lost.take(MOST_LOOKED_UP) {
+            nowhere.suggestions = self.near(tenant, reference, checking).await?;
         }
         self.parts(tenant, leads).await
     }

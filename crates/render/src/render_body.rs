@@ -1,6 +1,8 @@
 //! The body of a render request, read so that every wrong field is named. Jobs keep such bodies and have them read again
 //! when their time comes, so that an item renders exactly as the request would have.
 
+use std::sync::Arc;
+
 use std::fmt;
 
 use document::Bindings;
@@ -121,7 +123,7 @@ pub fn read(body: Value, bucket: Option<BucketKey>, asker: Asker, format: Format
     let source = match (field(object, "template"), definition) {
         (Some(template), None) => stored(object, template, bucket)?,
         (None, Some(definition)) => match OF_A_STORED_TEMPLATE.iter().find(|name| field(object, name).is_some()) {
-            None => Source::Inline(definition),
+            None => Source::Inline(Arc::new(definition)),
             Some(name) => {
                 return Err(RefusedBody::bad_request(format!("{name} belongs to a stored template; leave it out with definition")));
             }
@@ -147,7 +149,7 @@ pub fn read_conversion(body: Value, asker: Asker) -> Result<RenderRequest, Refus
     let html =
         field(object, "html").and_then(Value::as_str).ok_or_else(|| RefusedBody::bad_request("html is missing; send the page as text"))?;
     let definition = json!({ "key": "convert", "name": "Conversion", "html": html });
-    let mut request = request(object, data, Source::Inline(definition), asker, Format::Pdf)?;
+    let mut request = request(object, data, Source::Inline(Arc::new(definition)), asker, Format::Pdf)?;
     if let Some(locale) = field(object, "locale") {
         let given = RenderOptions::from_json(&json!({ "locale": locale }), "")
             .map_err(|refused| RefusedBody::invalid(refused.code, refused.issues))?;

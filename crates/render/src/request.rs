@@ -1,5 +1,7 @@
 //! What a render is asked with and answers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use document::Bindings;
 use domain::documents::DocumentOutput;
@@ -27,7 +29,7 @@ pub enum Source {
         bucket_key: Option<BucketKey>,
     },
     /// A definition that came with the request.
-    Inline(Value),
+    Inline(Arc<Value>),
 }
 
 /// What comes out.

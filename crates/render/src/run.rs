@@ -233,13 +233,13 @@ impl Renderer {
     pub async fn check(&self, tenant: &TenantId, definition: Value, checking: Checking) -> Result<Compiled, RenderError> {
         let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
-        self.compiled(tenant, definition, &checking, deadline).await
+        self.compiled(tenant, Arc::new(definition), &checking, deadline).await
     }
 
     async fn compiled(
         &self,
         tenant: &TenantId,
-        definition: Value,
+        definition: Arc<Value>,
         checking: &Checking,
         deadline: Instant,
     ) -> Result<Compiled, RenderError> {
@@ -309,7 +309,7 @@ impl Renderer {
                 Ok((Some((resolved.version, resolved.via)), resolved.compiled))
             }
             Source::Inline(definition) => {
-                let definition = std::mem::take(definition);
+                let definition = Arc::clone(definition);
                 let compiled = self.compiled(&request.tenant, definition, &Checking::default(), deadline).await?;
                 Ok((None, Arc::new(compiled)))
             }

@@ -80,7 +80,7 @@ impl Renderer {
             }
             Tested::Inline(definition) => {
                 let compiled = self.check(&tenant, definition.clone(), Checking::default()).await?;
-                (None, Arc::new(compiled), Source::Inline(definition))
+                (None, Arc::new(compiled), Source::Inline(Arc::new(definition)))
             }
         };
         let attribution = Attribution { mode: RenderMode::Batch, ..attribution };

@@ -144,7 +144,7 @@ fn id(tenant: &str) -> TenantId {
 fn request(tenant: &str) -> RenderRequest {
     RenderRequest {
         tenant: id(tenant),
-        source: Source::Inline(json!({})),
+        source: Source::Inline(json!({}).into()),
         data: json!({}),
         fixed_data: None,
         options: RenderOptions::default(),

@@ -84,7 +84,7 @@ impl Fixture {
 fn request(html: &str, data: Value, format: Format) -> RenderRequest {
     RenderRequest {
         tenant: TenantId::default_tenant(),
-        source: Source::Inline(json!({ "key": "test", "name": "Test", "html": html })),
+        source: Source::Inline(json!({ "key": "test", "name": "Test", "html": html }).into()),
         data,
         fixed_data: None,
         options: RenderOptions::default(),

@@ -179,6 +179,18 @@ async fn a_credential_for_some_templates_sees_and_names_no_other_part() {
     let mut same = letter("my-mix", &json!("your-address"));
     same["name"] = json!("Another name");
     few.done("PUT", "/templates/my-mix", &same).await;
+
+    // Not another version of it, nor its paths, nor by way of an old version.
+    let pinned = letter("my-mix", &json!({"key": "your-address", "version": "1.0.0"}));
+    few.refused("PUT", "/templates/my-mix", &pinned, 403, "api_key_template_not_allowed").await;
+    few.refused("GET", "/templates/my-mix/bindings", &Value::Null, 403, "api_key_template_not_allowed").await;
+    let plain = json!({"key": "my-mix", "name": "Plain", "html": "<p>{{name}}</p>"});
+    few.done("PUT", "/templates/my-mix", &plain).await;
+    few.get("/templates/my-mix/bindings").await;
+    let client = reqwest::Client::new();
+    let restore = client.post(server.url("/templates/my-mix/versions/1.0.0/restore")).header("X-Api-Key", &few.key);
+    let (status, refused) = answer(restore.header("If-Match", "\"1.0.2\"")).await;
+    assert_eq!((status, &refused["code"]), (403, &json!("api_key_template_not_allowed")), "{refused}");
 }
 
 #[tokio::test]
