@@ -23,7 +23,7 @@ const OF_HTML: [&str; 12] = [
 /// What of `body` holds for the whole page.
 const NOT_OF_BODY: [&str; 6] = ["background", "direction", "writing-mode", "overflow", "container", "position"];
 /// What changes numbers, places things by the page, or lets content leave its box along the page.
-const REFUSED: [&str; 20] = [
+const REFUSED: [&str; 37] = [
     "counter",
     "writing-mode",
     "contain",
@@ -44,6 +44,24 @@ const REFUSED: [&str; 20] = [
     "inset",
     "clip-path",
     "mask",
+    // What paints or stands away from its place can reach a page of another document.
+    "top",
+    "bottom",
+    "transform",
+    "translate",
+    "scale",
+    "rotate",
+    "offset",
+    "perspective",
+    "filter",
+    "backdrop",
+    "outline",
+    "border-image",
+    "box-shadow",
+    "text-shadow",
+    "text-underline-offset",
+    "text-box",
+    "-webkit-box-reflect",
 ];
 /// Properties that begin as a refused one and are harmless.
 const ALLOWED: [&str; 7] =
@@ -96,7 +114,8 @@ fn harmless(name: &str, value: &str, on: On<'_>) -> Option<()> {
     let (name, value) = (name.to_ascii_lowercase(), value.to_ascii_lowercase());
     let (name, value) = (name.as_str(), value.as_str());
     let begins = |list: &[&str]| list.iter().any(|start| name.starts_with(start));
-    let is_refused = begins(&REFUSED) && !ALLOWED.contains(&name);
+    let plain = name.strip_prefix("-webkit-").unwrap_or(name);
+    let is_refused = (begins(&REFUSED) || REFUSED.iter().any(|start| plain.starts_with(start))) && !ALLOWED.contains(&name);
     let by_place = match on {
         On::Html => !begins(&OF_HTML),
         // How words wrap is inherited and holds for no page.
@@ -111,6 +130,13 @@ fn harmless(name: &str, value: &str, on: On<'_>) -> Option<()> {
         }
         "grid" | "grid-template" | "float" => name != "float" && !matches!(value, "none"),
         _ if name.starts_with("margin") => value.contains('-'),
+        // By a length, text leaves its line.
+        "vertical-align" | "baseline-shift" | "alignment-baseline" => {
+            value.contains(|character: char| character.is_ascii_digit() || character == '(')
+        }
+        // Lines that are lower than their letters do not hold them.
+        "line-height" => !holds_letters(value),
+        "font" => value.split_once('/').is_some_and(|(_, rest)| !holds_letters(rest.split_ascii_whitespace().next().unwrap_or_default())),
         _ if name.contains("break") => ["left", "right", "recto", "verso"].iter().any(|side| value.contains(side)),
         // The value of a variable can stand in any declaration.
         _ if name.starts_with("--") => value.contains("counter") || ["absolute", "fixed", "-"].iter().any(|word| value.contains(word)),
@@ -119,6 +145,12 @@ fn harmless(name: &str, value: &str, on: On<'_>) -> Option<()> {
     let elsewhere = ["counter(", "counters(", "open-quote", "close-quote", "url(#", "url(\"#", "url('#", "running(", "expression("];
     let by_word = elsewhere.iter().any(|word| value.contains(word));
     (!is_refused && !by_place && !by_value && !by_word).then_some(())
+}
+
+/// Whether a line height is at least that of the letters.
+fn holds_letters(value: &str) -> bool {
+    let value = value.trim_end_matches("!important").trim();
+    matches!(value, "normal" | "inherit") || value.parse::<f32>().is_ok_and(|factor| factor >= 1.0)
 }
 
 /// Copies rules up to the end of their block; gives where that is.
