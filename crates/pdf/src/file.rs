@@ -2,6 +2,7 @@
 //!
 //! Nothing is repaired. A file whose tables lead nowhere is refused, and so is an encrypted one.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -19,8 +20,11 @@ const EDGE_BYTES: usize = 1024;
 const MAX_OBJECTS: usize = 500_000;
 /// Revisions of a file: every saving of a change adds one.
 const MAX_REVISIONS: usize = 1_000;
-/// Values in all objects together; each takes about 50 bytes of memory as long as its object is looked at.
+/// Values that are read, those of an object anew whenever it is asked for; each takes about 50 bytes of memory as long as its
+/// object is looked at.
 const MAX_VALUES: usize = 2_000_000;
+/// Values that are looked at, be it many times the same one: fields inherit lists of their parents. None is copied for it.
+const MAX_LOOKS: usize = 4_000_000;
 /// Bytes that are looked at or unpacked, some of them more than once.
 const MAX_BYTES: usize = 128 << 20;
 /// Bytes of unpacked streams of objects, which are kept.
@@ -53,6 +57,7 @@ pub(crate) struct PdfFile<'a> {
     unpacked_left: Cell<usize>,
     bytes_left: Cell<usize>,
     values_left: Cell<usize>,
+    looks_left: Cell<usize>,
 }
 
 impl<'a> PdfFile<'a> {
@@ -70,6 +75,7 @@ impl<'a> PdfFile<'a> {
             unpacked_left: Cell::new(MAX_UNPACKED_BYTES),
             bytes_left: Cell::new(MAX_BYTES),
             values_left: Cell::new(MAX_VALUES),
+            looks_left: Cell::new(MAX_LOOKS),
         };
         let tail_at = bytes.len().saturating_sub(EDGE_BYTES);
         let start = memmem::rfind(&bytes[tail_at..], b"startxref").ok_or(PdfError::Invalid("startxref is missing"))?;
@@ -99,13 +105,20 @@ impl<'a> PdfFile<'a> {
 
     /// The document's own dictionary.
     pub(crate) fn catalog(&self) -> Result<Dictionary, PdfError> {
-        self.dictionary(self.trailer.get(b"Root"))?.ok_or(PdfError::Invalid("it has no catalog"))
+        Ok(self.dictionary(self.trailer.get(b"Root"))?.ok_or(PdfError::Invalid("it has no catalog"))?.into_owned())
     }
 
     /// What a value is in the end, where it may be a reference. What leads nowhere is null.
-    pub(crate) fn resolve(&self, value: &Value) -> Result<Value, PdfError> {
-        let Some(mut number) = value.reference() else { return Ok(value.clone()) };
+    pub(crate) fn resolve<'v>(&self, value: &'v Value) -> Result<Cow<'v, Value>, PdfError> {
+        match value.reference() {
+            Some(number) => self.referred(number).map(Cow::Owned),
+            None => self.look().map(|()| Cow::Borrowed(value)),
+        }
+    }
+
+    fn referred(&self, mut number: u32) -> Result<Value, PdfError> {
         for _ in 0..MAX_HOPS {
+            self.look()?;
             match self.object(number)? {
                 Value::Reference(other) => number = other,
                 found => return Ok(found),
@@ -114,20 +127,54 @@ impl<'a> PdfFile<'a> {
         Err(PdfError::Invalid("its references lead in a circle"))
     }
 
+    fn look(&self) -> Result<(), PdfError> {
+        let left = self.looks_left.get().checked_sub(1).ok_or(PdfError::TooMuch { what: "values to be looked at" })?;
+        self.looks_left.set(left);
+        Ok(())
+    }
+
+    /// As [`PdfFile::resolve`], of a value that is not needed any more.
+    fn resolve_owned(&self, value: Value) -> Result<Value, PdfError> {
+        match value.reference() {
+            Some(number) => self.referred(number),
+            None => self.look().map(|()| value),
+        }
+    }
+
     /// As [`PdfFile::resolve`], for what may be absent; null is.
-    pub(crate) fn found(&self, value: Option<&Value>) -> Result<Option<Value>, PdfError> {
+    pub(crate) fn found<'v>(&self, value: Option<&'v Value>) -> Result<Option<Cow<'v, Value>>, PdfError> {
         let Some(value) = value else { return Ok(None) };
-        Ok(Some(self.resolve(value)?).filter(|value| *value != Value::Null))
+        Ok(Some(self.resolve(value)?).filter(|value| **value != Value::Null))
     }
 
     /// A dictionary, if the value is or leads to one.
-    pub(crate) fn dictionary(&self, value: Option<&Value>) -> Result<Option<Dictionary>, PdfError> {
-        Ok(self.found(value)?.and_then(|value| if let Value::Dictionary(found) = value { Some(found) } else { None }))
+    pub(crate) fn dictionary<'v>(&self, value: Option<&'v Value>) -> Result<Option<Cow<'v, Dictionary>>, PdfError> {
+        Ok(match self.found(value)? {
+            Some(Cow::Borrowed(Value::Dictionary(found))) => Some(Cow::Borrowed(found)),
+            Some(Cow::Owned(Value::Dictionary(found))) => Some(Cow::Owned(found)),
+            _ => None,
+        })
     }
 
     /// An array, if the value is or leads to one.
-    pub(crate) fn array(&self, value: Option<&Value>) -> Result<Option<Vec<Value>>, PdfError> {
-        Ok(self.found(value)?.and_then(|value| if let Value::Array(found) = value { Some(found) } else { None }))
+    pub(crate) fn array<'v>(&self, value: Option<&'v Value>) -> Result<Option<Cow<'v, [Value]>>, PdfError> {
+        Ok(match self.found(value)? {
+            Some(Cow::Borrowed(Value::Array(found))) => Some(Cow::Borrowed(found.as_slice())),
+            Some(Cow::Owned(Value::Array(found))) => Some(Cow::Owned(found)),
+            _ => None,
+        })
+    }
+
+    /// As [`PdfFile::dictionary`], of a value that is not needed any more.
+    pub(crate) fn owned_dictionary(&self, value: Option<Value>) -> Result<Option<Dictionary>, PdfError> {
+        let found = value.map(|value| self.resolve_owned(value)).transpose()?;
+        Ok(if let Some(Value::Dictionary(found)) = found { Some(found) } else { None })
+    }
+
+    /// As [`PdfFile::array`], of a value that is not needed any more.
+    pub(crate) fn owned_array(&self, value: Option<Value>) -> Result<Option<Vec<Value>>, PdfError> {
+        let found = value.map(|value| self.resolve_owned(value)).transpose()?;
+        Ok(if let Some(Value::Array(found)) = found { Some(found) } else { None })
     }
 
     fn object(&self, number: u32) -> Result<Value, PdfError> {
@@ -174,7 +221,10 @@ impl<'a> PdfFile<'a> {
         let broken = PdfError::Invalid("a stream is not where the table says");
         let (Value::Dictionary(dictionary), end) = self.object_at(at, number)? else { return Err(broken) };
         let mut parser = Parser::new(self.bytes, end, 0);
-        if !parser.word(b"stream") {
+        let is_stream = parser.word(b"stream");
+        // Many streams may share one long space.
+        self.spend(parser.at.saturating_sub(end))?;
+        if !is_stream {
             return Err(broken);
         }
         let start = match self.bytes.get(parser.at..) {
@@ -192,8 +242,10 @@ impl<'a> PdfFile<'a> {
             None => None,
         };
         let named = length.and_then(|length| self.bytes.get(start..start.checked_add(length)?));
-        let whole = named.filter(|raw| Parser::new(self.bytes, start + raw.len(), 0).word(b"endstream"));
+        let mut behind = Parser::new(self.bytes, start + named.map_or(0, <[u8]>::len), 0);
+        let whole = named.filter(|_| behind.word(b"endstream"));
         let raw = if let Some(raw) = whole {
+            self.spend(behind.at.saturating_sub(start + raw.len()))?;
             raw
         } else {
             let rest = self.bytes.get(start..).unwrap_or_default();

@@ -20,6 +20,8 @@ const MAX_DEPTH: usize = 32;
 const MAX_NAME_BYTES: usize = 4 * 1024;
 /// Bytes of all names, values and options in one answer.
 const MAX_TEXT_BYTES: usize = 4 << 20;
+/// What a text costs beside its bytes, also an empty one: its place in the answer.
+const TEXT_COST_BYTES: usize = 16;
 /// Widgets in one answer.
 const MAX_WIDGETS: usize = 20_000;
 
@@ -102,18 +104,19 @@ pub struct FormFields {
 
 /// The fields of a PDF: at most `limit` of them, from the `offset`th on. A PDF without a form has none.
 ///
-/// It costs what the budget of a file says (`file.rs`), a second or two at worst. A form of more than 20,000 fields, or whose
-/// answer would have more than 4 MiB of text, is [`PdfError::TooMuch`]; what is encrypted is [`PdfError::Encrypted`], and what is
-/// broken or leads in a circle [`PdfError::Invalid`].
+/// It costs what the budget of a file says (`file.rs`): what a field inherits is looked at anew for each that does, and every look
+/// spends. A form of more than 20,000 fields, or whose answer would have more than 4 MiB of text, where each text counts 16 bytes
+/// more than it has, is [`PdfError::TooMuch`]; what is encrypted is [`PdfError::Encrypted`], and what is broken or leads in a circle
+/// [`PdfError::Invalid`].
 pub fn form_fields(pdf: &[u8], limit: usize, offset: usize) -> Result<FormFields, PdfError> {
     let file = PdfFile::open(pdf)?;
-    let catalog = file.catalog()?;
-    let Some(form) = file.dictionary(catalog.get(b"AcroForm"))? else {
+    let mut catalog = file.catalog()?;
+    let Some(mut form) = file.owned_dictionary(catalog.take(b"AcroForm"))? else {
         return Ok(FormFields { items: Vec::new(), total: 0, xfa: Xfa::None });
     };
     let has_xml = file.found(form.get(b"XFA"))?.is_some();
     let mut reader = Reader {
-        pages: Pages::new(&file, &catalog),
+        pages: Pages::new(&file, catalog.take(b"Pages")),
         file: &file,
         text_left: Cell::new(MAX_TEXT_BYTES),
         widgets_left: MAX_WIDGETS,
@@ -121,7 +124,7 @@ pub fn form_fields(pdf: &[u8], limit: usize, offset: usize) -> Result<FormFields
         items: Vec::new(),
         total: 0,
     };
-    reader.walk(file.array(form.get(b"Fields"))?.unwrap_or_default())?;
+    reader.walk(file.owned_array(form.take(b"Fields"))?.unwrap_or_default())?;
     let xfa = match (has_xml, reader.total) {
         (false, _) => Xfa::None,
         (true, 0) => Xfa::Only,
@@ -135,7 +138,7 @@ pub fn form_fields(pdf: &[u8], limit: usize, offset: usize) -> Result<FormFields
 struct Inherited {
     depth: usize,
     name: Vec<u8>,
-    kind: Option<Vec<u8>>,
+    kind: Option<Rc<[u8]>>,
     flags: Option<usize>,
     value: Option<Rc<Value>>,
     options: Option<Rc<Value>>,
@@ -166,26 +169,28 @@ impl Reader<'_> {
             if place.reference().is_some_and(|number| !seen.insert(number)) {
                 return Err(PdfError::Invalid("a form field is in its tree twice"));
             }
-            let Some(node) = self.file.dictionary(Some(&place))? else { continue };
-            let own = self.inherit(&node, &above)?;
-            let kids = self.file.array(node.get(b"Kids"))?.unwrap_or_default();
+            let number = place.reference();
+            let Some(mut node) = self.file.owned_dictionary(Some(place))? else { continue };
+            let own = self.inherit(&mut node, &above)?;
+            let kids = self.file.owned_array(node.take(b"Kids"))?.unwrap_or_default();
             // Kids without a name of their own are the field's widgets.
             let (mut fields, mut widgets) = (Vec::new(), Vec::new());
             for kid in kids {
-                let Some(dictionary) = self.file.dictionary(Some(&kid))? else { continue };
+                let number = kid.reference();
+                let Some(dictionary) = self.file.owned_dictionary(Some(kid))? else { continue };
                 if dictionary.get(b"T").is_some() || dictionary.get(b"Kids").is_some() {
-                    fields.push(kid);
+                    fields.push(number.map_or(Value::Dictionary(dictionary), Value::Reference));
                 } else {
-                    if kid.reference().is_some_and(|number| !seen.insert(number)) {
+                    if number.is_some_and(|number| !seen.insert(number)) {
                         return Err(PdfError::Invalid("a form field is in its tree twice"));
                     }
                     nodes += 1;
-                    widgets.push((kid.reference(), dictionary));
+                    widgets.push((number, dictionary));
                 }
             }
             if fields.is_empty() {
                 if widgets.is_empty() {
-                    widgets.push((place.reference(), node));
+                    widgets.push((number, node));
                 }
                 self.field(&own, &widgets)?;
             } else {
@@ -196,14 +201,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn inherit(&self, node: &Dictionary, above: &Inherited) -> Result<Inherited, PdfError> {
+    fn inherit(&self, node: &mut Dictionary, above: &Inherited) -> Result<Inherited, PdfError> {
         let mut own = above.clone();
         own.depth += 1;
         if own.depth > MAX_DEPTH {
             return Err(PdfError::Invalid("its form fields lie too deep in each other"));
         }
-        if let Some(Value::Text(part)) = self.file.found(node.get(b"T"))? {
-            let part = text(&part);
+        if let Some(Value::Text(part)) = self.file.found(node.get(b"T"))?.as_deref() {
+            let part = text(part);
             if !own.name.is_empty() {
                 own.name.push(b'.');
             }
@@ -212,16 +217,16 @@ impl Reader<'_> {
                 return Err(PdfError::TooMuch { what: "bytes in the name of a form field" });
             }
         }
-        if let Some(Value::Name(kind)) = self.file.found(node.get(b"FT"))? {
-            own.kind = Some(kind);
+        if let Some(Value::Name(kind)) = self.file.found(node.get(b"FT"))?.as_deref() {
+            own.kind = Some(kind.as_slice().into());
         }
         if let Some(flags) = self.file.found(node.get(b"Ff"))?.and_then(|flags| flags.whole()) {
             own.flags = Some(flags);
         }
         // Looked at only where they are wanted, so they stay references if they are.
         for (key, place) in [(b"V".as_slice(), &mut own.value), (b"Opt", &mut own.options), (b"MaxLen", &mut own.max_length)] {
-            if let Some(value) = node.get(key) {
-                *place = Some(Rc::new(value.clone()));
+            if let Some(value) = node.take(key) {
+                *place = Some(Rc::new(value));
             }
         }
         Ok(own)
@@ -244,9 +249,10 @@ impl Reader<'_> {
             FormFieldKind::Radio | FormFieldKind::Dropdown | FormFieldKind::OptionList => self.options(own)?,
             _ => Vec::new(),
         };
+        let value = self.value(kind, own, &given)?;
         let options = match kind {
             FormFieldKind::Radio => Some(self.states(widgets, &given)?),
-            FormFieldKind::Dropdown | FormFieldKind::OptionList => Some(given.clone()),
+            FormFieldKind::Dropdown | FormFieldKind::OptionList => Some(given),
             _ => None,
         };
         let name = String::from_utf8_lossy(&own.name).into_owned();
@@ -255,7 +261,7 @@ impl Reader<'_> {
         let field = FormField {
             name,
             kind,
-            value: self.value(kind, own, &given)?,
+            value,
             read_only: flag(own, READ_ONLY),
             required: flag(own, REQUIRED),
             multiline: (kind == FormFieldKind::Text).then(|| flag(own, MULTILINE)),
@@ -270,14 +276,13 @@ impl Reader<'_> {
     /// What can be chosen: of a pair the word that a value uses, not the one that people read.
     fn options(&self, own: &Inherited) -> Result<Vec<String>, PdfError> {
         let mut options = Vec::new();
-        for item in self.file.array(own.options.as_deref())?.unwrap_or_default() {
-            let item = match self.file.resolve(&item)? {
-                Value::Array(pair) => self.file.found(pair.first())?.unwrap_or(Value::Null),
-                item => item,
+        for item in self.file.array(own.options.as_deref())?.unwrap_or_default().iter() {
+            let item = self.file.resolve(item)?;
+            let option = match &*item {
+                Value::Array(pair) => self.file.found(pair.first())?.map(|word| self.words(&word)).transpose()?.flatten(),
+                word => self.words(word)?,
             };
-            if let Some(option) = self.words(&item)? {
-                options.push(option);
-            }
+            options.extend(option);
         }
         Ok(options)
     }
@@ -287,12 +292,12 @@ impl Reader<'_> {
         let (mut states, mut seen) = (Vec::new(), HashSet::new());
         for (_, widget) in widgets {
             let looks = self.file.dictionary(widget.get(b"AP"))?;
-            let normal = looks.map(|looks| self.file.dictionary(looks.get(b"N"))).transpose()?.flatten();
-            for name in normal.iter().flat_map(Dictionary::names).filter(|name| *name != b"Off") {
+            let normal = looks.as_ref().map(|looks| self.file.dictionary(looks.get(b"N"))).transpose()?.flatten();
+            for name in normal.iter().flat_map(|normal| normal.names()).filter(|name| *name != b"Off") {
                 if seen.insert(name.to_vec())
                     && let Some(state) = self.words(&Value::Name(name.to_vec()))?
                 {
-                    states.push(chosen(state, given));
+                    states.push(self.chosen(state, given)?);
                 }
             }
         }
@@ -307,20 +312,30 @@ impl Reader<'_> {
         Ok(match kind {
             FormFieldKind::Button => FormFieldValue::Empty,
             FormFieldKind::Signature => FormFieldValue::Flag(true),
-            FormFieldKind::Checkbox => FormFieldValue::Flag(found != Value::Name(b"Off".to_vec())),
-            FormFieldKind::Radio if found == Value::Name(b"Off".to_vec()) => FormFieldValue::Empty,
-            FormFieldKind::Radio => self.words(&found)?.map_or(FormFieldValue::Empty, |state| FormFieldValue::Text(chosen(state, given))),
-            FormFieldKind::Text | FormFieldKind::Dropdown | FormFieldKind::OptionList => match found {
+            FormFieldKind::Checkbox => FormFieldValue::Flag(*found != Value::Name(b"Off".to_vec())),
+            FormFieldKind::Radio if *found == Value::Name(b"Off".to_vec()) => FormFieldValue::Empty,
+            FormFieldKind::Radio => match self.words(&found)? {
+                Some(state) => FormFieldValue::Text(self.chosen(state, given)?),
+                None => FormFieldValue::Empty,
+            },
+            FormFieldKind::Text | FormFieldKind::Dropdown | FormFieldKind::OptionList => match &*found {
                 Value::Array(items) => {
                     let mut choices = Vec::new();
                     for item in items {
-                        choices.extend(self.words(&self.file.resolve(&item)?)?);
+                        choices.extend(self.words(&*self.file.resolve(item)?)?);
                     }
                     FormFieldValue::Choices(choices)
                 }
-                other => self.words(&other)?.map_or(FormFieldValue::Empty, FormFieldValue::Text),
+                other => self.words(other)?.map_or(FormFieldValue::Empty, FormFieldValue::Text),
             },
         })
+    }
+
+    /// A state as the option whose place it is, where there are options.
+    fn chosen(&self, state: String, given: &[String]) -> Result<String, PdfError> {
+        let Some(option) = state.parse().ok().and_then(|place: usize| given.get(place)) else { return Ok(state) };
+        // Many states may name the same one.
+        self.spend_text(option.len()).map(|()| option.clone())
     }
 
     fn words(&self, value: &Value) -> Result<Option<String>, PdfError> {
@@ -333,7 +348,8 @@ impl Reader<'_> {
     }
 
     fn spend_text(&self, bytes: usize) -> Result<(), PdfError> {
-        let left = self.text_left.get().checked_sub(bytes).ok_or(PdfError::TooMuch { what: "text in form fields" })?;
+        let cost = bytes.saturating_add(TEXT_COST_BYTES);
+        let left = self.text_left.get().checked_sub(cost).ok_or(PdfError::TooMuch { what: "text in form fields" })?;
         self.text_left.set(left);
         Ok(())
     }
@@ -357,9 +373,4 @@ fn kind_of(kind: &[u8], own: &Inherited) -> Option<FormFieldKind> {
         b"Sig" => Some(FormFieldKind::Signature),
         _ => None,
     }
-}
-
-/// A state as the option whose place it is, where there are options.
-fn chosen(state: String, given: &[String]) -> String {
-    state.parse().ok().and_then(|place: usize| given.get(place).cloned()).unwrap_or(state)
 }

@@ -1,6 +1,6 @@
 //! Where on the pages the fields of a form are seen.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{HashMap, HashSet};
 
 use crate::error::PdfError;
@@ -22,7 +22,8 @@ pub struct Widget {
 /// Which page shows which widget, found when the first is asked for.
 pub(crate) struct Pages<'a> {
     file: &'a PdfFile<'a>,
-    root: Option<Value>,
+    /// The tree of pages, until it is read.
+    root: Cell<Option<Value>>,
     shown: OnceCell<Shown>,
 }
 
@@ -33,8 +34,8 @@ struct Shown {
 }
 
 impl<'a> Pages<'a> {
-    pub(crate) fn new(file: &'a PdfFile<'a>, catalog: &Dictionary) -> Self {
-        Self { file, root: catalog.get(b"Pages").cloned(), shown: OnceCell::new() }
+    pub(crate) fn new(file: &'a PdfFile<'a>, root: Option<Value>) -> Self {
+        Self { file, root: Cell::new(root), shown: OnceCell::new() }
     }
 
     /// The place of a widget. Its page is the one that shows it, or else the one that it names.
@@ -53,7 +54,7 @@ impl<'a> Pages<'a> {
     fn rectangle(&self, widget: &Dictionary) -> Result<Option<[f64; 4]>, PdfError> {
         let mut corners = Vec::with_capacity(4);
         for item in self.file.array(widget.get(b"Rect"))?.unwrap_or_default().iter().take(5) {
-            if let Value::Number(number) = self.file.resolve(item)?
+            if let Value::Number(number) = *self.file.resolve(item)?
                 && number.is_finite()
             {
                 corners.push(number);
@@ -66,7 +67,7 @@ impl<'a> Pages<'a> {
 
     fn read(&self) -> Result<Shown, PdfError> {
         let mut shown = Shown::default();
-        let mut next: Vec<Value> = self.root.iter().cloned().collect();
+        let mut next: Vec<Value> = self.root.take().into_iter().collect();
         let (mut seen, mut count) = (HashSet::new(), 0_u32);
         while let Some(place) = next.pop() {
             if place.reference().is_some_and(|number| !seen.insert(number)) {
@@ -75,14 +76,15 @@ impl<'a> Pages<'a> {
             if seen.len() > 2 * MAX_PAGES {
                 return Err(PdfError::TooMuch { what: "pages" });
             }
-            let Some(node) = self.file.dictionary(Some(&place))? else { continue };
-            if let Some(kids) = self.file.array(node.get(b"Kids"))? {
+            let number = place.reference();
+            let Some(mut node) = self.file.owned_dictionary(Some(place))? else { continue };
+            if let Some(kids) = self.file.owned_array(node.take(b"Kids"))? {
                 next.extend(kids.into_iter().rev());
                 continue;
             }
             count += 1;
-            shown.pages.extend(place.reference().map(|number| (number, count)));
-            for annotation in self.file.array(node.get(b"Annots"))?.unwrap_or_default() {
+            shown.pages.extend(number.map(|number| (number, count)));
+            for annotation in self.file.array(node.get(b"Annots"))?.unwrap_or_default().iter() {
                 shown.widgets.extend(annotation.reference().map(|number| (number, count)));
             }
         }

@@ -28,6 +28,12 @@ impl Dictionary {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value).filter(|value| **value != Value::Null)
     }
 
+    /// What stands there, which then is gone from here.
+    pub(crate) fn take(&mut self, key: &[u8]) -> Option<Value> {
+        let value = self.0.iter_mut().find(|(name, _)| name == key).map(|(_, value)| std::mem::replace(value, Value::Null));
+        value.filter(|value| *value != Value::Null)
+    }
+
     /// A whole number that stands here itself.
     pub(crate) fn number(&self, key: &[u8]) -> Option<usize> {
         self.get(key).and_then(Value::whole)

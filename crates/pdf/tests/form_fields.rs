@@ -223,6 +223,104 @@ fn what_unpacks_or_multiplies_without_end_is_refused() {
     assert_eq!(form_fields(&saved(shared), 1_000, 0), Err(PdfError::TooMuch { what: "text in form fields" }));
 }
 
+/// A field with so many kids that inherit what else it says.
+fn inheriting(count: usize, mut parent: Dictionary) -> Vec<u8> {
+    saved(form(|document, _| {
+        let kids: Vec<Object> =
+            (0..count).map(|number| document.add_object(dictionary! { "T" => text(&number.to_string()) }).into()).collect();
+        parent.set("T", text("all"));
+        parent.set("Kids", kids);
+        vec![document.add_object(parent).into()]
+    }))
+}
+
+#[test]
+fn what_stands_once_and_a_thousand_fields_inherit_costs_each_of_them() {
+    let empty = || vec![text(""); 60_000];
+    let missing = vec![Object::Reference((900_000, 0)); 100_000];
+    let pairs: Vec<Object> = (0..60_000).map(|_| Object::Array(vec![Object::Null])).collect();
+    let texts = PdfError::TooMuch { what: "text in form fields" };
+    let looks = PdfError::TooMuch { what: "values to be looked at" };
+    for (name, parent, refusal) in [
+        ("empty options", dictionary! { "FT" => "Ch", "Opt" => empty() }, &texts),
+        ("empty choices", dictionary! { "FT" => "Ch", "V" => empty() }, &texts),
+        ("options that are none", dictionary! { "FT" => "Ch", "Opt" => pairs }, &looks),
+        ("numbers", dictionary! { "FT" => "Tx", "V" => vec![Object::Integer(0); 100_000] }, &looks),
+        ("references to nothing", dictionary! { "FT" => "Tx", "V" => missing }, &looks),
+    ] {
+        let pdf = inheriting(1_000, parent);
+        let started = Instant::now();
+        assert_eq!(form_fields(&pdf, 1_000, 0).as_ref(), Err(refusal), "{name}");
+        println!("{name}: {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(5), "{name}: {:?}", started.elapsed());
+    }
+    // A kind that no field has, of a megabyte, and what nobody asks for.
+    for parent in
+        [dictionary! { "FT" => "x".repeat(1_000_000).as_str() }, dictionary! { "FT" => "Tx", "V" => text(&"x".repeat(4_000_000)) }]
+    {
+        let pdf = inheriting(10_000, parent);
+        let started = Instant::now();
+        assert_eq!(form_fields(&pdf, 10, 20_000).unwrap().items, []);
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn many_states_that_name_one_long_option_cost_it_each() {
+    let states: Vec<String> = (1..100).map(|zeros| "0".repeat(zeros)).collect();
+    let parent = |length: usize| {
+        let mut normal = Dictionary::new();
+        for state in &states {
+            normal.set(state.as_str(), Object::Integer(1));
+        }
+        dictionary! {
+            "T" => text("one"), "FT" => "Btn", "Ff" => 1 << 15, "Opt" => vec![text(&"x".repeat(length))],
+            "AP" => dictionary! { "N" => normal },
+        }
+    };
+    let one = |length| saved(form(|document, _| vec![document.add_object(parent(length)).into()]));
+    assert_eq!(form_fields(&one(100), 1, 0).unwrap().items[0].options, Some(vec!["x".repeat(100); 99]));
+    assert_eq!(form_fields(&one(1_000_000), 1, 0), Err(PdfError::TooMuch { what: "text in form fields" }));
+}
+
+#[test]
+fn streams_that_share_one_long_space_cost_it_each() {
+    // Each ends before the space, and `endstream` stands behind it.
+    const STREAMS: usize = 1_000;
+    let space = 8 << 20;
+    let mut bytes = b"%PDF-1.7\n".to_vec();
+    let mut starts = Vec::new();
+    let line = |number: usize, length: usize| format!("{number} 0 obj\n<</N 1/First 4/Length {length:8}>>\nstream\n");
+    let each = line(2_000, 0).len();
+    for index in 0..STREAMS {
+        starts.push(bytes.len());
+        bytes.extend_from_slice(line(2_000 + index, each * (STREAMS - 1 - index)).as_bytes());
+    }
+    bytes.resize(bytes.len() + space, b' ');
+    bytes.extend_from_slice(b"\nendstream\nendobj\n");
+    let catalog = bytes.len();
+    let fields = (1..=STREAMS).map(|number| format!("{number} 0 R ")).collect::<Vec<_>>().concat();
+    bytes.extend_from_slice(format!("9000 0 obj\n<</AcroForm<</Fields[{fields}]>>>>\nendobj\n").as_bytes());
+    let table = bytes.len();
+    let row = |kind: u8, place: usize| [&[kind][..], &u32::try_from(place).unwrap().to_be_bytes(), &[0]].concat();
+    let mut rows: Vec<u8> = (0..STREAMS).flat_map(|index| row(2, 2_000 + index)).collect();
+    rows.extend(starts.iter().flat_map(|start| row(1, *start)));
+    rows.extend(row(1, catalog));
+    bytes.extend_from_slice(
+        format!(
+            "9001 0 obj\n<</Type/XRef /Size 9002 /Index [1 {STREAMS} 2000 {STREAMS} 9000 1] /W [1 4 1] /Root 9000 0 R /Length {}>>\nstream\n",
+            rows.len()
+        )
+        .as_bytes(),
+    );
+    bytes.extend_from_slice(&rows);
+    bytes.extend_from_slice(format!("\nendstream\nendobj\nstartxref\n{table}\n%%EOF\n").as_bytes());
+    let started = Instant::now();
+    assert_eq!(form_fields(&bytes, 10, 0), Err(PdfError::TooMuch { what: "bytes to be looked at" }));
+    println!("one long space: {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
 #[test]
 fn what_is_encrypted_broken_or_no_pdf_is_told_apart() {
     let mut encrypted = real_form();
