@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::definition::{Body, Kind};
 use crate::fields::{Fields, Text};
-use crate::html_slots::{self, MAIN};
+use crate::html_slots::{self, MAIN, Slot};
 use crate::issues::{clip, short};
 
 /// Components inside each other, as deep as they are put together.
@@ -36,15 +36,18 @@ pub(crate) fn read(fields: &mut Fields<'_, '_>, kind: Kind) -> Option<Body> {
     let html = if fields.value("slotComponents").is_some() {
         fill_slots(fields, &mut partials);
         let slots = fields.object("slots");
-        html.map(|html| html_slots::with_calls(&html, |name| slots.is_some_and(|slots| slots.contains_key(name))))
+        html.map(|html| {
+            html_slots::with_calls(&html, &html_slots::slots(&html), |name| slots.is_some_and(|slots| slots.contains_key(name)))
+        })
     } else {
         if fields.value("slots").is_some() {
             fields.refuse("slots", "\"slots\" fill a layout; name it in \"layout\"");
         }
         match kind {
             Kind::Layout => html.map(|html| {
-                check_slots(fields, &html);
-                html_slots::with_calls(&html, |_| false)
+                let slots = html_slots::slots(&html);
+                check_slots(fields, &slots);
+                html_slots::with_calls(&html, &slots, |_| false)
             }),
             _ => html,
         }
@@ -56,8 +59,7 @@ pub(crate) fn read(fields: &mut Fields<'_, '_>, kind: Kind) -> Option<Body> {
 }
 
 /// A layout's slots have different names, and one is for the content.
-fn check_slots(fields: &mut Fields<'_, '_>, html: &str) {
-    let slots = html_slots::slots(html);
+fn check_slots(fields: &mut Fields<'_, '_>, slots: &[Slot]) {
     if !slots.iter().any(|slot| slot.name == MAIN) {
         fields.refuse("html", "a layout has a slot for the content of those that use it: `<slot></slot>`");
     }
