@@ -12,7 +12,7 @@ use domain::{Action, ErrorCode, Issue};
 use render::{Attribution, ProofOrder};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{LabelOutcome, LabelProofRecord};
+use store::{Approval, LabelOutcome, LabelProofRecord};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -187,7 +187,7 @@ pub async fn picture(
 }
 
 /// Takes the newest move of a label back: it leads to the version before. Called again it goes further back.
-#[utoipa::path(post, path = "/templates/{key}/labels/{label}/rollback", tag = "labels", params(("key" = String, Path), ("label" = String, Path), ("If-Match" = Option<String>, Header)), request_body = RollbackBody, responses((status = 200, description = "The label; ETag is its revision"), (status = 404, description = "Unknown template or label"), (status = 409, description = "nothing_to_roll_back"), (status = 412, description = "Somebody else moved it meanwhile")))]
+#[utoipa::path(post, path = "/templates/{key}/labels/{label}/rollback", tag = "labels", params(("key" = String, Path), ("label" = String, Path), ("If-Match" = Option<String>, Header)), request_body = RollbackBody, responses((status = 200, description = "The label; ETag is its revision"), (status = 404, description = "Unknown template or label"), (status = 409, description = "nothing_to_roll_back, approval_required for the control of a protected label, or conflict where a part of the version is gone"), (status = 412, description = "Somebody else moved it meanwhile")))]
 pub async fn roll_back(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -199,7 +199,8 @@ pub async fn roll_back(
     let expected = expected_label(&headers)?;
     let consent = Consent::read(None, body.and_then(|body| body.note).as_deref())?;
     let labels = setup.store.tenant(caller.tenant.clone());
-    match labels.labels().roll_back(&key, &label, expected, consent.note.as_ref(), &caller.actor).await? {
+    let approval = Approval { protected: &setup.renderer.releases().protected, proofs: &[], note: consent.note.as_ref() };
+    match labels.labels().roll_back(&key, &label, expected, approval, &caller.actor).await? {
         LabelOutcome::Written(moved) => {
             setup.renderer.template_changed(&caller.tenant, &key).await;
             Ok(([(header::ETAG, etag(moved.revision))], Json(shown_label(&moved))).into_response())
@@ -209,6 +210,19 @@ pub async fn roll_back(
         LabelOutcome::NothingBefore => {
             let said = format!("\"{label}\" led to no other version before this one; move it to the version that you want");
             Err(ApiError::new(ErrorCode::NothingToRollBack, said))
+        }
+        LabelOutcome::Unproven { needed } => {
+            let version = needed.first().map_or_else(|| "the version before".to_owned(), |pair| pair.candidate.to_string());
+            let said = format!(
+                "\"{label}\" is the control of a protected label, whose callers do not get {version} now; move it there with PUT, which proves it or takes force and a note"
+            );
+            Err(ApiError::new(ErrorCode::ApprovalRequired, said))
+        }
+        LabelOutcome::PartMissing { part } => {
+            let said = format!(
+                "there is no template \"{part}\", which the version that \"{label}\" led to before is made with; take it out of the trash, or move the label to the version that you want"
+            );
+            Err(ApiError::new(ErrorCode::Conflict, said))
         }
         LabelOutcome::VersionNotFound => Err(no_version(&key, "that the label led to before")),
         _ => Err(unknown(&key)),
@@ -222,7 +236,14 @@ fn not_approved(proof: &LabelProofRecord) -> ApiError {
     let (all, unchanged) = (counts.iter().map(|(_, count)| count).sum::<usize>(), counts.first().map_or(0, |(_, count)| *count));
     let (code, why) = match proof.outcome {
         ProofOutcome::Breaking => (ErrorCode::BreakingContractChange, format!("{candidate} would refuse data that fits {base}")),
+        _ if all == 0 && proof.findings["message"].is_string() => {
+            (ErrorCode::ApprovalRequired, proof.findings["message"].as_str().unwrap_or_default().to_owned())
+        }
         _ if all == 0 => (ErrorCode::ApprovalRequired, "the template has neither datasets nor a sample to prove it with".to_owned()),
+        _ if all == unchanged => {
+            let said = "the template has no dataset that makes a document, and no sample, to prove it with".to_owned();
+            (ErrorCode::ApprovalRequired, said)
+        }
         _ => {
             let said = format!("{} of {all} datasets do not look as they did, or could not be compared", all - unchanged);
             (ErrorCode::ApprovalRequired, said)

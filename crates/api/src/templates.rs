@@ -13,7 +13,7 @@ use domain::{ErrorCode, Issue};
 use render::Checking;
 use serde_json::{Value, json};
 use store::{
-    DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, TemplateContent, TemplateFilter, TemplateKind, TemplateRecord,
+    Approval, DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, TemplateContent, TemplateFilter, TemplateKind, TemplateRecord,
     TemplateSummary, UpdateOutcome,
 };
 
@@ -21,6 +21,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{AnyJson, Path};
 use crate::error::ApiError;
+use crate::label_proofs::Consent;
 use crate::preconditions::{change_note, etag, expected_version, stale};
 use crate::query::{Pairs, Switch};
 use crate::template_filter::filter;
@@ -112,8 +113,9 @@ pub async fn update(
 }
 
 /// Puts a template into the trash; its key is free again. With `permanent=true` it removes one from the trash for good. One that
-/// others are made with stays, unless `force=true` puts it into the trash nevertheless: they do not render until it is back.
-#[utoipa::path(delete, path = "/templates/{key}", tag = "templates", params(("key" = String, Path), ("permanent" = Option<bool>, Query), ("force" = Option<bool>, Query)), responses((status = 204, description = "Gone"), (status = 409, description = "Others are made with it (`template_in_use`, `layout_in_use`; referencedBy lists them), or it is to be removed for good and not in the trash (`template_not_in_trash`)"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
+/// others are made with stays, unless `force=true` puts it into the trash nevertheless: they do not render until it is back. One
+/// with a protected label goes with `force=true` and a `note` only.
+#[utoipa::path(delete, path = "/templates/{key}", tag = "templates", params(("key" = String, Path), ("permanent" = Option<bool>, Query), ("force" = Option<bool>, Query), ("note" = Option<String>, Query)), responses((status = 204, description = "Gone"), (status = 409, description = "Others are made with it (`template_in_use`, `layout_in_use`; referencedBy lists them), it has a protected label (`approval_required`), or it is to be removed for good and not in the trash (`template_not_in_trash`)"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
 pub async fn delete(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -123,16 +125,26 @@ pub async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let key = known_key(&key)?;
     let pairs = Pairs::read(query.as_deref())?;
-    let in_use = if pairs.switch("force", Switch::Off)? { PartInUse::Override } else { PartInUse::Refuse };
+    let is_forced = pairs.switch("force", Switch::Off)?;
+    let in_use = if is_forced { PartInUse::Override } else { PartInUse::Refuse };
+    let note = Consent::read(None, pairs.text("note"))?.note;
     if pairs.switch("permanent", Switch::Off)? {
         return template_trash::purge(&setup, &caller, &key).await;
     }
     let expected = expected_version(&headers)?;
-    match setup.store.tenant(caller.tenant.clone()).templates().delete(&key, expected, in_use, &caller.actor).await? {
+    let protected: &[_] = if is_forced && note.is_some() { &[] } else { &setup.renderer.releases().protected };
+    let approval = Approval { protected, proofs: &[], note: note.as_ref() };
+    match setup.store.tenant(caller.tenant.clone()).templates().delete(&key, expected, in_use, approval, &caller.actor).await? {
         DeleteOutcome::NotFound => Err(unknown(&key)),
         DeleteOutcome::Stale { current } => Err(stale(expected, current)),
         DeleteOutcome::InUse(usage) => {
             Err(template_references::in_use(&usage, &key, &caller, "change them first, or send force=true, after which they do not render"))
+        }
+        DeleteOutcome::Protected { label } => {
+            let said = format!(
+                "\"{key}\" has the protected label \"{label}\", whose callers get nothing without it; with force and a note it goes all the same"
+            );
+            Err(ApiError::new(ErrorCode::ApprovalRequired, said))
         }
         DeleteOutcome::Deleted => {
             setup.renderer.template_changed(&caller.tenant, &key).await;

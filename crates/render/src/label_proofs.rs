@@ -13,6 +13,7 @@ use document::{Bindings, Compiled};
 use domain::label_proofs::{DatasetProof, PROOF_DATASETS, PROOF_PAGES, PROOF_PICTURES, ProofOutcome, ProofPair};
 use domain::labels::LabelName;
 use domain::options::RenderOptions;
+use domain::template_datasets::DATASETS_LIMIT;
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::usage::RenderMode;
 use domain::{Actor, TenantId};
@@ -90,8 +91,7 @@ impl Drop for Turn<'_> {
 /// What the documents of both versions are made from.
 struct Subject<'a> {
     order: &'a ProofOrder,
-    base: Arc<Compiled>,
-    candidate: Arc<Compiled>,
+    versions: Readied,
     /// The same for both, so that a date that changes daily changes nothing.
     now: Timestamp,
     deadline: Instant,
@@ -110,13 +110,18 @@ struct Found {
     result: DatasetProof,
     message: Option<String>,
     comparison: Option<Comparison>,
+    /// Whether both versions refuse the data, as they are to: that says nothing about what their documents look like.
+    is_refusal: bool,
 }
 
 impl Found {
     fn said(result: DatasetProof, message: impl Into<String>) -> Self {
-        Self { result, message: Some(message.into()), comparison: None }
+        Self { result, message: Some(message.into()), comparison: None, is_refusal: false }
     }
 }
+
+/// Both versions, made ready; or why one of them makes no document at all any more.
+type Readied = Result<(Arc<Compiled>, Arc<Compiled>), String>;
 
 impl Renderer {
     /// Finds out what a move would change, and keeps what was found: the pictures first and the row second. The documents count
@@ -125,10 +130,12 @@ impl Renderer {
         let _turn = self.proofs().turn(&order.tenant)?;
         let _place = self.proofs().places.try_acquire().map_err(|_| RenderError::Saturated { retry_after: RETRY_AFTER })?;
         let started = Instant::now();
-        let base = self.template(&order.tenant, &order.key, Which::Version(order.pair.base)).await?.compiled;
-        let candidate = self.template(&order.tenant, &order.key, Which::Version(order.pair.candidate)).await?.compiled;
-        let compatibility = self.compare(Arc::clone(&base), Arc::clone(&candidate)).await?;
-        let subject = Subject { order: &order, base, candidate, now: self.now(), deadline: started + DEADLINE };
+        let versions = self.readied(&order).await?;
+        let compatibility = match &versions {
+            Ok((base, candidate)) => Some(self.compare(Arc::clone(base), Arc::clone(candidate)).await?),
+            Err(_) => None,
+        };
+        let subject = Subject { order: &order, versions, now: self.now(), deadline: started + DEADLINE };
         let (names, left_out) = self.names(&order).await?;
         let (mut shown, mut results, mut pictures) = (Vec::new(), Vec::new(), Vec::new());
         let mut room = Room { pictures: PROOF_PICTURES, bytes: PICTURE_BYTES };
@@ -140,16 +147,22 @@ impl Renderer {
                 Err(_) => Found::said(DatasetProof::NotCompared, format!("the proof took its {} s", DEADLINE.as_secs())),
             };
             let numbers = self.keep(&order.tenant, found.comparison.as_ref(), &mut room, &mut pictures).await?;
-            results.push(found.result);
+            if !found.is_refusal {
+                results.push(found.result);
+            }
             shown.push(finding(&case, &found, &numbers, begun.elapsed()));
         }
         if left_out > 0 {
             results.push(DatasetProof::NotCompared);
         }
-        let outcome = if compatibility.compatible { ProofOutcome::of(results) } else { ProofOutcome::Breaking };
+        let outcome = match &compatibility {
+            None => ProofOutcome::Failed,
+            Some(found) if found.compatible => ProofOutcome::of(results),
+            Some(_) => ProofOutcome::Breaking,
+        };
         let findings = json!({
-            "compatibility": compatibility_shown(order.pair, &compatibility), "now": subject.now.to_string(), "datasets": shown,
-            "datasetsLeftOut": left_out, "dpi": RASTER.dpi,
+            "compatibility": compatibility.map(|found| compatibility_shown(order.pair, &found)), "now": subject.now.to_string(),
+            "datasets": shown, "datasetsLeftOut": left_out, "dpi": RASTER.dpi, "message": subject.versions.err(),
         });
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         metrics::counter!("pulp_label_proofs_total", "outcome" => outcome.as_str()).increment(1);
@@ -166,15 +179,35 @@ impl Renderer {
         Ok(self.proofs().blobs.get(&key, None).await?.ok_or_else(missing)?.collect(picture.size_bytes).await?)
     }
 
-    /// The datasets by name, none for the sample where there are none, and how many are left out.
+    /// Both versions made ready. That a part of one went away or became another is a finding: somebody may answer for leaving it.
+    async fn readied(&self, order: &ProofOrder) -> Result<Readied, RenderError> {
+        let mut compiled = Vec::with_capacity(2);
+        for (which, version) in [("old", order.pair.base), ("new", order.pair.candidate)] {
+            match self.template(&order.tenant, &order.key, Which::Version(version)).await {
+                Ok(template) => compiled.push(template.compiled),
+                Err(error) if error.is_of_the_template() => {
+                    return Ok(Err(format!("the {which} version {version} makes no document: {error}")));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let [base, candidate] = [compiled.swap_remove(0), compiled.swap_remove(0)];
+        Ok(Ok((base, candidate)))
+    }
+
+    /// The datasets that documents are made of before those that are to be refused, each by name; then none for the sample where
+    /// no dataset makes a document. And how many are left out.
     async fn names(&self, order: &ProofOrder) -> Result<(Vec<Option<domain::template_datasets::DatasetName>>, u64), RenderError> {
-        let most = u32::try_from(PROOF_DATASETS).unwrap_or(u32::MAX);
+        let most = u32::try_from(DATASETS_LIMIT).unwrap_or(u32::MAX);
         let tenant = self.assets().store().tenant(order.tenant.clone());
         let page = tenant.template_datasets().list(&order.key, None, most, 0).await?;
         let page = page.ok_or_else(|| RenderError::UnknownTemplate { key: order.key.to_string() })?;
-        let left_out = page.total.saturating_sub(page.items.len() as u64);
-        let names: Vec<_> = page.items.into_iter().map(|dataset| Some(dataset.name)).collect();
-        Ok((if names.is_empty() { vec![None] } else { names }, left_out))
+        let (refused, mut taken): (Vec<_>, Vec<_>) = page.items.into_iter().partition(|dataset| dataset.expect_invalid);
+        let sample = taken.is_empty().then_some(None);
+        taken.extend(refused);
+        taken.truncate(PROOF_DATASETS);
+        let left_out = page.total.saturating_sub(taken.len() as u64);
+        Ok((taken.into_iter().map(|dataset| Some(dataset.name)).chain(sample).collect(), left_out))
     }
 
     /// The data; none where it was removed meanwhile, or there is no sample.
@@ -192,12 +225,19 @@ impl Renderer {
 
     /// Makes both documents and compares them.
     async fn look(&self, subject: &Subject<'_>, case: &Case, room: Room) -> Result<Found, RenderError> {
+        let (base, candidate) = match &subject.versions {
+            Ok(versions) => versions,
+            Err(message) => return Ok(Found::said(DatasetProof::Failed, message)),
+        };
         if case.expect_invalid {
             let refused_by = async |compiled: &Arc<Compiled>| {
                 Ok::<_, RenderError>(!self.validate(Arc::clone(compiled), case.data.clone()).await?.is_empty())
             };
-            match (refused_by(&subject.base).await?, refused_by(&subject.candidate).await?) {
-                (true, true) => return Ok(Found::said(DatasetProof::Unchanged, "both versions refuse it, as they are to")),
+            match (refused_by(base).await?, refused_by(candidate).await?) {
+                (true, true) => {
+                    let found = Found::said(DatasetProof::Unchanged, "both versions refuse it, as they are to");
+                    return Ok(Found { is_refusal: true, ..found });
+                }
                 (true, false) => return Ok(Found::said(DatasetProof::Changed, "only the old version refuses it, and both are to")),
                 (false, true) => return Ok(Found::said(DatasetProof::Changed, "only the new version refuses it, and both are to")),
                 (false, false) => {}
@@ -243,7 +283,7 @@ impl Renderer {
             (0, true) => Some("something on a page cannot be drawn here".to_owned()),
             (left_out, _) => Some(format!("{left_out} pages were not looked at")),
         };
-        Ok(Found { result, message, comparison: Some(comparison) })
+        Ok(Found { result, message, comparison: Some(comparison), is_refusal: false })
     }
 
     async fn document_of(&self, subject: &Subject<'_>, version: TemplateVersion, data: &Value) -> Result<Bytes, RenderError> {

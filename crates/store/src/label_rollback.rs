@@ -1,7 +1,6 @@
 //! Giving a label the version back that it led to before its newest move.
 
 use domain::audit::AuditKind;
-use domain::label_proofs::MoveNote;
 use domain::labels::{LabelAct, LabelName};
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::{Actor, AuditEvent};
@@ -11,7 +10,8 @@ use uuid::Uuid;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::label_events::{Applied, Because, act_of, insert_applied, optional_version};
-use crate::labels::{LabelExpected, LabelOutcome, Labels, labels_of, put, version_exists};
+use crate::labels::{Approval, LabelExpected, LabelOutcome, Labels, labels_of, put, version_exists};
+use crate::template_references::missing_part;
 use crate::templates::lock_template;
 use crate::write::Write;
 
@@ -27,13 +27,14 @@ struct Past {
 
 impl Labels<'_> {
     /// Takes the newest move of a label back that is not taken back yet: the label leads wholly to the version before. Needs no
-    /// proof, as that version was in use. `expected` as in [`crate::LabelMove`].
+    /// proof, as that version was in use: only a label that is the control of a protected one does, as callers of that one may never
+    /// have got it. `expected` as in [`crate::LabelMove`].
     pub async fn roll_back(
         &self,
         key: &TemplateKey,
         label: &LabelName,
         expected: Option<LabelExpected>,
-        note: Option<&MoveNote>,
+        approval: Approval<'_>,
         actor: &Actor,
     ) -> Result<LabelOutcome, StoreError> {
         speak!(self.0.store, "labels.roll_back", {
@@ -50,12 +51,21 @@ impl Labels<'_> {
             if !version_exists(&mut write, template_id, version).await? {
                 return Ok(LabelOutcome::VersionNotFound);
             }
-            let because = Because { act: LabelAct::Rollback, note, proofs: &[] };
+            let others: Vec<LabelName> = approval.protected.iter().filter(|protected| *protected != label).cloned().collect();
+            let needed = Approval { protected: &others, ..approval }.missing(&labels, label, version, None);
+            if !needed.is_empty() {
+                return Ok(LabelOutcome::Unproven { needed });
+            }
+            let because = Because { act: LabelAct::Rollback, ..approval.because() };
             let applied = Applied { template_id, label, version: Some(version), previous: Some(before.version), split: None, because };
             let (event_id, moved_at) = insert_applied(&mut write, self.0, &applied, actor).await?;
             let moved = put(&mut write, self.0, &applied, moved_at, &actor.name).await?;
+            let end = write.chain_end().await?;
+            if let Some(part) = missing_part(&mut write, template_id, version).await? {
+                return Ok(LabelOutcome::PartMissing { part });
+            }
             write.announce("template", key.as_str()).await?;
-            write.commit(applied.told(AuditEvent::new(AuditKind::TemplateLabelRolledBack, key), event_id)).await?;
+            write.commit_at(end, applied.told(AuditEvent::new(AuditKind::TemplateLabelRolledBack, key), event_id)).await?;
             Ok(LabelOutcome::Written(moved))
         })
         .await

@@ -168,6 +168,11 @@ pub enum LabelOutcome<T = LabelRecord> {
         /// What has to be.
         needed: Vec<ProofPair>,
     },
+    /// The version that the label led to before is made with a template that is not there.
+    PartMissing {
+        /// Its key.
+        part: TemplateKey,
+    },
     /// The label has led to no other version since it was made, or every move is taken back.
     NothingBefore,
 }

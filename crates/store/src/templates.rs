@@ -2,6 +2,7 @@
 
 use domain::audit::AuditKind;
 use domain::ids::{FolderId, TemplateId};
+use domain::labels::LabelName;
 use domain::templates::{ContentHash, TemplateKey, TemplateVersion};
 use domain::{Actor, AuditEvent};
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use crate::connect::speak;
 use crate::error::StoreError;
+use crate::labels::{Approval, labels_of};
 use crate::page::Page;
 pub(crate) use crate::template_kinds::TemplateKind;
 use crate::template_list::TemplateFilter;
@@ -146,6 +148,11 @@ pub enum DeleteOutcome {
     },
     /// Others use it; nothing was changed.
     InUse(PartUsage),
+    /// It has a label that does not go without somebody who answers for it; nothing was changed.
+    Protected {
+        /// The first of them by name.
+        label: LabelName,
+    },
 }
 
 /// The templates of one tenant.
@@ -291,18 +298,21 @@ impl Templates<'_> {
         .await
     }
 
-    /// Puts the template into the trash, if `expected` is its current version. Nothing of it is lost, and its key is free.
+    /// Puts the template into the trash, if `expected` is its current version. Nothing of it is lost, and its key is free. With a
+    /// label that `approval` protects it stays: whoever answers for that passes none, and a note.
     pub async fn delete(
         &self,
         key: &TemplateKey,
         expected: TemplateVersion,
         in_use: PartInUse,
+        approval: Approval<'_>,
         deleted_by: &Actor,
     ) -> Result<DeleteOutcome, StoreError> {
         speak!(self.0.store, "templates.delete", {
             let (major, minor, patch) = numbers(expected)?;
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, deleted_by).await?;
+            let Some(template_id) = lock_template(&mut write, self.0, key).await? else { return Ok(DeleteOutcome::NotFound) };
             let deleted = sqlx::query!(
                 "UPDATE templates SET deleted_at = $6, deleted_by = $7
                  WHERE tenant_id = $1 AND template_key = $2 AND deleted_at IS NULL
@@ -328,9 +338,14 @@ impl Templates<'_> {
             if usage.total > 0 && in_use == PartInUse::Refuse {
                 return Ok(DeleteOutcome::InUse(usage));
             }
+            let labels = labels_of(&mut write, template_id).await?;
+            if let Some(found) = labels.into_iter().find(|found| approval.protected.contains(&found.label)) {
+                return Ok(DeleteOutcome::Protected { label: found.label });
+            }
             write.announce("template", key.as_str()).await?;
             let event = AuditEvent::new(AuditKind::TemplateDeleted, key).with("version", expected.to_string());
             let event = if usage.total > 0 { event.with("usedBy", usage.total) } else { event };
+            let event = if let Some(note) = approval.note { event.with("note", note.as_str()) } else { event };
             write.commit_at(end, event).await?;
             Ok(DeleteOutcome::Deleted)
         })

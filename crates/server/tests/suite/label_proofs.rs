@@ -353,3 +353,117 @@ async fn proving_an_invoice_with_three_datasets_takes_a_time_that_can_be_waited_
     println!("a proof of the invoice with three datasets took {:?}: {}", started.elapsed(), proof["datasets"]);
     assert_eq!(proof["outcome"], json!("changed"), "{proof}");
 }
+
+/// Takes a template as it is now away, or changes it.
+async fn now(server: &Server, method: &str, template: &str, query: &str, body: &Value) -> (u16, Value) {
+    let found = ok(server, "GET", &format!("/templates/{template}"), &Value::Null).await;
+    let request = reqwest::Client::new().request(method.parse().unwrap(), server.url(&format!("/templates/{template}{query}")));
+    let request = request.header("X-Api-Key", KEY).header("If-Match", format!("\"{}\"", found["currentVersion"].as_str().unwrap()));
+    answer(if body.is_null() { request } else { request.json(body) }).await
+}
+
+#[tokio::test]
+async fn a_label_whose_version_lost_a_part_is_led_out_with_force_and_not_rolled_back_onto_it() {
+    let server = Server::start_with(PROTECTED);
+    let address = json!({"kind": "component", "key": "address", "name": "Address", "html": "<p>12 High Street</p>"});
+    ok(&server, "POST", "/templates", &address).await;
+    let mut with_part = card("<p>Dear {{name}}</p>{{> address}}");
+    with_part["components"] = json!({"address": "address"});
+    ok(&server, "POST", "/templates", &with_part).await;
+    ok(&server, "PUT", "/templates/card/datasets/Anna", &json!({"data": {"name": "Anna"}})).await;
+    ok(&server, "PUT", PROD, &json!({"version": "1.0.0"})).await;
+    let without = save(&server, &card(HELLO)).await;
+
+    // The part became another kind of template: the old version makes no document any more.
+    let theme = json!({"kind": "theme", "key": "address", "name": "Address", "theme": {"variables": {"ink": "#123456"}}});
+    let (status, saved) = now(&server, "PUT", "address", "", &theme).await;
+    assert_eq!(status, 200, "{saved}");
+    let told = refused(&server, "PUT", PROD, &json!({"version": without}), 409, "approval_required").await;
+    assert_eq!((&told["proof"]["outcome"], &told["proof"]["counts"]["failed"]), (&json!("failed"), &json!(1)), "{told}");
+    let said = told["issues"][0]["message"].as_str().unwrap();
+    assert!(said.contains("the old version 1.0.0") && said.contains("address"), "{told}");
+
+    // And then it is gone.
+    let (status, gone) = now(&server, "DELETE", "address", "?force=true", &Value::Null).await;
+    assert_eq!(status, 204, "{gone}");
+    let told = refused(&server, "PUT", PROD, &json!({"version": without}), 409, "approval_required").await;
+    let path = format!("{PROD}/proofs/{}", told["proof"]["id"].as_str().unwrap());
+    let proof = ok(&server, "GET", &path, &Value::Null).await;
+    assert_eq!((&proof["outcome"], &proof["compatibility"]), (&json!("failed"), &Value::Null), "{proof}");
+    ok(&server, "PUT", PROD, &json!({"version": without, "force": true, "note": "The address is gone"})).await;
+    assert_eq!(leads_to(&server).await, without);
+    let event = newest_event(&server).await;
+    assert_eq!((&event["details"]["proofOutcome"], &event["details"]["forced"]), (&json!("failed"), &json!(true)), "{event}");
+
+    let told = refused(&server, "POST", &format!("{PROD}/rollback"), &Value::Null, 409, "conflict").await;
+    assert!(told["message"].as_str().unwrap().contains("\"address\""), "the missing part is named: {told}");
+    assert_eq!(leads_to(&server).await, without, "nothing was moved");
+    let history = ok(&server, "GET", &format!("{PROD}/history"), &Value::Null).await;
+    assert_eq!(history["total"], json!(2), "{history}");
+    ok(&server, "POST", "/templates/address/undelete", &Value::Null).await;
+    ok(&server, "POST", &format!("{PROD}/rollback"), &Value::Null).await;
+    assert_eq!(leads_to(&server).await, "1.0.0");
+}
+
+#[tokio::test]
+async fn data_that_both_versions_are_to_refuse_proves_nothing_about_their_documents() {
+    let server = Server::start_with(PROTECTED);
+    ok(&server, "POST", "/templates", &card(HELLO)).await;
+    ok(&server, "PUT", "/templates/card/datasets/empty", &json!({"data": {}, "expectInvalid": true})).await;
+    ok(&server, "PUT", PROD, &json!({"version": "1.0.0"})).await;
+    let changed = save(&server, &card("<p>{{name}}, get out!</p>")).await;
+    let told = refused(&server, "PUT", PROD, &json!({"version": changed}), 409, "approval_required").await;
+    assert_eq!((&told["proof"]["outcome"], &told["proof"]["counts"]["unchanged"]), (&json!("incomplete"), &json!(1)), "{told}");
+    // Now the sample is there to make a document of.
+    ok(&server, "PUT", "/templates/card/sample", &json!({"name": "Anna"})).await;
+    let told = refused(&server, "PUT", PROD, &json!({"version": changed}), 409, "approval_required").await;
+    assert_eq!((&told["proof"]["outcome"], &told["issues"][0]["path"]), (&json!("changed"), &json!("/sample")), "{told}");
+    let same = save(&server, &card(&format!("{HELLO}<!-- -->"))).await;
+    ok(&server, "PUT", PROD, &json!({"version": same})).await;
+    // A dataset that makes a document takes the sample's place.
+    ok(&server, "PUT", "/templates/card/datasets/valid", &json!({"data": {"name": "Berta"}})).await;
+    let proof = ok(&server, "POST", &format!("{PROD}/proofs"), &json!({"version": "1.0.0"})).await;
+    let names: Vec<_> = proof["datasets"].as_array().unwrap().iter().map(|found| found["dataset"].as_str()).collect();
+    assert_eq!((names, &proof["outcome"]), (vec![Some("valid"), Some("empty")], &json!("unchanged")), "{proof}");
+}
+
+#[tokio::test]
+async fn the_control_of_a_protected_label_is_not_rolled_back_past_its_protection() {
+    let server = Server::start_with(PROTECTED);
+    released(&server).await;
+    let control = "/templates/card/labels/ctl";
+    let never = save(&server, &card("<p>{{name}}, get out!</p>")).await;
+    ok(&server, "PUT", control, &json!({"version": never})).await;
+    ok(&server, "PUT", control, &json!({"version": "1.0.0"})).await;
+    ok(&server, "PUT", PROD, &json!({"version": "1.0.0", "trafficSplit": 0, "controlLabel": "ctl"})).await;
+    let told = refused(&server, "POST", &format!("{control}/rollback"), &Value::Null, 409, "approval_required").await;
+    assert!(told["message"].as_str().unwrap().contains("PUT"), "{told}");
+    assert_eq!(ok(&server, "GET", control, &Value::Null).await["version"], json!("1.0.0"), "nothing was moved");
+    refused(&server, "PUT", control, &json!({"version": never}), 409, "approval_required").await;
+    ok(&server, "PUT", control, &json!({"version": never, "force": true, "note": "As told"})).await;
+    // Back to what callers of the protected label get anyway, and without a split, nothing is in the way.
+    ok(&server, "POST", &format!("{control}/rollback"), &Value::Null).await;
+    ok(&server, "PUT", PROD, &json!({"version": "1.0.0"})).await;
+    ok(&server, "PUT", control, &json!({"version": never})).await;
+    ok(&server, "POST", &format!("{control}/rollback"), &Value::Null).await;
+}
+
+#[tokio::test]
+async fn a_template_with_a_protected_label_goes_into_the_trash_only_with_somebody_who_says_why() {
+    let server = Server::start_with(PROTECTED);
+    released(&server).await;
+    for query in ["", "?force=true", "?note=Sold"] {
+        let (status, told) = now(&server, "DELETE", "card", query, &Value::Null).await;
+        assert_eq!((status, &told["code"]), (409, &json!("approval_required")), "{query}: {told}");
+        assert!(told["message"].as_str().unwrap().contains("\"prod\""), "{told}");
+    }
+    let (status, told) = now(&server, "DELETE", "card", &format!("?force=true&note={}", "x".repeat(1001)), &Value::Null).await;
+    assert_eq!(status, 422, "{told}");
+    assert_eq!(leads_to(&server).await, "1.0.0");
+    let (status, told) = now(&server, "DELETE", "card", "?force=true&note=No%20longer%20sold", &Value::Null).await;
+    assert_eq!(status, 204, "{told}");
+    let event = newest_event(&server).await;
+    assert_eq!((&event["event"], &event["details"]["note"]), (&json!("template.deleted"), &json!("No longer sold")), "{event}");
+    let purged = reqwest::Client::new().delete(server.url("/templates/card?permanent=true")).header("X-Api-Key", KEY).send().await.unwrap();
+    assert_eq!(purged.status(), 204, "in the trash nobody gets it any more");
+}

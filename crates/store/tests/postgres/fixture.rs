@@ -7,8 +7,8 @@ use domain::templates::{TemplateKey, TemplateVersion};
 use domain::{Actor, TenantId};
 use serde_json::{Value, json};
 use store::{
-    ConnectOptions, DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, Store, TemplateContent, TemplateKind, TemplateSummary,
-    TenantStore, UpdateOutcome,
+    Approval, ConnectOptions, DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, Store, TemplateContent, TemplateKind,
+    TemplateSummary, TenantStore, UpdateOutcome,
 };
 use testkit::postgres::TestDatabase;
 
@@ -96,7 +96,8 @@ pub async fn throw_away(tenant: &TenantStore, key_text: &str, expected: &str) {
 }
 
 pub async fn throw_away_as(tenant: &TenantStore, key_text: &str, expected: &str, actor: &Actor) {
-    let outcome = tenant.templates().delete(&key(key_text), version(expected), PartInUse::Refuse, actor).await.unwrap();
+    let outcome =
+        tenant.templates().delete(&key(key_text), version(expected), PartInUse::Refuse, Approval::default(), actor).await.unwrap();
     assert_eq!(outcome, DeleteOutcome::Deleted, "{key_text}");
 }
 

@@ -26,7 +26,7 @@ async fn users(tenant: &TenantStore, part: &str, reach: Reach) -> Vec<String> {
 }
 
 async fn delete(tenant: &TenantStore, template: &str, expected: &str) -> DeleteOutcome {
-    tenant.templates().delete(&key(template), version(expected), PartInUse::Refuse, &NOBODY).await.unwrap()
+    tenant.templates().delete(&key(template), version(expected), PartInUse::Refuse, Approval::default(), &NOBODY).await.unwrap()
 }
 
 async fn in_use(tenant: &TenantStore, part: &str, expected: &str) -> Vec<String> {
@@ -207,7 +207,7 @@ async fn what_others_use_goes_into_the_trash_by_force_and_stays_there_until_they
     let tenant = &fixture.tenant;
     let force = async |template: &str| {
         let who = by("ann");
-        tenant.templates().delete(&key(template), version("1.0.0"), PartInUse::Override, &who).await.unwrap()
+        tenant.templates().delete(&key(template), version("1.0.0"), PartInUse::Override, Approval::default(), &who).await.unwrap()
     };
     let used_by = |outcome: TrashOutcome<()>| match outcome {
         TrashOutcome::InUse(usage) => usage.named_by.into_iter().map(|user| user.key).collect::<Vec<TemplateKey>>(),

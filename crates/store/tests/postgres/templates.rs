@@ -1,7 +1,9 @@
 //! Making, reading, saving and deleting templates.
 
 use serde_json::{Value, json};
-use store::{DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, StoreError, TemplateContent, TemplateKind, UpdateOutcome};
+use store::{
+    Approval, DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, StoreError, TemplateContent, TemplateKind, UpdateOutcome,
+};
 
 use crate::fixture::{Fixture, NOBODY, any_template, by, content, insert, key, save, unsigned, version, written};
 
@@ -36,7 +38,8 @@ async fn an_absent_template_is_an_answer_and_no_error() {
     assert_eq!(fixture.tenant.templates().get(&nobody).await.unwrap(), None);
     assert_eq!(fixture.tenant.templates().get_current(&nobody).await.unwrap(), None);
     assert_eq!(save(&fixture.tenant, "nobody", "1.0.0", &json!({})).await, UpdateOutcome::NotFound);
-    let deleted = fixture.tenant.templates().delete(&nobody, version("1.0.0"), PartInUse::Refuse, &NOBODY).await.unwrap();
+    let deleted =
+        fixture.tenant.templates().delete(&nobody, version("1.0.0"), PartInUse::Refuse, Approval::default(), &NOBODY).await.unwrap();
     assert_eq!(deleted, DeleteOutcome::NotFound);
 }
 
@@ -84,7 +87,8 @@ async fn a_stale_save_says_what_is_current_and_changes_nothing() {
     assert_eq!(fixture.tenant.templates().get(&key("letter")).await.unwrap(), Some(now));
     let current = fixture.tenant.templates().get_current(&key("letter")).await.unwrap().unwrap();
     assert_eq!(current.definition, json!({"html": "second"}));
-    let deleted = fixture.tenant.templates().delete(&key("letter"), version("1.0.0"), PartInUse::Refuse, &NOBODY).await.unwrap();
+    let deleted =
+        fixture.tenant.templates().delete(&key("letter"), version("1.0.0"), PartInUse::Refuse, Approval::default(), &NOBODY).await.unwrap();
     assert_eq!(deleted, DeleteOutcome::Stale { current: version("1.0.1") });
 }
 
@@ -92,7 +96,12 @@ async fn a_stale_save_says_what_is_current_and_changes_nothing() {
 async fn a_deleted_template_is_gone_for_readers_and_kept_in_the_table() {
     let fixture = Fixture::new().await;
     any_template(&fixture.tenant, "letter").await;
-    let deleted = fixture.tenant.templates().delete(&key("letter"), version("1.0.0"), PartInUse::Refuse, &by("ann")).await.unwrap();
+    let deleted = fixture
+        .tenant
+        .templates()
+        .delete(&key("letter"), version("1.0.0"), PartInUse::Refuse, Approval::default(), &by("ann"))
+        .await
+        .unwrap();
     assert_eq!(deleted, DeleteOutcome::Deleted);
 
     let letter = key("letter");
@@ -107,7 +116,8 @@ async fn a_deleted_template_is_gone_for_readers_and_kept_in_the_table() {
 
     let anew = any_template(&fixture.tenant, "letter").await;
     assert_eq!(anew.current_version, version("1.0.0"), "the key is free for another template");
-    let deleted = fixture.tenant.templates().delete(&letter, version("1.0.0"), PartInUse::Refuse, &NOBODY).await.unwrap();
+    let deleted =
+        fixture.tenant.templates().delete(&letter, version("1.0.0"), PartInUse::Refuse, Approval::default(), &NOBODY).await.unwrap();
     assert_eq!(deleted, DeleteOutcome::Deleted);
     assert_eq!(fixture.database.query("SELECT count(*) FROM templates").await, "2", "the trash takes a second one of that key");
 }

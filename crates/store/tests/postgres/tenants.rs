@@ -40,7 +40,7 @@ async fn no_act_of_one_tenant_reaches_a_row_of_another() {
     assert!(!theirs.samples().delete(&secret, &NOBODY).await.unwrap());
     assert_eq!(save(&theirs, "secret", "1.0.0", &json!({})).await, UpdateOutcome::NotFound);
     assert_eq!(
-        theirs.templates().delete(&secret, version("1.0.0"), store::PartInUse::Refuse, &NOBODY).await.unwrap(),
+        theirs.templates().delete(&secret, version("1.0.0"), store::PartInUse::Refuse, store::Approval::default(), &NOBODY).await.unwrap(),
         store::DeleteOutcome::NotFound
     );
 

@@ -2,7 +2,7 @@
 
 use domain::TenantId;
 use serde_json::json;
-use store::{DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, TemplateSummary, TenantStore, UpdateOutcome};
+use store::{Approval, DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, TemplateSummary, TenantStore, UpdateOutcome};
 use tokio::join;
 
 use crate::fixture::{Fixture, NOBODY, any_template, content, key, save, unsigned, version};
@@ -39,7 +39,7 @@ async fn of_two_deletes_exactly_one_deletes() {
         let name = format!("letter-{round}");
         any_template(&fixture.tenant, &name).await;
         let delete = async |tenant: &TenantStore| {
-            tenant.templates().delete(&key(&name), version("1.0.0"), PartInUse::Refuse, &NOBODY).await.unwrap()
+            tenant.templates().delete(&key(&name), version("1.0.0"), PartInUse::Refuse, Approval::default(), &NOBODY).await.unwrap()
         };
         let both = join!(delete(&fixture.tenant), delete(&other));
         let wins = [&both.0, &both.1].into_iter().filter(|outcome| **outcome == DeleteOutcome::Deleted).count();
