@@ -13,8 +13,8 @@ use domain::{ErrorCode, Issue};
 use render::Checking;
 use serde_json::{Value, json};
 use store::{
-    Approval, DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, TemplateContent, TemplateFilter, TemplateKind, TemplateRecord,
-    TemplateSummary, UpdateOutcome,
+    Approval, DeleteOutcome, InsertOutcome, NewTemplate, PartInUse, Revision, TemplateContent, TemplateFilter, TemplateKind,
+    TemplateRecord, TemplateSummary, UpdateOutcome,
 };
 
 use crate::Setup;
