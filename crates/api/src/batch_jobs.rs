@@ -3,8 +3,10 @@
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use base64_simd::STANDARD as BASE64;
+use bytes::Bytes;
 use domain::ErrorCode;
-use domain::jobs::{JobKind, JobStatus};
+use domain::jobs::JobKind;
 use render::Format;
 use serde_json::{Map, Value, json};
 
@@ -38,10 +40,13 @@ pub async fn submit(
             ));
         }
     }
+    if body.get("format").is_some_and(|format| !format.is_null() && format != Format::Pdf.as_str()) {
+        return Err(ApiError::field("/format", "must be \"pdf\" here; /render/jobs takes the other formats"));
+    }
     let submission = Submission { caller: &caller, headers: &headers, bucket: bucket.0, limits: &setup.jobs };
     let job = inserted(&setup, &caller, &submission.read(body, Some(Format::Pdf))?).await?;
     let body = json!({
-        "jobId": job.id, "status": JobStatus::Pending.as_str(), "createdAt": job.created_at, "pollUrl": format!("/render/batch/jobs/{}", job.id),
+        "jobId": job.id, "status": job.status.as_str(), "createdAt": job.created_at, "pollUrl": format!("/render/batch/jobs/{}", job.id),
     });
     Ok(accepted(&job, body))
 }
@@ -81,10 +86,16 @@ pub async fn get(State(setup): State<Setup>, Extension(caller): Extension<Caller
             }
             results.push(told);
         }
-        let given =
-            job_results::inline(&setup, &caller.tenant, &items, |at, content| drop(results[at].insert(job.format.clone(), content.into())))
-                .await;
-        match given {
+        // As batches that are waited for have them: HTML as text, anything else as base64.
+        let mut put = |at: usize, content: Bytes| {
+            let text = if job.format == Format::Html.as_str() {
+                String::from_utf8_lossy(&content).into_owned()
+            } else {
+                BASE64.encode_to_string(&content)
+            };
+            drop(results[at].insert(job.format.clone(), text.into()));
+        };
+        match job_results::inline(&setup, &caller, &items, &mut put).await {
             Ok(()) => {}
             Err(error) if error.code() == ErrorCode::PayloadTooLarge => {}
             Err(error) => return Err(error),

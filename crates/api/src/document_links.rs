@@ -42,6 +42,8 @@ pub async fn create(
     here: Here,
     MaybeJsonBody(body): MaybeJsonBody<NewLink>,
 ) -> Result<Response, ApiError> {
+    // Links can be made void in an archived tenant too; none is made there.
+    setup.identity.refuse_archived(&caller.tenant).await?;
     let body = body.unwrap_or_default();
     if body.ttl_seconds == Some(0) {
         return Err(ApiError::field("/ttlSeconds", "must be a whole number from 1"));
@@ -62,7 +64,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
-/// Makes all links to a stored document void.
+/// Makes all links to a stored document void, also in an archived tenant.
 #[utoipa::path(post, path = "/documents/{id}/links/revoke", tag = "documents", params(("id" = String, Path)), responses((status = 200, description = "linkVersion: what links are made under from now on"), (status = 404, description = "Unknown, or its time is over")))]
 pub async fn revoke(
     State(setup): State<Setup>,

@@ -91,12 +91,27 @@ pub async fn content(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let record = readable(&setup, &caller, &id).await?;
+    fetched(&setup, &caller, record, &method, &headers).await
+}
+
+/// The answer to somebody with a credential who fetches a document.
+pub(crate) async fn fetched(
+    setup: &Setup,
+    caller: &Caller,
+    record: DocumentRecord,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
     let wanted = Wanted { tenant: &caller.tenant, link_version: None, disposition: record.disposition };
-    let gone = |why| match why {
+    give(setup, record, wanted, method, headers).await?.map_err(no_download)
+}
+
+/// Why somebody with a credential does not get a document that was there when it was looked for.
+pub(crate) fn no_download(why: NoDownload) -> ApiError {
+    match why {
         NoDownload::Gone | NoDownload::Revoked => unknown(),
         NoDownload::Exhausted => ApiError::new(ErrorCode::DocumentLinkExpired, why.to_string()),
-    };
-    give(&setup, record, wanted, &method, &headers).await?.map_err(gone)
+    }
 }
 
 /// Removes a stored document; its links then lead nowhere.

@@ -54,6 +54,10 @@ impl ApiError {
                 tracing::error!(error = %said, "the bytes of an asset are missing");
                 Self::new(ErrorCode::AssetBinaryMissing, said)
             }
+            RenderError::DocumentBytesMissing { .. } => {
+                tracing::error!(error = %said, "the bytes of a document are missing or damaged");
+                Self::new(error.code(), said)
+            }
             RenderError::Blobs(error) => Self::from_blobs(error),
             RenderError::Chromium(error) => match error {
                 ChromiumError::Saturated { retry_after, .. } => Self::saturated(*retry_after),

@@ -1,6 +1,7 @@
 //! What a job is submitted with, read so that whatever would be refused at once as a request is refused at once.
 
 use axum::http::HeaderMap;
+use domain::documents::RespondWith;
 use domain::ids::JobId;
 use domain::jobs::{JobKind, Packaging, REFERENCE_CHARS};
 use domain::usage::{RenderMode, UsageMetadata};
@@ -32,6 +33,8 @@ const KEY_CHARS: usize = 255;
 const SHOWN_CHARS: usize = 200;
 /// Refusals of items that one answer lists.
 const MOST_ISSUES: usize = 100;
+/// What the items of a job keep at most of what they have from all: far above words to find a render by, far below a full queue.
+const MOST_COPIED_BYTES: usize = 16 << 20;
 
 /// A caller, and what its request brought beside the body.
 pub(crate) struct Submission<'a> {
@@ -106,6 +109,19 @@ impl Submission<'_> {
         }
         let shared = UsageMetadata::from_json(metadata.as_ref().unwrap_or(&Value::Null), "/metadata")
             .map_err(|issue| ApiError::invalid(ErrorCode::ValidationFailed, vec![issue]))?;
+        // Each item keeps what it has from all: a small request is not to become a large job.
+        let copied = [("/metadata", &metadata), ("/output", &output)]
+            .map(|(path, value)| (path, value.as_ref().map_or(0, |value| value.to_string().len())));
+        let largest = copied.into_iter().max_by_key(|(_, bytes)| *bytes);
+        if let Some((path, _)) =
+            largest.filter(|_| copied.iter().map(|(_, bytes)| bytes).sum::<usize>().saturating_mul(items.len()) > MOST_COPIED_BYTES)
+        {
+            let said = format!(
+                "is kept with each of {} items, and all of them together keep up to {MOST_COPIED_BYTES} bytes; say less, or submit several jobs",
+                items.len()
+            );
+            return Err(ApiError::field(path, said));
+        }
         job.metadata = (!shared.is_empty()).then(|| shared.to_string());
         let mut issues = Vec::new();
         for (index, item) in items.into_iter().enumerate() {
@@ -147,7 +163,7 @@ impl Submission<'_> {
             item.entry("bucketKey").or_insert_with(|| Value::from(bucket.as_str()));
         }
         if let Some(name) = OF_A_TEMPLATE.iter().find(|name| shared.is_some() && item.get(**name).is_some_and(|value| !value.is_null())) {
-            return Err(ApiError::field(&format!("/{name}"), "the job has a definition, which all items share; leave this out").into());
+            return Err(field(&format!("/{name}"), "the job has a definition, which all items share; leave this out").into());
         }
         let mut sketch = Map::with_capacity(item.len() + 1);
         for (name, value) in &item {
@@ -159,7 +175,11 @@ impl Submission<'_> {
         }
         let (request, wanted) = render_body::read(Value::Object(sketch), None, asker(self.caller, RenderMode::Async), format)?;
         if wanted == Wanted::DryRun {
-            return Err(ApiError::field("/dryRun", "is answered at once by /render/pdf and /render/html; leave it out of a job").into());
+            return Err(field("/dryRun", "is answered at once by /render/pdf and /render/html; leave it out of a job").into());
+        }
+        if request.output.as_ref().is_some_and(|output| output.respond_with == RespondWith::Link) {
+            let said = "nobody waits for this answer; a link is made at /documents/{documentId}/links once the item has ended";
+            return Err(field("/output/respondWith", said).into());
         }
         reach(self.caller, &request.source)?;
         let (template, is_stored) = match &request.source {
@@ -269,9 +289,14 @@ fn packaging_of(given: Option<Value>, format: Format, has_items: bool) -> Result
     Ok(Some(packaging))
 }
 
-fn text(path: &str, given: Option<Value>, most: usize) -> Result<Option<String>, ApiError> {
+fn field(path: &str, message: impl Into<String>) -> RefusedBody {
+    let issues = vec![Issue::new(path, message.into())];
+    RefusedBody { code: ErrorCode::ValidationFailed, message: String::new(), issues }
+}
+
+fn text(path: &str, given: Option<Value>, most: usize) -> Result<Option<String>, RefusedBody> {
     let Some(given) = given else { return Ok(None) };
     let fits = |text: &&str| !text.is_empty() && text.chars().count() <= most && !text.contains(char::is_control);
     let found = given.as_str().filter(fits).map(str::to_owned);
-    found.map(Some).ok_or_else(|| ApiError::field(path, format!("must be text of 1 to {most} characters without control characters")))
+    found.map(Some).ok_or_else(|| field(path, format!("must be text of 1 to {most} characters without control characters")))
 }

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
-use base64_simd::STANDARD as BASE64;
 use bytes::Bytes;
+use domain::ErrorCode;
 use domain::jobs::Packaging;
 use domain::options::Disposition;
-use domain::{ErrorCode, TenantId};
 use futures_util::{Stream, StreamExt as _, stream};
+use render::{BlobContent, Fetch};
 use serde_json::{Map, Value, json};
 use store::{JobItemOutput, JobItemRecord, JobRecord};
 use zip::CompressionMethod;
@@ -24,17 +24,19 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::batch_answers::free_name;
 use crate::body::Path;
-use crate::documents::SANDBOX;
+use crate::documents::{self, SANDBOX};
 use crate::error::ApiError;
 use crate::jobs::readable;
 use crate::renders::{content_disposition, refusal};
 
-/// One document of a job.
-#[utoipa::path(get, path = "/render/jobs/{id}/items/{index}/content", tag = "jobs", params(("id" = String, Path), ("index" = u32, Path)), responses((status = 200, description = "The document"), (status = 404, description = "Unknown"), (status = 409, description = "There is none yet, or there will be none"), (status = 410, description = "The time of the job is over")))]
+/// One document of a job. One that is stored too is fetched as that: counted, by whoever may read it, as long as it is there.
+#[utoipa::path(get, path = "/render/jobs/{id}/items/{index}/content", tag = "jobs", params(("id" = String, Path), ("index" = u32, Path)), responses((status = 200, description = "The document"), (status = 404, description = "Unknown"), (status = 409, description = "There is none yet, or there will be none"), (status = 410, description = "The time of the job is over, or the stored document was downloaded as often as it may be")))]
 pub async fn content(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     Path((id, index)): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let job = readable(&setup, &caller, &id).await?;
     let no_item = || ApiError::not_found(format!("the job has no such item; its items are 0 to {}", job.progress.total.saturating_sub(1)));
@@ -42,7 +44,11 @@ pub async fn content(
     let items = setup.store.tenant(caller.tenant.clone()).jobs().items(job.id, index, 1).await?;
     let item = items.into_iter().find(|item| item.index == index).ok_or_else(no_item)?;
     let Some(output) = &item.output else { return Err(not_there(&job, &item)) };
-    let bytes = setup.outputs.open(&caller.tenant, output.sha256, &output.filename, None).await?;
+    if let Some(document) = output.document_id {
+        let record = documents::readable(&setup, &caller, &document.to_string()).await?;
+        return documents::fetched(&setup, &caller, record, &method, &headers).await;
+    }
+    let bytes = opened(&setup, &caller, output).await?;
     let body = Body::from_stream(Pin::from(Box::new(bytes)));
     Ok((headers_of(output), body).into_response())
 }
@@ -74,13 +80,34 @@ fn headers_of(output: &JobItemOutput) -> HeaderMap {
     headers
 }
 
-/// The documents of these items as base64, each with its place among them. More than the limit together is refused.
+/// The bytes of a finished document; of one that is stored, as a fetch of that.
+async fn opened(setup: &Setup, caller: &Caller, output: &JobItemOutput) -> Result<BlobContent, ApiError> {
+    let Some(document) = output.document_id else {
+        return Ok(setup.outputs.open(&caller.tenant, output.sha256, &output.filename, None).await?);
+    };
+    let record = documents::readable(setup, caller, &document.to_string()).await?;
+    let fetch = Fetch { link_version: None, range: None };
+    let opened = setup.renderer.documents().open(&caller.tenant, record.id, fetch).await?;
+    opened.map(|(_, content)| content).map_err(documents::no_download)
+}
+
+/// Whether that is about the stored document or who asks, and not about the server.
+fn is_withheld(error: &ApiError) -> bool {
+    matches!(
+        error.code(),
+        ErrorCode::NotFound | ErrorCode::Forbidden | ErrorCode::ApiKeyTemplateNotAllowed | ErrorCode::DocumentLinkExpired
+    )
+}
+
+/// The documents of these items, each with its place among them, without those that are stored and not for the caller any more.
+/// More than the limit together is refused.
 pub(crate) async fn inline(
     setup: &Setup,
-    tenant: &TenantId,
+    caller: &Caller,
     items: &[JobItemRecord],
-    mut give: impl FnMut(usize, String),
+    give: &mut (dyn FnMut(usize, Bytes) + Send),
 ) -> Result<(), ApiError> {
+    let _turn = setup.heavy_reads.turn(&caller.tenant).await?;
     let most = setup.jobs.max_inline_bytes;
     let total: u64 = items.iter().filter_map(|item| item.output.as_ref()).map(|output| output.size_bytes).sum();
     if total > most {
@@ -89,9 +116,12 @@ pub(crate) async fn inline(
     }
     for (at, item) in items.iter().enumerate() {
         let Some(output) = &item.output else { continue };
-        let content = setup.outputs.open(tenant, output.sha256, &output.filename, None).await?;
-        let bytes = content.collect(most).await.map_err(render::RenderError::from)?;
-        give(at, BASE64.encode_to_string(&bytes));
+        let content = match opened(setup, caller, output).await {
+            Ok(content) => content,
+            Err(error) if is_withheld(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        give(at, content.collect(most).await.map_err(render::RenderError::from)?);
     }
     Ok(())
 }
@@ -113,7 +143,11 @@ pub async fn package(
     if !job.status.has_ended() {
         return Err(ApiError::new(ErrorCode::JobNotCompleted, "the job has not ended yet").retry_after(job.progress.look_again_in_s()));
     }
-    let items = setup.store.tenant(caller.tenant.clone()).jobs().items(job.id, 0, job.progress.total).await?;
+    let turn = setup.heavy_reads.turn(&caller.tenant).await?;
+    let mut items = setup.store.tenant(caller.tenant.clone()).jobs().items(job.id, 0, job.progress.total).await?;
+    for item in &mut items {
+        withhold(&setup, &caller, item).await?;
+    }
     let failed = items.iter().filter(|item| item.output.is_none()).count();
     if failed == items.len() || (failed > 0 && packaging == Packaging::MergedPdf) {
         let said = format!("{failed} of {} documents are missing, and the package would lack them", items.len());
@@ -121,9 +155,10 @@ pub async fn package(
     }
     let counts = [items.len(), items.len() - failed, failed];
     let (body, kind, extension) = match packaging {
-        Packaging::Zip => (zipped(&setup, &caller.tenant, items, counts)?, "application/zip", "zip"),
-        Packaging::MergedPdf => (merged(&setup, &caller.tenant, &items).await?, "application/pdf", "pdf"),
+        Packaging::Zip => (zipped(&setup, &caller, items, counts)?, "application/zip", "zip"),
+        Packaging::MergedPdf => (merged(&setup, &caller, &items).await?, "application/pdf", "pdf"),
     };
+    drop(turn);
     let name = job.reference.as_deref().unwrap_or("batch");
     let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
     let headers = response.headers_mut();
@@ -139,7 +174,22 @@ pub async fn package(
     Ok(response)
 }
 
-async fn merged(setup: &Setup, tenant: &TenantId, items: &[JobItemRecord]) -> Result<Body, ApiError> {
+/// Takes a stored document that is not for the caller any more out of a package.
+async fn withhold(setup: &Setup, caller: &Caller, item: &mut JobItemRecord) -> Result<(), ApiError> {
+    let Some(document) = item.output.as_ref().and_then(|output| output.document_id) else { return Ok(()) };
+    match documents::readable(setup, caller, &document.to_string()).await {
+        Ok(record) if record.max_downloads.is_none_or(|most| record.download_count < most) => return Ok(()),
+        Err(error) if !is_withheld(&error) => return Err(error),
+        _ => {}
+    }
+    item.output = None;
+    let said =
+        format!("the document was stored as {document}, which is there no more, was downloaded as often as it may be, or is not yours");
+    item.error = Some((ErrorCode::RenderArtifactExpired.as_str().to_owned(), said));
+    Ok(())
+}
+
+async fn merged(setup: &Setup, caller: &Caller, items: &[JobItemRecord]) -> Result<Body, ApiError> {
     let most = setup.jobs.max_inline_bytes;
     let total: u64 = items.iter().filter_map(|item| item.output.as_ref()).map(|output| output.size_bytes).sum();
     if total > most {
@@ -148,7 +198,7 @@ async fn merged(setup: &Setup, tenant: &TenantId, items: &[JobItemRecord]) -> Re
     }
     let mut parts = Vec::with_capacity(items.len());
     for (item, output) in items.iter().filter_map(|item| Some((item, item.output.as_ref()?))) {
-        let content = setup.outputs.open(tenant, output.sha256, &output.filename, None).await?;
+        let content = opened(setup, caller, output).await?;
         let title = item.reference.clone().unwrap_or_else(|| output.filename.trim_end_matches(".pdf").to_owned());
         parts.push((content.collect(most).await.map_err(render::RenderError::from)?, Some(title)));
     }
@@ -158,7 +208,7 @@ async fn merged(setup: &Setup, tenant: &TenantId, items: &[JobItemRecord]) -> Re
 
 /// A ZIP of the documents, written as they are read. A failure in its middle breaks the answer off: the archive then has no
 /// end, and no program takes it for a whole one.
-fn zipped(setup: &Setup, tenant: &TenantId, items: Vec<JobItemRecord>, counts: [usize; 3]) -> Result<Body, ApiError> {
+fn zipped(setup: &Setup, caller: &Caller, items: Vec<JobItemRecord>, counts: [usize; 3]) -> Result<Body, ApiError> {
     let mut names = HashSet::new();
     let mut listed = Vec::with_capacity(items.len());
     let mut files = Vec::with_capacity(counts[1]);
@@ -180,23 +230,26 @@ fn zipped(setup: &Setup, tenant: &TenantId, items: Vec<JobItemRecord>, counts: [
     }
     let manifest = json!({ "total": counts[0], "succeeded": counts[1], "failed": counts[2], "items": listed });
     let archive = Archive::begin(&format!("{manifest:#}\n")).map_err(|error| ApiError::internal(&error))?;
-    Ok(Body::from_stream(pieces(setup.clone(), tenant.clone(), files, archive)))
+    Ok(Body::from_stream(pieces(setup.clone(), caller.clone(), files, archive)))
 }
 
 fn pieces(
     setup: Setup,
-    tenant: TenantId,
+    caller: Caller,
     files: Vec<(String, JobItemOutput)>,
     archive: Archive,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let state = Packing { setup, tenant, files: files.into_iter(), archive, open: None };
+    let state = Packing { setup, caller, files: files.into_iter(), archive, open: None };
     stream::try_unfold(Some(state), async |state| {
         let Some(mut state) = state else { return Ok(None) };
         loop {
             let Some(open) = &mut state.open else {
                 let Some((name, output)) = state.files.next() else { return Ok(Some((state.archive.end()?, None))) };
-                let opening = state.setup.outputs.open(&state.tenant, output.sha256, &output.filename, None).await;
-                state.open = Some(Box::pin(opening.map_err(io::Error::other)?));
+                // Document by document: whoever reads slowly takes no turn meanwhile.
+                let turn = state.setup.heavy_reads.next_turn(&state.caller.tenant).await.map_err(io::Error::other)?;
+                let opening = opened(&state.setup, &state.caller, &output).await;
+                drop(turn);
+                state.open = Some(Box::pin(opening.map_err(|error| io::Error::other(error.code().as_str()))?));
                 state.archive.file(&name, &output)?;
                 continue;
             };
@@ -213,10 +266,10 @@ fn pieces(
 
 struct Packing {
     setup: Setup,
-    tenant: TenantId,
+    caller: Caller,
     files: std::vec::IntoIter<(String, JobItemOutput)>,
     archive: Archive,
-    open: Option<Pin<Box<render::BlobContent>>>,
+    open: Option<Pin<Box<BlobContent>>>,
 }
 
 /// A ZIP that is handed over while it is written.

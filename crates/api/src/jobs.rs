@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64_simd::STANDARD as BASE64;
+use bytes::Bytes;
 use domain::ErrorCode;
 use domain::ids::JobId;
 use domain::jobs::{JobItemStatus, JobKind, JobStatus, Packaging};
@@ -27,6 +29,8 @@ use crate::render_body::BucketHeader;
 const PAGE: u32 = 20;
 /// A job with more items shows them once it has ended, or when it is asked for them.
 const SHOWN_ITEMS: u32 = 100;
+/// Items that an answer has at most when it is not asked for them.
+const UNASKED_ITEMS: u32 = 1_000;
 
 /// What a job takes, for the description of the interface.
 #[derive(ToSchema)]
@@ -62,7 +66,7 @@ pub async fn submit(
     let submission = Submission { caller: &caller, headers: &headers, bucket: bucket.0, limits: &setup.jobs };
     let job = inserted(&setup, &caller, &submission.read(body, None)?).await?;
     let mut body = json!({
-        "jobId": job.id, "kind": job.kind.as_str(), "format": job.format, "status": JobStatus::Pending.as_str(), "createdAt": job.created_at,
+        "jobId": job.id, "kind": job.kind.as_str(), "format": job.format, "status": job.status.as_str(), "createdAt": job.created_at,
         "pollUrl": format!("/render/jobs/{}", job.id),
     });
     if let Some(reference) = &job.reference {
@@ -119,7 +123,7 @@ pub async fn list(
 }
 
 /// How a job stands. While it runs, `Retry-After` says when to ask again.
-#[utoipa::path(get, path = "/render/jobs/{id}", tag = "jobs", params(("id" = String, Path), ("include" = Option<String>, Query, description = "items: also of a large job that runs; content: the documents too, as base64, up to JOB_INLINE_BYTES")), responses((status = 200, description = "The job"), (status = 404, description = "Unknown"), (status = 410, description = "Its time is over")))]
+#[utoipa::path(get, path = "/render/jobs/{id}", tag = "jobs", params(("id" = String, Path), ("include" = Option<String>, Query, description = "items: all of them, also of a large job; without it those of a job that has ended or is small, up to 1000. content: the documents too, as base64, up to JOB_INLINE_BYTES")), responses((status = 200, description = "The job"), (status = 404, description = "Unknown"), (status = 410, description = "Its time is over")))]
 pub async fn get(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
@@ -134,11 +138,12 @@ pub async fn get(
     }
     let mut body = shown(&job);
     if job.status.has_ended() || job.progress.total <= SHOWN_ITEMS || !wanted.is_empty() {
-        let items = setup.store.tenant(caller.tenant.clone()).jobs().items(job.id, 0, job.progress.total).await?;
+        let most = if wanted.is_empty() { job.progress.total.min(UNASKED_ITEMS) } else { job.progress.total };
+        let items = setup.store.tenant(caller.tenant.clone()).jobs().items(job.id, 0, most).await?;
         let mut told: Vec<Map<String, Value>> = items.iter().map(|item| shown_item(&job, item)).collect();
         if wanted.contains(&"content") {
-            job_results::inline(&setup, &caller.tenant, &items, |at, content| drop(told[at].insert("content".to_owned(), content.into())))
-                .await?;
+            let mut put = |at: usize, content: Bytes| drop(told[at].insert("content".to_owned(), BASE64.encode_to_string(&content).into()));
+            job_results::inline(&setup, &caller, &items, &mut put).await?;
         }
         body.insert("items".to_owned(), told.into_iter().map(Value::Object).collect());
     }

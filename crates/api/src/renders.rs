@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::documents::RespondWith;
+use domain::documents::{DocumentName, RespondWith};
 use domain::options::Disposition;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use render::{Format, Origin, RenderError, RenderRequest, Rendered, Source};
@@ -209,12 +209,13 @@ pub(crate) fn with_extension(name: &str, extension: &str) -> String {
 /// Both spellings of the name: ASCII for old receivers, UTF-8 for all others (RFC 6266).
 pub(crate) fn content_disposition(name: &str, extension: &str, disposition: Disposition) -> String {
     const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    let name = with_extension(name, extension);
+    let name = DocumentName::of(name, extension);
+    let name = name.as_str();
     let ascii: String =
         name.chars().map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/') || c == ' ' { c } else { '_' }).collect();
     let kind = match disposition {
         Disposition::Inline => "inline",
         Disposition::Attachment => "attachment",
     };
-    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(&name, UNRESERVED))
+    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(name, UNRESERVED))
 }

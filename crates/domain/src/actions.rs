@@ -74,7 +74,8 @@ actions! {
 }
 
 impl Action {
-    /// Whether it only looks, or is about the tenant itself: such actions are also there for an archived tenant.
+    /// Whether it only looks, is about the tenant itself, or takes back what was given out (making a link asks for itself): such
+    /// actions are also there for an archived tenant.
     pub fn spares_archived_tenants(self) -> bool {
         matches!(
             self,
@@ -83,6 +84,7 @@ impl Action {
                 | Self::TemplateRead
                 | Self::AssetRead
                 | Self::DocumentRead
+                | Self::DocumentShare
                 | Self::AuditRead
                 | Self::JobRead
                 | Self::UsageRead

@@ -13,6 +13,8 @@ pub enum Blame {
     Attempt,
     /// Something is away or everything is taken: it says nothing about the document.
     Moment,
+    /// The tenant was archived: its documents wait until it is active again, and those of others do not.
+    Tenant,
 }
 
 impl RenderError {
@@ -20,6 +22,7 @@ impl RenderError {
     pub fn blame(&self) -> Blame {
         match self.code() {
             ErrorCode::ServiceUnavailable | ErrorCode::RenderSaturated => Blame::Moment,
+            ErrorCode::TenantArchived => Blame::Tenant,
             ErrorCode::EngineCrash | ErrorCode::RenderTimeout | ErrorCode::InternalError => Blame::Attempt,
             _ => Blame::Request,
         }

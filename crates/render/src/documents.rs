@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::{DocumentRecord, DownloadOutcome, NewDocument, Store, StoreDocumentOutcome};
 
 use crate::error::RenderError;
+use crate::outputs;
 use crate::request::{Format, RenderRequest, Rendered, Source};
 use crate::run::Renderer;
 
@@ -231,8 +232,7 @@ impl Documents {
 
     async fn content(&self, tenant: &TenantId, record: &DocumentRecord, range: Option<ByteRange>) -> Result<BlobContent, RenderError> {
         let key = BlobKey::new(tenant.clone(), BlobKind::Outputs, record.sha256);
-        let missing = || RenderError::AssetBinaryMissing { name: record.filename.to_string() };
-        self.0.blobs.get(&key, range).await?.ok_or_else(missing)
+        outputs::found(self.0.blobs.get(&key, range).await, record.filename.as_str())
     }
 }
 

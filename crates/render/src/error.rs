@@ -133,6 +133,12 @@ pub enum RenderError {
         /// As it was asked for.
         name: String,
     },
+    /// A finished document is known, and its bytes are not where they were put, or not what they were.
+    #[error("the bytes of the document \"{name}\" are missing or damaged; restore them, or render it again")]
+    DocumentBytesMissing {
+        /// What the file is called.
+        name: String,
+    },
     /// The place of stored files failed.
     #[error(transparent)]
     Blobs(#[from] BlobError),
@@ -191,9 +197,12 @@ impl RenderError {
             Self::Pdf(PdfError::TooLarge { .. } | PdfError::TooMuch { .. }) => ErrorCode::PdfTooLarge,
             Self::Pdf(PdfError::Invalid(_)) => ErrorCode::InvalidPdf,
             Self::Pdf(PdfError::Encrypted) => ErrorCode::PdfEncrypted,
-            Self::AssetBinaryMissing { .. } | Self::Blobs(BlobError::Corrupt { .. }) => ErrorCode::AssetBinaryMissing,
+            Self::AssetBinaryMissing { .. } | Self::DocumentBytesMissing { .. } | Self::Blobs(BlobError::Corrupt { .. }) => {
+                ErrorCode::AssetBinaryMissing
+            }
             Self::Blobs(BlobError::TooLarge { .. }) => ErrorCode::PayloadTooLarge,
             Self::Blobs(BlobError::OutOfRange { .. }) => ErrorCode::BadRequest,
+            Self::Store(StoreError::TenantArchived) => ErrorCode::TenantArchived,
             Self::Store(StoreError::Unavailable { .. }) | Self::Blobs(_) => ErrorCode::ServiceUnavailable,
             Self::Upload(refusal) => crate::asset_uploads::code_of(refusal),
             Self::OtherKind { .. } => ErrorCode::AssetMimeMismatch,

@@ -1,6 +1,6 @@
 //! Finished documents of jobs: bytes that are there before anything says so.
 
-use blobs::{BlobContent, BlobKey, BlobKind, BlobSource, Blobs, ByteRange};
+use blobs::{BlobContent, BlobError, BlobKey, BlobKind, BlobSource, Blobs, ByteRange};
 use bytes::Bytes;
 use domain::TenantId;
 
@@ -30,7 +30,15 @@ impl Outputs {
         name: &str,
         range: Option<ByteRange>,
     ) -> Result<BlobContent, RenderError> {
-        let found = self.0.get(&BlobKey::new(tenant.clone(), BlobKind::Outputs, sha256), range).await?;
-        found.ok_or_else(|| RenderError::AssetBinaryMissing { name: name.to_owned() })
+        found(self.0.get(&BlobKey::new(tenant.clone(), BlobKind::Outputs, sha256), range).await, name)
+    }
+}
+
+/// The bytes of a document that is known: those that are lost are a document's, not an asset's.
+pub(crate) fn found(got: Result<Option<BlobContent>, BlobError>, name: &str) -> Result<BlobContent, RenderError> {
+    match got {
+        Ok(Some(content)) => Ok(content),
+        Ok(None) | Err(BlobError::Corrupt { .. }) => Err(RenderError::DocumentBytesMissing { name: name.to_owned() }),
+        Err(error) => Err(error.into()),
     }
 }

@@ -23,7 +23,8 @@ use crate::webhook_deliveries::{Callback, NewEvent, enqueue_callback, enqueue_ev
 const QUEUE: LeasedQueue = LeasedQueue {
     name: "job_items",
     key: [("job_id", "uuid"), ("item_index", "integer")],
-    open: "status = 'pending'",
+    // What an archived tenant has open waits until it is active again.
+    open: "status = 'pending' AND tenant_id NOT IN (SELECT tenant_id FROM tenants WHERE status <> 'active')",
     order: "priority, turn",
 };
 /// A message is cut to this (a CHECK of the table).
@@ -134,7 +135,7 @@ impl Store {
 }
 
 impl JobQueue<'_> {
-    /// Takes up to `most` items for `lease_for`. Tenants take turns; what somebody held who died comes when its lease has ended.
+    /// Takes up to `most` items of active tenants for `lease_for`. Tenants take turns; what somebody held who died comes when its lease has ended.
     pub async fn claim(&self, most: u32, lease_for: Duration) -> Result<Vec<ClaimedItem>, StoreError> {
         speak!(self.0, "jobs.claim", {
             let mut connection = self.0.acquire().await?;

@@ -242,6 +242,7 @@ impl Jobs<'_> {
             }
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
             let tenant = self.0.tenant.as_str();
+            self.free_key(&mut write, new, actor).await?;
             let open = sqlx::query_scalar!(
                 r#"SELECT count(*) AS "count!" FROM (SELECT FROM job_items WHERE tenant_id = $1 AND status = 'pending' LIMIT $2) AS open"#,
                 tenant,
@@ -309,10 +310,12 @@ impl Jobs<'_> {
     ) -> Result<Option<JobSubmission>, StoreError> {
         let Some(given) = &new.idempotency else { return Ok(None) };
         let found = sqlx::query!(
-            "SELECT job_id, request_sha256 FROM jobs WHERE tenant_id = $1 AND actor = $2 AND idempotency_key = $3",
+            "SELECT job_id, request_sha256 FROM jobs
+             WHERE tenant_id = $1 AND actor = $2 AND idempotency_key = $3 AND (completed_at IS NULL OR expires_at > $4)",
             self.0.tenant.as_str(),
             &*actor.name,
-            given.key
+            given.key,
+            self.0.store.now() as _
         )
         .fetch_optional(&mut *connection)
         .await?;
@@ -324,6 +327,22 @@ impl Jobs<'_> {
         Ok(row.map(JobRecord::try_from).transpose()?.map(|job| JobSubmission::Repeated(Box::new(job))))
     }
 
+    /// A job whose time is over has nothing to give any more: its key is free for another one.
+    async fn free_key(&self, write: &mut Write<'_>, new: &NewJob, actor: &Actor) -> Result<(), StoreError> {
+        let Some(given) = &new.idempotency else { return Ok(()) };
+        sqlx::query!(
+            "UPDATE jobs SET idempotency_key = NULL, request_sha256 = NULL
+             WHERE tenant_id = $1 AND actor = $2 AND idempotency_key = $3 AND completed_at IS NOT NULL AND expires_at <= $4",
+            self.0.tenant.as_str(),
+            &*actor.name,
+            given.key,
+            self.0.store.now() as _
+        )
+        .execute(&mut **write)
+        .await?;
+        Ok(())
+    }
+
     /// Each item gets the turn after the last open one of its tenant and kind, and none before those who wait already.
     async fn insert_items(&self, write: &mut Write<'_>, new: &NewJob) -> Result<(), StoreError> {
         let column = |text: fn(&NewJobItem) -> Option<&str>| new.items.iter().map(text).collect::<Vec<_>>();
@@ -332,7 +351,9 @@ impl Jobs<'_> {
                  SELECT GREATEST(
                      (SELECT max(turn) FROM job_items WHERE tenant_id = $2 AND kind = $3 AND status = 'pending'),
                      (SELECT turn FROM job_items
-                      WHERE status = 'pending' AND lease_until IS NULL AND next_run_at <= now() ORDER BY priority, turn LIMIT 1),
+                      WHERE status = 'pending' AND lease_until IS NULL AND next_run_at <= now()
+                        AND tenant_id NOT IN (SELECT tenant_id FROM tenants WHERE status <> 'active')
+                      ORDER BY priority, turn LIMIT 1),
                      0) AS turn)
              INSERT INTO job_items (job_id, tenant_id, kind, item_index, turn, request, template, reference, metadata)
              SELECT $1, $2, $3, item.place - 1, before.turn + item.place, item.request::json, item.template, item.reference,

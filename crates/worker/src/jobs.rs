@@ -306,6 +306,7 @@ impl Work {
     fn store_failed(&self, item: &ClaimedItem, error: &StoreError) -> Made {
         let (code, blame) = match error {
             StoreError::Unavailable { .. } => (ErrorCode::ServiceUnavailable, Blame::Moment),
+            StoreError::TenantArchived => (ErrorCode::TenantArchived, Blame::Tenant),
             _ => (ErrorCode::InternalError, Blame::Attempt),
         };
         self.failed(item, code, &error.to_string(), blame)
@@ -330,6 +331,8 @@ impl Work {
                 *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + pause;
                 Made::Again { attempt: Attempt::Free, code, pause }
             }
+            // Until then nobody claims it.
+            Blame::Tenant => Made::Again { attempt: Attempt::Free, code, pause: jittered(PAUSES.0) },
             Blame::Attempt if item.attempt < self.setup.options.max_attempts => {
                 Made::Again { attempt: Attempt::Charged, code, pause: jittered(pause_after(item.attempt)) }
             }

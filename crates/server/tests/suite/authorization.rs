@@ -122,7 +122,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("delete", "/documents/{id}", "sa", "closed"),
     ("get", "/documents/{id}/content", "sar", "open"),
     ("post", "/documents/{id}/links", "sar", "closed"),
-    ("post", "/documents/{id}/links/revoke", "sar", "closed"),
+    ("post", "/documents/{id}/links/revoke", "sar", "open"),
     // The link is the credential.
     ("get", "/documents/links/{token}", "*", "open"),
     ("post", "/render/jobs", "sar", "closed"),

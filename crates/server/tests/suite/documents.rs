@@ -385,3 +385,21 @@ async fn what_a_tenant_may_keep_counts_documents_too_and_each_content_once() {
     }
     assert_eq!(keep("two").await.0, 201, "removing makes room at once");
 }
+
+#[tokio::test]
+async fn a_link_of_an_archived_tenant_works_until_it_is_revoked_and_no_new_one_is_made() {
+    let server = Server::start_with(&[("MULTI_TENANT_ENABLED", "true"), ("API_KEY_SUPER_ADMIN", "a-super-admin-key-of-the-tests")]);
+    let as_root = |path: &str| reqwest::Client::new().post(server.url(path)).header("X-Api-Key", "a-super-admin-key-of-the-tests");
+    let acme = |path: &str| as_root(path).header("X-PulpEngine-Tenant-Id", "acme");
+    assert_eq!(answer(as_root("/admin/tenants").json(&json!({"id": "acme", "name": "Acme"}))).await.0, 201);
+    let body = json!({"definition": page("x"), "output": {"store": true, "respondWith": "link"}});
+    let (_, made) = answer(acme("/render/html").json(&body)).await;
+    let (url, id) = (made["downloadUrl"].as_str().unwrap(), made["documentId"].as_str().unwrap());
+    assert_eq!(answer(as_root("/admin/tenants/acme/archive")).await.0, 200);
+    assert_eq!(follow(url).await.status(), 200);
+    let (status, refused) = answer(acme(&format!("/documents/{id}/links"))).await;
+    assert_eq!((status, &refused["code"]), (409, &json!("tenant_archived")));
+    let (status, revoked) = answer(acme(&format!("/documents/{id}/links/revoke"))).await;
+    assert_eq!((status, &revoked["linkVersion"]), (200, &json!(2)), "{revoked}");
+    assert_eq!(refusal(follow(url).await).await, (404, "document_link_invalid".to_owned()));
+}

@@ -1,6 +1,7 @@
 //! Jobs from outside: what is submitted is made by the server by itself, and its documents are there afterwards.
 
 use std::io::{Cursor, Read as _};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -109,12 +110,19 @@ async fn items_of_a_job_fail_alone_and_those_that_did_not_are_packed() {
             }
         })
         .collect();
-    let id = submitted(&server, &json!({"format": "pdf", "items": items, "now": NOW, "packaging": "zip", "metadata": {"run": "x"}})).await;
+    let id = submitted(
+        &server,
+        &json!({"format": "pdf", "items": items, "now": NOW, "packaging": "zip", "metadata": {"run": "x"}, "reference": "May / 7"}),
+    )
+    .await;
     let job = ended(&server, &id).await;
     assert_eq!((&job["status"], &job["progress"]), (&json!("completed"), &json!({"total": 7, "completed": 6, "failed": 1})), "{job}");
     let failed = &job["items"][3];
     assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!("validation_failed")), "{failed}");
     assert_eq!(refused(&server, "GET", &format!("/render/jobs/{id}/items/3/content")).await, (409, "job_not_completed".to_owned()));
+    let package = ask(&server, "GET", job["package"]["contentUrl"].as_str().unwrap()).send().await.unwrap();
+    let named = package.headers()["content-disposition"].to_str().unwrap();
+    assert!(named.ends_with("filename*=UTF-8''May%20_%207.zip"), "{named}");
     let archive = bytes(&server, job["package"]["contentUrl"].as_str().unwrap()).await;
     let mut archive = zip::ZipArchive::new(Cursor::new(archive)).unwrap();
     let mut manifest = String::new();
@@ -169,9 +177,14 @@ async fn what_a_request_would_be_refused_for_is_refused_at_submission() {
         "/items/1/options/paperSize"
     );
     assert_eq!(
-        code(&try_it(json!({"format": "pdf", "definition": {"html": "x"}, "items": [item]})).await),
-        (422, "validation_failed".into())
+        try_it(json!({"format": "pdf", "definition": {"html": "x"}, "items": [item]})).await,
+        (422, "validation_failed".into(), "/items/0/template".into())
     );
+    let as_link = json!({"format": "pdf", "items": [item, {"template": "greeting", "output": {"store": true, "respondWith": "link"}}]});
+    assert_eq!(try_it(as_link).await.2, "/items/1/output/respondWith");
+    let told = json!({"format": "html", "items": [item], "webhookUrl": "https://example.com/x", "webhookSecret": "a-secret-of-the-tests"});
+    let (status, other) = answer(ask(&server, "POST", "/render/batch/async").json(&told)).await;
+    assert_eq!((status, &other["issues"][0]["path"]), (422, &json!("/format")), "{other}");
 
     // Nobody makes anything here: what is open stays open.
     let body = json!({"format": "pdf", "items": [item, item, item]});
@@ -210,8 +223,12 @@ async fn a_job_is_called_off_while_it_is_made_and_gone_when_its_time_is_over() {
     assert!(done < 300, "{job}");
     assert!(bytes(&server, &format!("/render/jobs/{id}/items/0/content")).await.starts_with(b"%PDF"), "what was done stays");
     // Another job is made although the first had hundreds before it.
-    let next = ended(&server, &submitted(&server, &json!({"format": "html", "template": "greeting", "data": {"name": "x"}})).await).await;
-    assert_eq!(next["status"], json!("completed"));
+    let short = json!({"format": "html", "template": "greeting", "data": {"name": "x"}});
+    let keyed = || answer(ask(&server, "POST", "/render/jobs").header("Idempotency-Key", "once").json(&short));
+    let first = keyed().await.1["jobId"].as_str().unwrap().to_owned();
+    assert_eq!(ended(&server, &first).await["status"], json!("completed"));
+    let (status, again) = keyed().await;
+    assert_eq!((status, &again["jobId"], &again["status"]), (202, &json!(first), &json!("completed")), "as it stands");
     let (_, later) = answer(ask(&server, "GET", &format!("/render/jobs/{id}"))).await;
     assert_eq!(later["progress"]["completed"].as_u64(), Some(done), "nothing was added to what was called off");
     let expired = wait_until_async("its time is over", async || {
@@ -221,6 +238,69 @@ async fn a_job_is_called_off_while_it_is_made_and_gone_when_its_time_is_over() {
     .await;
     assert_eq!(expired, (410, "job_expired".to_owned()));
     assert_eq!(refused(&server, "GET", &format!("/render/jobs/{id}/items/0/content")).await, (410, "job_expired".to_owned()));
+    let anew = wait_until_async("the key is free", async || {
+        let (status, job) = keyed().await;
+        assert_eq!(status, 202, "{job}");
+        (job["jobId"] != json!(first)).then_some(job)
+    })
+    .await;
+    assert_eq!(ended(&server, anew["jobId"].as_str().unwrap()).await["status"], json!("completed"), "a job of its own");
+}
+
+#[tokio::test]
+async fn a_document_of_a_job_that_is_stored_is_fetched_as_the_stored_one() {
+    let server = Server::start();
+    let definition = json!({"key": "d", "name": "D", "html": "<p>{{a}}</p>"});
+    let item = |a: &str, output: Value| json!({"data": {"a": a}, "output": output});
+    let items = [item("one", json!({"store": true, "maxDownloads": 1})), item("two", json!({"store": true})), item("three", json!(null))];
+    let id = submitted(&server, &json!({"format": "html", "definition": definition, "items": items, "packaging": "zip"})).await;
+    let job = ended(&server, &id).await;
+    let document = |n: usize| job["items"][n]["documentId"].as_str().unwrap().to_owned();
+    let content = |n: usize| format!("/render/jobs/{id}/items/{n}/content");
+    let of_render = |path: &str| answer(reqwest::Client::new().get(server.url(path)).header("X-Api-Key", RENDER_KEY));
+    assert_eq!(of_render(&content(0)).await.0, 404, "another key does not read what was stored with this one");
+    let (_, older) = answer(ask(&server, "GET", &format!("/render/batch/jobs/{id}"))).await;
+    assert!(older["results"]["results"][0]["html"].as_str().unwrap().contains("<p>one</p>"), "{older}");
+    let (_, known) = answer(ask(&server, "GET", &format!("/documents/{}", document(0)))).await;
+    assert_eq!(known["downloadCount"], json!(1), "that was the one download");
+    assert_eq!(refused(&server, "GET", &content(0)).await, (410, "document_link_expired".to_owned()));
+    assert!(String::from_utf8(bytes(&server, &content(1)).await).unwrap().contains("<p>two</p>"));
+    assert_eq!(refused(&server, "DELETE", &format!("/documents/{}", document(1))).await.0, 204);
+    assert_eq!(refused(&server, "GET", &content(1)).await.0, 404);
+    let (_, inline) = answer(ask(&server, "GET", &format!("/render/jobs/{id}?include=content"))).await;
+    let given: Vec<bool> = inline["items"].as_array().unwrap().iter().map(|item| item["content"].is_string()).collect();
+    assert_eq!(given, [false, false, true], "{inline}");
+    let package = bytes(&server, &format!("/render/jobs/{id}/package")).await;
+    let archive = zip::ZipArchive::new(Cursor::new(package)).unwrap();
+    assert_eq!(archive.len(), 2, "the manifest, and what is still for everybody");
+
+    lose(&server.data_dir().join("assets"));
+    let (status, lost) = answer(ask(&server, "GET", &content(2))).await;
+    assert_eq!((status, &lost["code"]), (500, &json!("ASSET_BINARY_MISSING")), "{lost}");
+    assert!(lost["message"].as_str().unwrap().contains("the bytes of the document"), "{lost}");
+}
+
+/// Removes all files in a folder.
+fn lose(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { lose(&path) } else { std::fs::remove_file(path).unwrap() }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_holds_a_thousand_items_unasked_and_a_small_request_does_not_become_a_large_job() {
+    let server = Server::start();
+    let items = vec![json!({"template": "gone"}); 1_100];
+    let id = submitted(&server, &json!({"format": "html", "items": items})).await;
+    let job = ended(&server, &id).await;
+    assert_eq!((job["progress"]["failed"].as_u64(), job["items"].as_array().map(Vec::len)), (Some(1_100), Some(1_000)));
+    let (_, all) = answer(ask(&server, "GET", &format!("/render/jobs/{id}?include=items"))).await;
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(1_100));
+    let words: serde_json::Map<String, Value> = (0..10).map(|n| (format!("word{n}"), json!("x".repeat(200)))).collect();
+    let large = json!({"format": "html", "items": vec![json!({"template": "gone"}); 10_000], "metadata": words});
+    let (status, refused) = answer(ask(&server, "POST", "/render/jobs").json(&large)).await;
+    assert_eq!((status, &refused["issues"][0]["path"]), (422, &json!("/metadata")), "{refused}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use domain::ErrorCode;
 use domain::ids::{JobId, UsageId};
 use domain::jobs::{JobItemStatus, JobKind, JobStatus};
+use domain::tenants::TenantStatus;
 use domain::{Clock, TenantId};
 use store::{
     Attempt, CancelJobOutcome, ClaimedItem, ItemEnd, ItemOutcome, ItemOutput, JobSubmission, NewJob, NewJobItem, Store, TenantStore,
@@ -145,6 +146,25 @@ async fn what_is_called_off_ends_at_once_and_what_has_expired_goes() {
     assert!(fixture.tenant.jobs().get(job).await.unwrap().is_none());
     let refused = fixture.database.query("SELECT count(*) FROM audit_events WHERE event = 'job.cancelled'").await;
     assert_eq!(refused, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_archived_tenant_has_open_waits_until_it_is_active_again_and_holds_up_nobody() {
+    let fixture = Fixture::new().await;
+    let (asleep, awake) = (tenant(&fixture, "asleep").await, tenant(&fixture, "awake").await);
+    let waits = submit(&asleep, JobKind::Batch, 2).await;
+    let set = async |status| {
+        let tenants = fixture.store.tenants();
+        let _ = tenants.set_status(&"asleep".parse().unwrap(), status, &NOBODY).await.unwrap();
+    };
+    set(TenantStatus::Archived).await;
+    assert!(claim_one(&fixture.store).await.is_none());
+    let made = submit(&awake, JobKind::Single, 1).await;
+    assert_eq!(claim_one(&fixture.store).await.unwrap().lease.job, made);
+    assert!(claim_one(&fixture.store).await.is_none());
+    set(TenantStatus::Active).await;
+    let claimed = fixture.store.job_queue().claim(10, LEASE).await.unwrap();
+    assert_eq!(claimed.iter().map(|item| (item.lease.job, item.attempt)).collect::<Vec<_>>(), [(waits, 1), (waits, 1)]);
 }
 
 /// Claims and ends `most` items, 20 at a time; gives the items per second.
