@@ -46,7 +46,9 @@ impl ApiError {
             RenderError::Store(error) => Self::from_store(error),
             RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
             RenderError::Saturated { retry_after } => Self::saturated(*retry_after),
-            RenderError::ProofUnderWay { retry_after } => Self::new(error.code(), said).retry_after(retry_after.as_secs()),
+            RenderError::ProofUnderWay { retry_after } | RenderError::FormsBusy { retry_after } => {
+                Self::new(error.code(), said).retry_after(retry_after.as_secs())
+            }
             RenderError::QuotaExhausted(exhausted) => Self::new(ErrorCode::QuotaExhausted, said).quota(exhausted.0),
             RenderError::Pdf(error @ (render::PdfError::Unreadable(_) | render::PdfError::Undrawable)) => Self::internal(error),
             RenderError::Defect(error) => Self::internal(error),

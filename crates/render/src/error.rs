@@ -118,6 +118,12 @@ pub enum RenderError {
         /// When a place is likely, from how long prints took lately.
         retry_after: Duration,
     },
+    /// The form of another PDF is being read; there is one at a time.
+    #[error("forms of another PDF are being read; try again in a moment")]
+    FormsBusy {
+        /// When that is likely over.
+        retry_after: Duration,
+    },
     /// A proof of the same tenant is under way; there is one at a time.
     #[error("a proof of this tenant is being made; ask again when it is done")]
     ProofUnderWay {
@@ -190,7 +196,7 @@ impl RenderError {
             Self::Part { code, .. } => *code,
             Self::StorageFull(_) => ErrorCode::QuotaExceeded,
             Self::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
-            Self::Saturated { .. } => ErrorCode::RenderSaturated,
+            Self::Saturated { .. } | Self::FormsBusy { .. } => ErrorCode::RenderSaturated,
             Self::ProofUnderWay { .. } => ErrorCode::RateLimited,
             Self::QuotaExhausted(_) => ErrorCode::QuotaExhausted,
             Self::Pdf(PdfError::TooManyPages { .. }) => ErrorCode::TooManyPages,

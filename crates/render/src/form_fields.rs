@@ -32,7 +32,7 @@ impl FormReading {
     async fn turn(&self) -> Result<OwnedSemaphorePermit, RenderError> {
         match timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
-            _ => Err(RenderError::Saturated { retry_after: PATIENCE }),
+            _ => Err(RenderError::FormsBusy { retry_after: PATIENCE }),
         }
     }
 }
