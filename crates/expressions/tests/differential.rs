@@ -10,6 +10,7 @@ mod partials;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use expressions::{Budget, ExpressionError, Limits, Partials, Run, Scope, Template};
 use serde_json::{Value, json};
@@ -17,8 +18,14 @@ use serde_json::{Value, json};
 const PACKAGE: &str = "handlebars@4.7.10";
 const GENERATED_CASES: u32 = 4_000;
 
-/// The folder of the npm package, installed when it is not there yet.
-fn handlebars() -> PathBuf {
+/// The folder of the npm package. The tests here run at the same time: one of them installs it.
+fn handlebars() -> &'static Path {
+    static PACKAGE_AT: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE_AT.get_or_init(installed_handlebars)
+}
+
+/// Installs the package when it is not there yet.
+fn installed_handlebars() -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/handlebars");
     let package = target.join("node_modules/handlebars");
     let installed = std::fs::read_to_string(package.join("package.json")).unwrap_or_default();
