@@ -13,7 +13,7 @@ const OF_THE_WHOLE: [&[u8]; 6] = [b"Pages", b"Dests", b"Outlines", b"StructTreeR
 /// the same: anything else means that documents run into each other, and is [`PdfError::Unreadable`].
 ///
 /// Each piece has the pages up to the next mark, what they need, and the information and catalog of the whole but its title,
-/// outline, destinations and structure: [`crate::finish`] gives it its own.
+/// outline, destinations and structure: [`crate::finish()`] gives it its own.
 pub fn split(pdf: &[u8], marks: &[&str]) -> Result<Vec<Bytes>, PdfError> {
     let source = load(pdf)?;
     let catalog = source.catalog().map_err(|_| PdfError::Unreadable("it has no catalog"))?;
