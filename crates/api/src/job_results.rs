@@ -1,9 +1,8 @@
 //! The documents of jobs: one by one, or packed.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{Extension, State};
@@ -18,7 +17,7 @@ use render::{BlobContent, Fetch};
 use serde_json::{Map, Value, json};
 use store::{JobItemOutput, JobItemRecord, JobRecord};
 use zip::CompressionMethod;
-use zip::write::{SimpleFileOptions, StreamWriter, ZipWriter};
+use zip::write::SimpleFileOptions;
 
 use crate::Setup;
 use crate::auth::Caller;
@@ -28,6 +27,7 @@ use crate::documents::{self, SANDBOX};
 use crate::error::ApiError;
 use crate::jobs::readable;
 use crate::renders::{content_disposition, refusal};
+use crate::zip_stream::ZipStream;
 
 /// One document of a job. One that is stored too is fetched as that: counted, by whoever may read it, as long as it is there.
 #[utoipa::path(get, path = "/render/jobs/{id}/items/{index}/content", tag = "jobs", params(("id" = String, Path), ("index" = u32, Path)), responses((status = 200, description = "The document"), (status = 404, description = "Unknown"), (status = 409, description = "There is none yet, or there will be none"), (status = 410, description = "The time of the job is over, or the stored document was downloaded as often as it may be")))]
@@ -229,7 +229,7 @@ fn zipped(setup: &Setup, caller: &Caller, items: Vec<JobItemRecord>, counts: [us
         listed.push(Value::Object(told));
     }
     let manifest = json!({ "total": counts[0], "succeeded": counts[1], "failed": counts[2], "items": listed });
-    let archive = Archive::begin(&format!("{manifest:#}\n")).map_err(|error| ApiError::internal(&error))?;
+    let archive = ZipStream::begin(&format!("{manifest:#}\n")).map_err(|error| ApiError::internal(&error))?;
     Ok(Body::from_stream(pieces(setup.clone(), caller.clone(), files, archive)))
 }
 
@@ -237,7 +237,7 @@ fn pieces(
     setup: Setup,
     caller: Caller,
     files: Vec<(String, JobItemOutput)>,
-    archive: Archive,
+    archive: ZipStream,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let state = Packing { setup, caller, files: files.into_iter(), archive, open: None };
     stream::try_unfold(Some(state), async |state| {
@@ -250,13 +250,13 @@ fn pieces(
                 let opening = opened(&state.setup, &state.caller, &output).await;
                 drop(turn);
                 state.open = Some(Box::pin(opening.map_err(|error| io::Error::other(error.code().as_str()))?));
-                state.archive.file(&name, &output)?;
+                start_file(&mut state.archive, &name, &output)?;
                 continue;
             };
             match open.next().await {
                 Some(piece) => {
-                    state.archive.zip.write_all(&piece.map_err(io::Error::other)?)?;
-                    return Ok(Some((state.archive.written.take(), Some(state))));
+                    let bytes = state.archive.add(&piece.map_err(io::Error::other)?)?;
+                    return Ok(Some((bytes, Some(state))));
                 }
                 None => state.open = None,
             }
@@ -268,54 +268,13 @@ struct Packing {
     setup: Setup,
     caller: Caller,
     files: std::vec::IntoIter<(String, JobItemOutput)>,
-    archive: Archive,
+    archive: ZipStream,
     open: Option<Pin<Box<BlobContent>>>,
 }
 
-/// A ZIP that is handed over while it is written.
-struct Archive {
-    zip: ZipWriter<StreamWriter<Written>>,
-    written: Written,
-}
-
-impl Archive {
-    fn begin(manifest: &str) -> io::Result<Self> {
-        let written = Written::default();
-        let mut zip = ZipWriter::new_stream(written.clone());
-        zip.start_file("manifest.json", SimpleFileOptions::default())?;
-        zip.write_all(manifest.as_bytes())?;
-        Ok(Self { zip, written })
-    }
-
-    fn file(&mut self, name: &str, output: &JobItemOutput) -> io::Result<()> {
-        // What is in a PDF is compressed already.
-        let method = if output.content_type == "application/pdf" { CompressionMethod::Stored } else { CompressionMethod::Deflated };
-        Ok(self.zip.start_file(name, SimpleFileOptions::default().compression_method(method))?)
-    }
-
-    fn end(self) -> io::Result<Bytes> {
-        self.zip.finish()?;
-        Ok(self.written.take())
-    }
-}
-
-/// What was written and not yet handed over.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Written {
-    fn take(&self) -> Bytes {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
-    }
-}
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Begins the file of a document.
+fn start_file(archive: &mut ZipStream, name: &str, output: &JobItemOutput) -> io::Result<()> {
+    // What is in a PDF is compressed already.
+    let method = if output.content_type == "application/pdf" { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+    archive.start_file(name, SimpleFileOptions::default().compression_method(method))
 }

@@ -86,6 +86,7 @@ mod usage_filter;
 mod users;
 mod webhook_deliveries;
 mod webhooks;
+mod zip_stream;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

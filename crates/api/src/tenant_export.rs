@@ -1,7 +1,6 @@
 //! Everything of a tenant as a ZIP of NDJSON files, written as it is read.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
 
 use axum::body::Body;
 use axum::extract::{Extension, RawQuery, State};
@@ -11,7 +10,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde_json::json;
 use store::{ExportKind, ExportOptions, TenantExport};
-use zip::write::{SimpleFileOptions, StreamWriter, ZipWriter};
+use zip::write::SimpleFileOptions;
 
 use crate::Setup;
 use crate::auth::Caller;
@@ -20,6 +19,7 @@ use crate::error::ApiError;
 use crate::heavy_reads::Turn;
 use crate::query::{Pairs, refused};
 use crate::tenants::{served, tenant_id, unknown};
+use crate::zip_stream::ZipStream;
 
 /// A tenant's things in a ZIP: `include` names kinds (all when absent), `auditSince` a time.
 #[utoipa::path(get, path = "/admin/tenants/{id}/export", tag = "tenants", params(("id" = String, Path), ("include" = Option<String>, Query), ("auditSince" = Option<String>, Query)), responses((status = 200, description = "manifest.json and one NDJSON file for each kind", content_type = "application/zip")))]
@@ -36,7 +36,8 @@ pub async fn export(
     let turn = setup.heavy_reads.turn(&id).await?;
     let export = setup.store.tenants().export(&id, options, &caller.actor).await?.ok_or_else(|| unknown(&id))?;
     let manifest = json!({ "tenantId": id, "exportedAt": setup.clock.now().to_string(), "engineVersion": setup.version, "format": 1 });
-    let archive = Archive::begin(&manifest.to_string()).map_err(|error| ApiError::internal(&error))?;
+    let zip = ZipStream::begin(&manifest.to_string()).map_err(|error| ApiError::internal(&error))?;
+    let archive = Archive { zip, open: None };
     let name = format!("attachment; filename=\"{id}.zip\"");
     let headers = [(header::CONTENT_TYPE, "application/zip".to_owned()), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, Body::from_stream(pieces(export, archive, turn))).into_response())
@@ -62,60 +63,24 @@ fn pieces(export: TenantExport, archive: Archive, turn: Turn) -> impl Stream<Ite
                 let (bytes, archive) = packed.await.map_err(io::Error::other)??;
                 Ok(Some((bytes, Some((export, archive, turn)))))
             }
-            None => Ok(Some((archive.end()?, None))),
+            None => Ok(Some((archive.zip.end()?, None))),
         }
     })
 }
 
-/// A ZIP that is handed over while it is written.
+/// The archive, and the kind of which a file was begun.
 struct Archive {
-    zip: ZipWriter<StreamWriter<Written>>,
-    written: Written,
+    zip: ZipStream,
     open: Option<ExportKind>,
 }
 
 impl Archive {
-    fn begin(manifest: &str) -> io::Result<Self> {
-        let written = Written::default();
-        let mut zip = ZipWriter::new_stream(written.clone());
-        zip.start_file("manifest.json", SimpleFileOptions::default())?;
-        zip.write_all(manifest.as_bytes())?;
-        Ok(Self { zip, written, open: None })
-    }
-
     fn add(&mut self, kind: ExportKind, ndjson: &str) -> io::Result<Bytes> {
         if self.open != Some(kind) {
             // An entry may pass 4 GiB.
-            self.zip.start_file(format!("{}.ndjson", kind.as_str()), SimpleFileOptions::default().large_file(true))?;
+            self.zip.start_file(&format!("{}.ndjson", kind.as_str()), SimpleFileOptions::default().large_file(true))?;
             self.open = Some(kind);
         }
-        self.zip.write_all(ndjson.as_bytes())?;
-        Ok(self.written.take())
-    }
-
-    fn end(self) -> io::Result<Bytes> {
-        self.zip.finish()?;
-        Ok(self.written.take())
-    }
-}
-
-/// What was written and not yet handed over.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Written {
-    fn take(&self) -> Bytes {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
-    }
-}
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.zip.add(ndjson.as_bytes())
     }
 }

@@ -1,7 +1,8 @@
 //! Jobs: documents that nobody waits for, what they can become, and when they have ended.
 
-use std::str::FromStr;
 use std::time::Duration;
+
+use crate::words::words;
 
 /// Characters of a caller's own name for a job or one of its items (a CHECK of the tables).
 pub const REFERENCE_CHARS: usize = 255;
@@ -10,38 +11,12 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause between two attempts at an item.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
-macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$about])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub enum $name { $($(#[$doc])* $variant,)+ }
-
-        impl $name {
-            /// Every one.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The word on the wire and in the table.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownJobWord;
-
-            fn from_str(text: &str) -> Result<Self, UnknownJobWord> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or(UnknownJobWord)
-            }
-        }
-    };
-}
-
 /// The text is no state or kind of a job.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("no such state or kind of a job")]
 pub struct UnknownJobWord;
 
-words! {
+words! { UnknownJobWord:
     /// How a job stands.
     JobStatus {
         /// Nobody has begun with it.
@@ -57,7 +32,7 @@ words! {
     }
 }
 
-words! {
+words! { UnknownJobWord:
     /// How one document of a job stands.
     JobItemStatus {
         /// It is to be made, is being made, or is to be tried again.
@@ -71,7 +46,7 @@ words! {
     }
 }
 
-words! {
+words! { UnknownJobWord:
     /// How many documents were asked for.
     JobKind {
         /// One.
@@ -81,7 +56,7 @@ words! {
     }
 }
 
-words! {
+words! { UnknownJobWord:
     /// How the documents of a batch can be had in one piece.
     Packaging {
         /// A ZIP with a manifest.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use crate::ids::LabelProofId;
 use crate::labels::LabelName;
 use crate::templates::TemplateVersion;
+use crate::words::words;
 
 /// The longest note to a move, in characters (a CHECK of the table).
 pub const NOTE_LIMIT_CHARS: usize = 1_000;
@@ -42,38 +43,12 @@ impl FromStr for MoveNote {
     }
 }
 
-macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$about])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub enum $name { $($(#[$doc])* $variant,)+ }
-
-        impl $name {
-            /// Every one, the best first.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The word on the wire and in the table.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownProofWord;
-
-            fn from_str(text: &str) -> Result<Self, UnknownProofWord> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or(UnknownProofWord)
-            }
-        }
-    };
-}
-
 /// The text is no outcome of a proof.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("no such outcome of a proof")]
 pub struct UnknownProofWord;
 
-words! {
+words! { UnknownProofWord:
     /// What became of one dataset, the better before the worse.
     DatasetProof {
         /// Both versions give the same document: the same bytes, the same pictures, or both refuse what they are to refuse.
@@ -87,7 +62,7 @@ words! {
     }
 }
 
-words! {
+words! { UnknownProofWord:
     /// What a proof says, the better before the worse.
     ProofOutcome {
         /// Every document is as it was.

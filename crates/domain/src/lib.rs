@@ -52,6 +52,7 @@ pub mod usage;
 pub mod users;
 pub mod variants;
 pub mod webhooks;
+mod words;
 
 pub use actions::Action;
 pub use actors::Actor;

@@ -1,11 +1,12 @@
 //! What a reader of a finished file sees, on files that Chromium printed.
 #![cfg(test)]
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+mod poppler;
 
 use pdf::{Limits, Metadata, PdfError, Stamp, finish, page_count};
 use proptest::prelude::*;
+
+use poppler::poppler;
 
 const PLAIN: &[u8] = include_bytes!("files/two-pages.pdf");
 const TAGGED: &[u8] = include_bytes!("files/two-pages-tagged.pdf");
@@ -13,21 +14,6 @@ const ROOMY: Limits = Limits { max_bytes: 1 << 20, max_pages: 100 };
 
 fn stamp(metadata: Metadata) -> Stamp {
     Stamp { now: "2026-01-02T03:04:05Z".parse().unwrap(), metadata }
-}
-
-/// The output of a poppler program that reads the file from its standard input.
-fn poppler(program: &str, arguments: &[&str], pdf: &[u8]) -> String {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program} (package poppler-utils): {error}"));
-    child.stdin.take().unwrap().write_all(pdf).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{program} complains");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]

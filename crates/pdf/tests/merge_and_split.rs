@@ -1,13 +1,14 @@
 //! What a reader finds in merged and in split files, made from files that Chromium printed.
 #![cfg(test)]
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+mod poppler;
 
 use bytes::Bytes;
 use lopdf::{Document, Object};
 use pdf::{Limits, Metadata, Part, PdfError, Stamp, finish, merge, page_count, split};
 use proptest::prelude::*;
+
+use poppler::poppler;
 
 /// Outline with two levels, links inside and out, named destinations, tags.
 const HANDBOOK: &[u8] = include_bytes!("files/handbook-tagged.pdf");
@@ -24,21 +25,6 @@ fn stamp(title: Option<&str>) -> Stamp {
 
 fn part(pdf: &'static [u8], title: Option<&str>) -> Part {
     Part { pdf: Bytes::from_static(pdf), title: title.map(str::to_owned) }
-}
-
-/// The output of a poppler program that reads the file from its standard input and has nothing to complain about.
-fn poppler(program: &str, arguments: &[&str], pdf: &[u8]) -> String {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program} (package poppler-utils): {error}"));
-    child.stdin.take().unwrap().write_all(pdf).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{program} complains");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 fn words(pdf: &[u8]) -> String {

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::assets::{AssetOutcome, AssetRecord, AssetRow, event_of, hash_of, size};
+use crate::assets::{AssetOutcome, AssetRecord, AssetRow, event_of, size};
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
+use crate::hashes::hash_of;
 use crate::page::{Page, bounds};
 use crate::quotas::quotas;
 use crate::tenants::TenantStore;
@@ -184,7 +185,7 @@ impl AssetVersions<'_> {
             )
             .fetch_all(&mut *connection)
             .await?;
-            known.iter().map(|hash| Ok(*hash_of(hash)?.as_bytes())).collect()
+            known.iter().map(|hash| hash_of("assets", hash)).collect()
         })
         .await
     }
@@ -400,7 +401,7 @@ impl TryFrom<VersionRow> for AssetVersionRecord {
         let wrong = |what: &str| StoreError::inconsistent("asset_versions", what);
         let number = |number: i32| u32::try_from(number).map_err(|_| wrong("a number is negative"));
         let font = row.font.as_deref().map(serde_json::from_str).transpose();
-        let content_hash: ContentHash = hash_of(&row.content_hash)?;
+        let content_hash: ContentHash = hash_of("assets", &row.content_hash)?.into();
         Ok(Self {
             asset_id: row.asset_id.into(),
             version: number(row.version)?,

@@ -15,6 +15,7 @@ use crate::asset_usage::{AssetUsage, usage_of};
 use crate::asset_versions::{insert_version, room_for, why_not};
 use crate::connect::speak;
 use crate::error::StoreError;
+use crate::hashes::hash_of;
 use crate::page::Page;
 use crate::tenants::TenantStore;
 use crate::write::Write;
@@ -391,7 +392,7 @@ impl TryFrom<AssetRow> for AssetRecord {
             original_name: row.original_name,
             mime_type: row.mime_type,
             size_bytes: u64::try_from(row.size_bytes).map_err(|_| wrong("a size is negative"))?,
-            content_hash: hash_of(&row.content_hash)?,
+            content_hash: hash_of("assets", &row.content_hash)?.into(),
             svg_sanitized: row.svg_sanitized,
             created_at: row.created_at.to_jiff(),
             created_by: row.created_by,
@@ -399,10 +400,4 @@ impl TryFrom<AssetRow> for AssetRecord {
             updated_by: row.updated_by,
         })
     }
-}
-
-/// A hash as its column has it.
-pub(crate) fn hash_of(bytes: &[u8]) -> Result<ContentHash, StoreError> {
-    let bytes: [u8; 32] = bytes.try_into().map_err(|_| StoreError::inconsistent("assets", "a hash is not 32 bytes"))?;
-    Ok(bytes.into())
 }

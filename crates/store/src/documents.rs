@@ -16,8 +16,9 @@ use uuid::Uuid;
 use crate::asset_versions::stored_bytes;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
+use crate::hashes::hash_of;
 use crate::quotas::quotas;
-use crate::tenants::TenantStore;
+use crate::tenants::{TenantStore, tenant_ids};
 use crate::write::{Needs, Write};
 
 /// A stored document.
@@ -394,7 +395,7 @@ impl Documents<'_> {
             )
             .fetch_all(&mut *connection)
             .await?;
-            known.iter().map(|hash| hash_of(hash)).collect()
+            known.iter().map(|hash| hash_of("documents", hash)).collect()
         })
         .await
     }
@@ -438,7 +439,7 @@ impl Store {
             )
             .fetch_all(&mut *connection)
             .await?;
-            ids.into_iter().map(|id| id.parse().map_err(|error| StoreError::inconsistent("tenants", error))).collect()
+            tenant_ids(ids)
         })
         .await
     }
@@ -480,10 +481,6 @@ fn disposition_word(disposition: Disposition) -> &'static str {
 
 fn wrong(why: &str) -> StoreError {
     StoreError::inconsistent("documents", why.to_owned())
-}
-
-fn hash_of(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
-    bytes.try_into().map_err(|_| wrong("a hash is not 32 bytes"))
 }
 
 fn count(column: &str, number: i32) -> Result<u32, StoreError> {
@@ -528,7 +525,7 @@ impl DocumentRow {
             content_type: self.content_type,
             filename: DocumentName::from_stored(self.filename),
             disposition: if self.disposition == "inline" { Disposition::Inline } else { Disposition::Attachment },
-            sha256: hash_of(&self.sha256)?,
+            sha256: hash_of("documents", &self.sha256)?,
             size_bytes: u64::try_from(self.size_bytes).map_err(|_| wrong("size_bytes is negative"))?,
             pages: self.pages.map(|pages| count("pages", pages)).transpose()?,
             source: self.source.parse().map_err(|_| wrong("source is none that is known"))?,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::connect::speak;
 use crate::error::StoreError;
+use crate::hashes::hash_of;
 use crate::job_queue::{JobEnd, end_job};
 use crate::page::{Page, bounds};
 use crate::patterns::literal;
@@ -630,8 +631,7 @@ impl TryFrom<ItemRow> for JobItemRecord {
     type Error = StoreError;
 
     fn try_from(row: ItemRow) -> Result<Self, StoreError> {
-        let sha256 = row.sha256.map(<[u8; 32]>::try_from).transpose();
-        let sha256 = sha256.map_err(|_| StoreError::inconsistent("job_items", "a hash is not 32 bytes"))?;
+        let sha256 = row.sha256.map(|hash| hash_of("job_items", &hash)).transpose()?;
         let count = |count: Option<i32>| u32::try_from(count.unwrap_or(0)).unwrap_or(0);
         let (pages, warnings) = (count(row.pages), count(row.warnings));
         let output = sha256.map(|sha256| JobItemOutput {

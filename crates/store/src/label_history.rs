@@ -8,6 +8,7 @@ use jiff_sqlx::ToSqlx as _;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::labels::Labels;
+use crate::tenants::tenant_ids;
 use crate::write::Write;
 
 impl Labels<'_> {
@@ -58,7 +59,7 @@ impl Store {
             )
             .fetch_all(&mut *connection)
             .await?;
-            ids.into_iter().map(|id| id.parse().map_err(|error| StoreError::inconsistent("tenants", error))).collect()
+            tenant_ids(ids)
         })
         .await
     }

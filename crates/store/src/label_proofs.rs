@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
+use crate::hashes::hash_of;
 use crate::page::{Page, bounds};
 use crate::templates::{lock_template, numbers, version};
-use crate::tenants::TenantStore;
+use crate::tenants::{TenantStore, tenant_ids};
 use crate::write::Write;
 
 /// A proof.
@@ -222,7 +223,7 @@ impl LabelProofs<'_> {
             .await?;
             let Some(row) = row else { return Ok(None) };
             let size_bytes = u64::try_from(row.size_bytes).map_err(|error| StoreError::inconsistent("label_proof_pictures", error))?;
-            Ok(Some(ProofPicture { sha256: hash_of(&row.sha256)?, size_bytes }))
+            Ok(Some(ProofPicture { sha256: hash_of("label_proof_pictures", &row.sha256)?, size_bytes }))
         })
         .await
     }
@@ -239,7 +240,7 @@ impl LabelProofs<'_> {
             )
             .fetch_all(&mut *connection)
             .await?;
-            known.iter().map(|hash| hash_of(hash)).collect()
+            known.iter().map(|hash| hash_of("label_proof_pictures", hash)).collect()
         })
         .await
     }
@@ -284,14 +285,10 @@ impl Store {
             )
             .fetch_all(&mut *connection)
             .await?;
-            ids.into_iter().map(|id| id.parse().map_err(|error| StoreError::inconsistent("tenants", error))).collect()
+            tenant_ids(ids)
         })
         .await
     }
-}
-
-fn hash_of(bytes: &[u8]) -> Result<[u8; 32], StoreError> {
-    bytes.try_into().map_err(|_| StoreError::inconsistent("label_proof_pictures", "a hash is not 32 bytes"))
 }
 
 struct ProofRow {

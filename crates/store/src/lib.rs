@@ -34,6 +34,7 @@ mod documents;
 mod drafts;
 mod duties;
 mod error;
+mod hashes;
 mod installation_secrets;
 mod job_queue;
 mod jobs;

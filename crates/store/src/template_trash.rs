@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::template_folder_tree::keep_the_tree;
 use crate::template_references::{PartUsage, usage_of};
 use crate::templates::{TemplateRow, TemplateSummary, Templates, version};
+use crate::tenants::tenant_ids;
 use crate::write::Write;
 
 /// How an act on the trash ended.
@@ -197,7 +198,7 @@ impl Store {
             )
             .fetch_all(&mut *connection)
             .await?;
-            ids.into_iter().map(|id| id.parse().map_err(|error| StoreError::inconsistent("tenants", error))).collect()
+            tenant_ids(ids)
         })
         .await
     }

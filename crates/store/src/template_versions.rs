@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::asset_usage;
 use crate::connect::speak;
 use crate::error::StoreError;
+use crate::hashes::hash_of;
 use crate::page::{Page, bounds};
 use crate::template_references::insert_references;
 use crate::templates::{Revision, TemplateContent, TemplateKind, TemplateRow, UpdateOutcome, key, kind, numbers, version};
@@ -304,7 +305,7 @@ impl TryFrom<VersionRow> for VersionSummary {
     fn try_from(row: VersionRow) -> Result<Self, StoreError> {
         Ok(Self {
             version: version(row.major, row.minor, row.patch)?,
-            content_hash: content_hash(&row.content_hash)?,
+            content_hash: hash_of("template_versions", &row.content_hash)?.into(),
             created_at: row.created_at.to_jiff(),
             created_by: row.created_by,
             change_note: row.change_note,
@@ -343,16 +344,11 @@ impl TryFrom<RecordRow> for TemplateRecord {
             kind: kind(&row.kind)?,
             version: version(row.major, row.minor, row.patch)?,
             current_version: version(row.current_major, row.current_minor, row.current_patch)?,
-            content_hash: content_hash(&row.content_hash)?,
+            content_hash: hash_of("template_versions", &row.content_hash)?.into(),
             definition: serde_json::from_str(&row.definition).map_err(|error| StoreError::inconsistent("template_versions", error))?,
             created_at: row.created_at.to_jiff(),
             created_by: row.created_by,
             change_note: row.change_note,
         })
     }
-}
-
-fn content_hash(bytes: &[u8]) -> Result<ContentHash, StoreError> {
-    let bytes: [u8; 32] = bytes.try_into().map_err(|_| StoreError::inconsistent("template_versions", "a hash is not 32 bytes"))?;
-    Ok(bytes.into())
 }

@@ -296,6 +296,11 @@ pub(crate) struct TenantRow {
     quotas: Option<String>,
 }
 
+/// The ids of a list of tenants.
+pub(crate) fn tenant_ids(ids: Vec<String>) -> Result<Vec<TenantId>, StoreError> {
+    ids.into_iter().map(|id| id.parse().map_err(|error| StoreError::inconsistent("tenants", error))).collect()
+}
+
 impl TryFrom<TenantRow> for TenantRecord {
     type Error = StoreError;
 

@@ -11,6 +11,7 @@ use sqlx::{Connection as _, PgConnection, PgTransaction};
 use crate::changes::announce;
 use crate::connection::Connection;
 use crate::error::StoreError;
+use crate::hashes::hash_of;
 use crate::tenants::TenantStore;
 use crate::webhook_deliveries::enqueue_change;
 
@@ -113,7 +114,7 @@ async fn chain_end(connection: &mut PgConnection, handle: &TenantStore, needs: N
         }
     }
     let occurred_at = handle.store.now().to_jiff().max(row.last_at.to_jiff());
-    let previous = row.last_hash.as_slice().try_into().map_err(|_| StoreError::inconsistent("audit_chains", "a hash is not 32 bytes"))?;
+    let previous = hash_of("audit_chains", &row.last_hash)?;
     Ok(ChainEnd { next_seq: row.last_seq + 1, previous, occurred_at })
 }
 
