@@ -49,6 +49,18 @@ pub enum ExportKind {
     JobItems,
     /// The stored documents, without their bytes.
     Documents,
+    /// Data that was uploaded to be rendered from, without its bytes.
+    TemporaryDatasets,
+    /// The calendars of holidays.
+    ScheduleCalendars,
+    /// The schedules, without what nobody may read again.
+    Schedules,
+    /// What came of them each time.
+    ScheduleExecutions,
+    /// The documents of those, without their bytes and without the data they were made of.
+    ScheduleExecutionItems,
+    /// Where those went.
+    ScheduleDeliveries,
     /// The people, without their keys.
     Users,
     /// The API keys, without their secrets: what can be known of a key, and nothing that lets anybody in.
@@ -63,7 +75,7 @@ pub enum ExportKind {
 
 impl ExportKind {
     /// Every kind, in the order of an export: what others refer to first.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::Tenant,
         Self::TemplateFolders,
         Self::Templates,
@@ -79,6 +91,12 @@ impl ExportKind {
         Self::Jobs,
         Self::JobItems,
         Self::Documents,
+        Self::TemporaryDatasets,
+        Self::ScheduleCalendars,
+        Self::Schedules,
+        Self::ScheduleExecutions,
+        Self::ScheduleExecutionItems,
+        Self::ScheduleDeliveries,
         Self::Users,
         Self::ApiKeys,
         Self::Webhooks,
@@ -104,6 +122,12 @@ impl ExportKind {
             Self::Jobs => "jobs",
             Self::JobItems => "job-items",
             Self::Documents => "documents",
+            Self::TemporaryDatasets => "temporary-datasets",
+            Self::ScheduleCalendars => "schedule-calendars",
+            Self::Schedules => "schedules",
+            Self::ScheduleExecutions => "schedule-executions",
+            Self::ScheduleExecutionItems => "schedule-execution-items",
+            Self::ScheduleDeliveries => "schedule-deliveries",
             Self::Users => "users",
             Self::ApiKeys => "api-keys",
             Self::Webhooks => "webhooks",
@@ -136,6 +160,12 @@ impl ExportKind {
             Self::Jobs => JOBS,
             Self::JobItems => JOB_ITEMS,
             Self::Documents => DOCUMENTS,
+            Self::TemporaryDatasets => TEMPORARY_DATASETS,
+            Self::ScheduleCalendars => SCHEDULE_CALENDARS,
+            Self::Schedules => SCHEDULES,
+            Self::ScheduleExecutions => SCHEDULE_EXECUTIONS,
+            Self::ScheduleExecutionItems => SCHEDULE_EXECUTION_ITEMS,
+            Self::ScheduleDeliveries => SCHEDULE_DELIVERIES,
             Self::Users => USERS,
             Self::ApiKeys => API_KEYS,
             Self::Webhooks => WEBHOOKS,
@@ -145,11 +175,9 @@ impl ExportKind {
     }
 
     fn piece_rows(self) -> i64 {
-        if matches!(self, Self::TemplateVersions | Self::Samples | Self::Datasets | Self::Drafts | Self::Jobs | Self::JobItems) {
-            LARGE_PIECE_ROWS
-        } else {
-            PIECE_ROWS
-        }
+        let large = matches!(self, Self::TemplateVersions | Self::Samples | Self::Datasets | Self::Drafts | Self::Jobs | Self::JobItems)
+            || matches!(self, Self::ScheduleCalendars | Self::Schedules | Self::ScheduleExecutions);
+        if large { LARGE_PIECE_ROWS } else { PIECE_ROWS }
     }
 }
 
@@ -456,6 +484,102 @@ const DOCUMENTS: &str = concat!(
     ")::text AS line
      FROM documents WHERE tenant_id = $1 AND document_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
      ORDER BY document_id LIMIT $3"
+);
+
+const TEMPORARY_DATASETS: &str = concat!(
+    "SELECT dataset_id::text AS place,
+            json_build_object('id', 'ds_' || replace(dataset_id::text, '-', ''), 'sha256', encode(sha256, 'hex'), 'sizeBytes', size_bytes,
+     'actor', actor, 'createdAt', ",
+    utc!("created_at"),
+    ", 'expiresAt', ",
+    utc!("expires_at"),
+    ")::text AS line
+     FROM datasets WHERE tenant_id = $1 AND dataset_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY dataset_id LIMIT $3"
+);
+
+const SCHEDULE_CALENDARS: &str = concat!(
+    "SELECT calendar_id::text AS place,
+            json_build_object('id', calendar_id, 'name', name, 'description', description, 'timezone', timezone, 'holidays', holidays,
+                'revision', revision, 'createdAt', ",
+    utc!("created_at"),
+    ", 'createdBy', created_by, 'updatedAt', ",
+    utc!("updated_at"),
+    ")::text AS line
+     FROM schedule_calendars WHERE tenant_id = $1 AND calendar_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY calendar_id LIMIT $3"
+);
+
+const SCHEDULES: &str = concat!(
+    "SELECT schedule_id::text AS place,
+            json_build_object('id', schedule_id, 'name', name, 'enabled', enabled, 'cronExpression', cron_expression, 'timezone', timezone,
+                'templateKey', template_key, 'templateLabel', template_label, 'templateVersion', template_version, 'definition', definition,
+                'calendarId', calendar_id, 'holidayRule', holiday_rule, 'businessDayOfMonth', business_day_of_month, 'skipDates', skip_dates,
+                'maxRuns', max_runs, 'runCount', run_count, 'misfire', misfire, 'misfireLimit', misfire_limit, 'revision', revision, 'validFrom', ",
+    utc!("valid_from"),
+    ", 'validUntil', ",
+    utc!("valid_until"),
+    ", 'nextFireAt', ",
+    utc!("next_run_at"),
+    ", 'lastFiredAt', ",
+    utc!("last_fired_at"),
+    ", 'createdAt', ",
+    utc!("created_at"),
+    ", 'createdBy', created_by, 'updatedAt', ",
+    utc!("updated_at"),
+    ")::text AS line
+     FROM schedules WHERE tenant_id = $1 AND schedule_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY schedule_id LIMIT $3"
+);
+
+const SCHEDULE_EXECUTIONS: &str = concat!(
+    "SELECT execution_id::text AS place,
+            json_build_object('id', execution_id, 'scheduleId', schedule_id, 'scheduleRevision', schedule_revision,
+                'templateKey', template_key, 'trigger', trigger, 'actor', actor, 'status', status, 'missedRuns', missed_runs,
+                'businessDayIndex', business_day_index, 'parameters', parameters, 'resolvedParameters', resolved_parameters,
+                'skipReason', skip_reason, 'jobId', job_id, 'total', total, 'filtered', filtered, 'truncated', truncated,
+                'succeeded', succeeded, 'failed', failed, 'renderDurationMs', render_duration_ms, 'errorCode', error_code,
+                'errorMessage', error_message, 'fireTime', ",
+    utc!("fire_time"),
+    ", 'nominalAt', ",
+    utc!("nominal_at"),
+    ", 'asOf', ",
+    utc!("as_of"),
+    ", 'createdAt', ",
+    utc!("created_at"),
+    ", 'endedAt', ",
+    utc!("ended_at"),
+    ")::text AS line
+     FROM schedule_executions WHERE tenant_id = $1 AND execution_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY execution_id LIMIT $3"
+);
+
+const SCHEDULE_EXECUTION_ITEMS: &str = concat!(
+    "SELECT execution_id || '/' || item_index AS place,
+            json_build_object('executionId', execution_id, 'index', item_index, 'status', status, 'key', key, 'recipients', recipients,
+                'renderDurationMs', render_duration_ms, 'documentId', document_id, 'sha256', encode(sha256, 'hex'), 'errorCode', error_code,
+                'errorMessage', error_message, 'createdAt', ",
+    utc!("created_at"),
+    ", 'updatedAt', ",
+    utc!("updated_at"),
+    ")::text AS line
+     FROM schedule_execution_items
+     WHERE tenant_id = $1 AND (execution_id, item_index) > (COALESCE(split_part($2::text, '/', 1), '00000000-0000-0000-0000-000000000000')::uuid,
+                                                            COALESCE(split_part($2::text, '/', 2), '-1')::integer)
+     ORDER BY execution_id, item_index LIMIT $3"
+);
+
+const SCHEDULE_DELIVERIES: &str = concat!(
+    "SELECT delivery_id::text AS place,
+            json_build_object('id', delivery_id, 'executionId', execution_id, 'scheduleId', schedule_id, 'itemIndex', item_index,
+                'targetIndex', target_index, 'targetType', target_type, 'target', target, 'status', status, 'attempts', attempts_total,
+                'lastCode', last_code, 'lastError', last_error, 'resolved', resolved, 'createdAt', ",
+    utc!("created_at"),
+    ", 'endedAt', ",
+    utc!("ended_at"),
+    ")::text AS line
+     FROM schedule_deliveries WHERE tenant_id = $1 AND delivery_id > COALESCE($2::text::uuid, '00000000-0000-0000-0000-000000000000')
+     ORDER BY delivery_id LIMIT $3"
 );
 
 const USERS: &str = concat!(

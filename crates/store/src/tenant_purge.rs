@@ -90,7 +90,7 @@ struct Part {
 }
 
 /// In the order in which they go: who may come in first.
-const PARTS: [Part; 26] = [
+const PARTS: [Part; 32] = [
     Part {
         table: "api_keys",
         fate: PurgeFate::Removed,
@@ -124,6 +124,47 @@ const PARTS: [Part; 26] = [
         delete: Some("DELETE FROM webhooks WHERE webhook_id IN (SELECT webhook_id FROM webhooks WHERE tenant_id = $1 LIMIT $2)"),
     },
     Part {
+        table: "schedule_deliveries",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM schedule_deliveries r WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM schedule_deliveries WHERE delivery_id IN (SELECT delivery_id FROM schedule_deliveries WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "schedule_execution_items",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM schedule_execution_items r WHERE tenant_id = $1",
+        // The bytes go when they are swept.
+        delete: Some(
+            "DELETE FROM schedule_execution_items WHERE (execution_id, item_index) IN (
+                 SELECT execution_id, item_index FROM schedule_execution_items WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "schedule_executions",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM schedule_executions r WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM schedule_executions WHERE execution_id IN (SELECT execution_id FROM schedule_executions WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
+        table: "schedules",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM schedules r WHERE tenant_id = $1",
+        delete: Some("DELETE FROM schedules WHERE schedule_id IN (SELECT schedule_id FROM schedules WHERE tenant_id = $1 LIMIT $2)"),
+    },
+    Part {
+        // After the schedules that follow them.
+        table: "schedule_calendars",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM schedule_calendars r WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM schedule_calendars WHERE calendar_id IN (SELECT calendar_id FROM schedule_calendars WHERE tenant_id = $1 LIMIT $2)",
+        ),
+    },
+    Part {
         table: "job_items",
         fate: PurgeFate::Removed,
         count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM jobs j JOIN job_items r USING (job_id) WHERE j.tenant_id = $1",
@@ -145,6 +186,13 @@ const PARTS: [Part; 26] = [
         count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM documents r WHERE tenant_id = $1",
         // The bytes go when they are swept.
         delete: Some("DELETE FROM documents WHERE document_id IN (SELECT document_id FROM documents WHERE tenant_id = $1 LIMIT $2)"),
+    },
+    Part {
+        table: "datasets",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM datasets r WHERE tenant_id = $1",
+        // The bytes go when they are swept.
+        delete: Some("DELETE FROM datasets WHERE dataset_id IN (SELECT dataset_id FROM datasets WHERE tenant_id = $1 LIMIT $2)"),
     },
     Part {
         table: "template_label_events",

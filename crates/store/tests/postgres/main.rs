@@ -17,6 +17,7 @@ mod outages;
 mod partitions;
 mod plans;
 mod render_tokens;
+mod schedules;
 mod template_datasets;
 mod template_folders;
 mod template_references;

@@ -60,6 +60,7 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     };
     assert!(matches!(tenant.labels().set(&key("letter"), prod, &NOBODY).await.unwrap(), store::LabelOutcome::Written(_)));
     put_proof(&tenant).await;
+    crate::schedules::put_history(fixture, &tenant).await;
     insert_key(&tenant, number).await;
     insert_user(&tenant, &format!("user-{name}")).await;
     insert_token(&tenant, 5).await;
