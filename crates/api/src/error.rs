@@ -292,11 +292,13 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         ErrorCode::PayloadTooLarge
         | ErrorCode::RenderInputTooLarge
+        | ErrorCode::DataInputTooLarge
         | ErrorCode::PdfTooLarge
         | ErrorCode::AuditExportTooLarge
         | ErrorCode::UsageExportTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType | ErrorCode::AssetMimeMismatch => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::ValidationFailed
+        | ErrorCode::DataInputInvalid
         | ErrorCode::AsOfBeforeHistory
         | ErrorCode::FolderDepthExceeded
         | ErrorCode::InvalidRenderOptions
@@ -315,13 +317,15 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::BatchItemsFailed
         | ErrorCode::PackagingUnsupported
         | ErrorCode::WebhookUrlRejected
+        | ErrorCode::DataUrlRejected
+        | ErrorCode::DataSourceResponseTooLarge
         | ErrorCode::WebhookEventTypeUnknown
         | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited | ErrorCode::QuotaExhausted | ErrorCode::RenderTokenExhausted => StatusCode::TOO_MANY_REQUESTS,
         // The document took too long or the machine was too busy; who waited in the queue alone is told `render_saturated`.
         ErrorCode::RenderTimeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::RenderSaturated | ErrorCode::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::EngineCrash => StatusCode::BAD_GATEWAY,
+        ErrorCode::EngineCrash | ErrorCode::DataFetchFailed => StatusCode::BAD_GATEWAY,
         ErrorCode::InternalError | ErrorCode::AssetBinaryMissing | ErrorCode::JobItemAbandoned | ErrorCode::JobAbandonedAtStartup => {
             StatusCode::INTERNAL_SERVER_ERROR
         }

@@ -17,7 +17,7 @@ use domain::signed_tokens::in_milliseconds;
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::{Action, ErrorCode};
 use jiff::SignedDuration;
-use render::{RenderRequest, Source, Which};
+use render::{DataSource, RenderRequest, Source, Which};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use store::{TakeOutcome, TenantStore};
@@ -274,7 +274,10 @@ fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest
         (None, None) if asked => return Err(Refused::Version),
         (None, None) => Which::Default,
     };
-    request.data = token.with_fixed_data(std::mem::take(&mut request.data))?;
+    // What comes from elsewhere gets it when it is there.
+    if let DataSource::Given(data) = &mut request.data {
+        *data = token.with_fixed_data(std::mem::take(data))?;
+    }
     request.fixed_data.clone_from(&token.fixed_data);
     Ok(())
 }

@@ -50,7 +50,11 @@ pub fn refused(error: DocumentError) -> Result<DryRun, DocumentError> {
         | DocumentError::FontMissing { .. }
         | DocumentError::FontBudget { .. }
         | DocumentError::UnresolvedBindings(_) => report(Vec::new(), 0, gathered(problem(error.to_string()))),
-        DocumentError::Stopped(_) | DocumentError::AssetsNeeded(_) | DocumentError::Sample(_) => return Err(error),
+        DocumentError::Stopped(_)
+        | DocumentError::AssetsNeeded(_)
+        | DocumentError::Sample(_)
+        | DocumentError::DataInput(_)
+        | DocumentError::DataInputTooLarge(_) => return Err(error),
     })
 }
 

@@ -19,6 +19,12 @@ pub enum DocumentError {
     /// The sample is too large to make a schema from; JSON pointers into the request.
     #[error("no schema is made from the sample: it {}", first(.0))]
     Sample(Vec<Issue>),
+    /// The file with data, or how it is to be read, is wrong; JSON pointers into the request.
+    #[error("the data cannot be read: {}", first(.0))]
+    DataInput(Vec<Issue>),
+    /// The file with data is larger than is read.
+    #[error("the data is too large: it {}", first(.0))]
+    DataInputTooLarge(Vec<Issue>),
     /// An expression failed while the document was written.
     #[error("{}", .0.whole_message())]
     Expression(Box<ExpressionProblem>),
@@ -82,6 +88,8 @@ impl DocumentError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Definition(_) | Self::Data(_) | Self::Sample(_) => ErrorCode::ValidationFailed,
+            Self::DataInput(_) => ErrorCode::DataInputInvalid,
+            Self::DataInputTooLarge(_) => ErrorCode::DataInputTooLarge,
             Self::Options(_) => ErrorCode::InvalidRenderOptions,
             Self::Expression(_) => ErrorCode::TemplateExpressionError,
             Self::Budget(_) => ErrorCode::TemplateBudgetExceeded,
@@ -97,7 +105,12 @@ impl DocumentError {
     /// The problems as the error envelope lists them; empty where the message says all.
     pub fn issues(&self) -> Vec<Issue> {
         match self {
-            Self::Definition(issues) | Self::Data(issues) | Self::Options(issues) | Self::Sample(issues) => issues.clone(),
+            Self::Definition(issues)
+            | Self::Data(issues)
+            | Self::Options(issues)
+            | Self::Sample(issues)
+            | Self::DataInput(issues)
+            | Self::DataInputTooLarge(issues) => issues.clone(),
             Self::Expression(problem) | Self::Budget(problem) | Self::Stopped(problem) => vec![problem.as_issue()],
             Self::AssetBlocked { at, reason } | Self::FontMissing { at, reason } | Self::FontBudget { at, reason } => {
                 vec![Issue::new(at.clone(), reason.clone()).with_code(self.code().as_str())]

@@ -13,6 +13,7 @@ pub mod bindings;
 mod check;
 pub mod compatibility;
 mod css;
+pub mod data_input;
 mod definition;
 pub mod diff;
 mod error;

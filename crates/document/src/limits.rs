@@ -1,5 +1,7 @@
 //! How large a definition, its data and its document may be.
 
+use crate::data_input::DataInputLimits;
+
 /// Limits of one definition and of one document. Every excess is an error that names the limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -25,6 +27,8 @@ pub struct Limits {
     /// Steps of one check of data: a visit of a subschema, or a question it asks of a value, long texts and lists by
     /// their length. Default 40 million: data of a million values with some ten keywords each, and one to two seconds.
     pub schema_steps: u64,
+    /// Limits of a file with data.
+    pub data_input: DataInputLimits,
     /// Limits of parsing one template or expression.
     pub parsing: expressions::Limits,
     /// What evaluating all expressions of one document may cost together.
@@ -48,6 +52,7 @@ impl Default for Limits {
             issues: 100,
             schema_bytes: 1024 * 1024,
             schema_steps: 40_000_000,
+            data_input: DataInputLimits::default(),
             parsing: expressions::Limits::default(),
             // 100,000 rows of ten cells need about 5 million steps and stay under a second in a release build.
             budget: expressions::Budget { steps: 10_000_000, output_bytes: html_bytes, ..expressions::Budget::default() },

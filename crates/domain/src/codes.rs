@@ -81,12 +81,18 @@ codes! {
     ApprovalRequired = "approval_required",
     /// The label has led to no other version before.
     NothingToRollBack = "nothing_to_roll_back",
-    /// The template has as many datasets as it can have.
+    /// The template has as many datasets as it can have, or the tenant as many or as large ones as it may.
     DatasetLimitExceeded = "dataset_limit_exceeded",
     /// The name is not that of a dataset.
     DatasetNameInvalid = "dataset_name_invalid",
-    /// The template has no such dataset.
+    /// There is no such dataset, or its time is over.
     DatasetNotFound = "dataset_not_found",
+    /// The URL is none that this server gets data from.
+    DataUrlRejected = "data_url_rejected",
+    /// The URL gave no data.
+    DataFetchFailed = "data_fetch_failed",
+    /// The URL gave more data than is read.
+    DataSourceResponseTooLarge = "data_source_response_too_large",
     /// The link to a stored document is none of this server, or was revoked.
     DocumentLinkInvalid = "document_link_invalid",
     /// The link's time is over, or its document was downloaded as often as it may be.
@@ -205,6 +211,10 @@ codes! {
     EngineCrash = "engine_crash",
     /// The caller takes PDFs of URLs only where the deployment allows it.
     ConvertUrlNotAllowed = "convert_url_not_allowed",
+    /// The file with data, or how it is to be read, is not acceptable.
+    DataInputInvalid = "data_input_invalid",
+    /// The file with data is larger than is read.
+    DataInputTooLarge = "data_input_too_large",
     /// A limit of the tenant is reached; the answer says which, and until when.
     QuotaExhausted = "quota_exhausted",
     /// The tenant has as many of these as it may have.

@@ -291,7 +291,7 @@ impl Renderer {
         let request = RenderRequest {
             tenant: order.tenant.clone(),
             source: Source::Stored { key: order.key.clone(), which: Which::Version(version), bucket_key: None },
-            data: data.clone(),
+            data: data.clone().into(),
             fixed_data: None,
             options: RenderOptions::default(),
             now: Some(subject.now),

@@ -11,6 +11,8 @@ pub struct Limits {
     pub max_output_bytes: usize,
     /// Documents whose HTML is written at once; more wait within their deadline. Default 4.
     pub concurrent_writes: usize,
+    /// Files with data that are read at once; more wait within their deadline. Default 2: the largest take 300 MB of memory.
+    pub concurrent_conversions: usize,
     /// Renders that are worked on or wait for a tab; one more is refused at once. As many checks (dry runs, validations,
     /// definitions) may be under way beside them. Default 9: the tabs and the queue of two cores.
     pub in_flight: usize,
@@ -36,6 +38,7 @@ impl Default for Limits {
             max_pages: 2_000,
             max_output_bytes: 128 * 1024 * 1024,
             concurrent_writes: 4,
+            concurrent_conversions: 2,
             in_flight: 9,
             batches: 4,
             batch_renders: 3,

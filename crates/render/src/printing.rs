@@ -62,7 +62,8 @@ impl Renderer {
             record.via = via;
         }
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
-        let (data_sha256, written) = self.write(&mut request, &compiled, now, deadline).await?;
+        let data = self.resolve_data(&mut request, deadline).await?;
+        let (data_sha256, written) = self.write(&mut request, data, &compiled, now, deadline).await?;
         record.data_sha256 = Some(data_sha256);
         let written = written?;
         phase("html", started);

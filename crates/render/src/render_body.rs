@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::fmt;
 
 use document::Bindings;
+use document::data_input::DataInput;
 use domain::documents::DocumentOutput;
 use domain::issues::near_names;
 use domain::labels::{InvalidLabelName, LATEST};
@@ -17,6 +18,7 @@ use domain::{Actor, ErrorCode, Issue, TenantId};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::data_sources::DataSource;
 use crate::labels::Which;
 use crate::request::{Attribution, Format, RenderRequest, Source};
 
@@ -25,6 +27,7 @@ const OF_A_RENDER: &[&str] = &[
     "template",
     "definition",
     "data",
+    "dataInput",
     "version",
     "label",
     "asOf",
@@ -38,11 +41,13 @@ const OF_A_RENDER: &[&str] = &[
 ];
 /// What says which version of a stored template is meant.
 const OF_A_STORED_TEMPLATE: [&str; 4] = ["version", "label", "asOf", "bucketKey"];
+/// What the data can come from.
+const OF_THE_DATA: [&str; 2] = ["data", "dataInput"];
 /// What a conversion takes.
-const OF_A_CONVERSION: &[&str] = &["html", "data", "options", "locale", "metadata", "strictBindings", "now", "output"];
+const OF_A_CONVERSION: &[&str] = &["html", "data", "dataInput", "options", "locale", "metadata", "strictBindings", "now", "output"];
 /// Published fields that this version does not have.
-const LATER: [&str; 12] =
-    ["dataInput", "dataUrl", "dataHeaders", "dataRef", "tableId", "parameters", "aiNarratives", "csv", "email", "html", "image", "xlsx"];
+const LATER: [&str; 11] =
+    ["dataUrl", "dataHeaders", "dataRef", "tableId", "parameters", "aiNarratives", "csv", "email", "html", "image", "xlsx"];
 
 /// Whether a document is wanted, or only to know what it would meet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,7 +123,7 @@ pub fn read(body: Value, bucket: Option<BucketKey>, asker: Asker, format: Format
     refuse_unknown(&object, OF_A_RENDER)?;
     // Taken out, not copied: they can be large.
     let definition = object.shift_remove("definition").filter(|definition| !definition.is_null());
-    let data = object.shift_remove("data");
+    let data = data_source(&mut object)?;
     let object = &object;
     let source = match (field(object, "template"), definition) {
         (Some(template), None) => stored(object, template, bucket)?,
@@ -144,7 +149,7 @@ pub fn read_conversion(body: Value, asker: Asker) -> Result<RenderRequest, Refus
         return Err(RefusedBody::new(ErrorCode::ConvertUrlNotAllowed, "this server fetches no pages; send the page itself as html"));
     }
     refuse_unknown(&object, OF_A_CONVERSION)?;
-    let data = object.shift_remove("data");
+    let data = data_source(&mut object)?;
     let object = &object;
     let html =
         field(object, "html").and_then(Value::as_str).ok_or_else(|| RefusedBody::bad_request("html is missing; send the page as text"))?;
@@ -160,7 +165,7 @@ pub fn read_conversion(body: Value, asker: Asker) -> Result<RenderRequest, Refus
 
 fn request(
     object: &Map<String, Value>,
-    data: Option<Value>,
+    data: DataSource,
     source: Source,
     asker: Asker,
     format: Format,
@@ -180,10 +185,6 @@ fn request(
         })?),
         None => None,
     };
-    let data = data.filter(|data| !data.is_null()).unwrap_or_else(|| json!({}));
-    if !data.is_object() {
-        return Err(RefusedBody::invalid(ErrorCode::ValidationFailed, vec![Issue::new("/data", "must be an object")]));
-    }
     let metadata = UsageMetadata::from_json(object.get("metadata").unwrap_or(&Value::Null), "/metadata")
         .map_err(|issue| RefusedBody::invalid(ErrorCode::ValidationFailed, vec![issue]))?;
     let output = DocumentOutput::from_json(object.get("output").unwrap_or(&Value::Null), "/output")
@@ -192,6 +193,23 @@ fn request(
     let attribution = Attribution { actor: Some(actor), mode, metadata, correlation_id };
     let bindings = if boolean(object, "strictBindings")? { Bindings::Strict } else { Bindings::Lenient };
     Ok(RenderRequest { tenant, source, data, fixed_data: None, options, now, bindings, format, attribution, output })
+}
+
+/// Where the data comes from; taken out, as it can be large.
+fn data_source(object: &mut Map<String, Value>) -> Result<DataSource, RefusedBody> {
+    let given: Vec<&str> = OF_THE_DATA.into_iter().filter(|name| field(object, name).is_some()).collect();
+    if let [one, other, ..] = given.as_slice() {
+        return Err(RefusedBody::bad_request(format!("{one} and {other} exclude each other; send one of them")));
+    }
+    let mut take = |name: &str| object.shift_remove(name).filter(|value| !value.is_null());
+    if let Some(data) = take("data") {
+        return if data.is_object() { Ok(data.into()) } else { Err(RefusedBody::field("/data", "must be an object")) };
+    }
+    if let Some(input) = take("dataInput") {
+        let input = DataInput::from_json(input, "/dataInput");
+        return input.map(DataSource::from).map_err(|refused| RefusedBody::invalid(refused.code(), refused.issues()));
+    }
+    Ok(DataSource::default())
 }
 
 fn stored(object: &Map<String, Value>, template: &Value, bucket: Option<BucketKey>) -> Result<Source, RefusedBody> {

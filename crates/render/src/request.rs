@@ -14,6 +14,7 @@ use domain::{Actor, TenantId};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::data_sources::DataSource;
 use crate::labels::{Via, Which};
 
 /// What to render from.
@@ -92,8 +93,8 @@ pub struct RenderRequest {
     pub tenant: TenantId,
     /// What to render from.
     pub source: Source,
-    /// The data, before the template's field mappings.
-    pub data: Value,
+    /// Where the data comes from, before the template's field mappings.
+    pub data: DataSource,
     /// What stands in the data whatever the field mappings do, such as what a render token fixes; `data` should hold it
     /// too, as that is what the mappings read and what the log of renders proves.
     pub fixed_data: Option<Map<String, Value>>,

@@ -13,6 +13,7 @@ use document::diff::{self, TemplateDiff};
 use document::inference::{self, RequiredWhen, Sample};
 use document::{AssetMap, Bindings, Compiled, DocumentError, DryRun, Input, Written};
 use domain::assets::AssetName;
+use domain::datasets::DatasetLimits;
 use domain::labels::Releases;
 use domain::options::RenderOptions;
 use domain::quotas::QuotaStanding;
@@ -26,6 +27,8 @@ use tokio::time::Instant;
 
 use crate::assets::Assets;
 use crate::batches::Batches;
+use crate::data_urls::DataUrls;
+use crate::datasets::Datasets;
 use crate::documents::{DocumentOptions, Documents};
 use crate::error::RenderError;
 use crate::hashes::hash_of_data;
@@ -58,6 +61,10 @@ pub struct Setup {
     pub releases: Releases,
     /// How documents are kept whose requests ask for it.
     pub documents: DocumentOptions,
+    /// What datasets may be.
+    pub datasets: DatasetLimits,
+    /// The way to addresses that data is got from; none where that is not allowed.
+    pub data_urls: Option<DataUrls>,
 }
 
 /// Renders documents. Cloning shares everything.
@@ -73,6 +80,8 @@ pub(crate) struct Inner {
     assets: Assets,
     proofs: Proofs,
     documents: Documents,
+    datasets: Datasets,
+    pub(crate) data_urls: Option<DataUrls>,
     pub(crate) usage: Usage,
     /// Batches under way, and places for documents of batches.
     pub(crate) batches: Batches,
@@ -80,6 +89,7 @@ pub(crate) struct Inner {
     renders: Semaphore,
     checks: Semaphore,
     writers: Arc<Semaphore>,
+    conversions: Arc<Semaphore>,
     fonts: Arc<OnceLock<Coverage>>,
 }
 
@@ -91,12 +101,14 @@ impl Renderer {
         let templates = Templates::new(setup.store.clone(), setup.limits.document, setup.releases);
         let proofs = Proofs::new(setup.blobs.clone());
         let documents = Documents::new(setup.store.clone(), setup.blobs.clone(), setup.clock.clone(), setup.documents);
+        let datasets = Datasets::new(setup.store.clone(), setup.blobs.clone(), setup.datasets);
         let assets = Assets::new(setup.store.clone(), setup.blobs);
         tokio::spawn(listen(setup.store, templates.clone(), assets.clone(), usage.clone()));
         tokio::spawn(usage.clone().keep());
         let fonts = Arc::new(OnceLock::new());
         tokio::spawn(read_fonts(Arc::clone(&fonts)));
         let writers = Arc::new(Semaphore::new(setup.limits.concurrent_writes.max(1)));
+        let conversions = Arc::new(Semaphore::new(setup.limits.concurrent_conversions.max(1)));
         let [renders, checks] = [(); 2].map(|()| Semaphore::new(setup.limits.in_flight.max(1)));
         let batch_renders = Semaphore::new(setup.limits.batch_renders.max(1));
         Self(Arc::new(Inner {
@@ -107,12 +119,15 @@ impl Renderer {
             assets,
             proofs,
             documents,
+            datasets,
+            data_urls: setup.data_urls,
             usage,
             batches: Batches::default(),
             batch_renders,
             renders,
             checks,
             writers,
+            conversions,
             fonts,
         }))
     }
@@ -146,7 +161,8 @@ impl Renderer {
             Err(error) => return Err(error),
         };
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
-        let work = Arc::new(Work::of(&mut request, &compiled, now));
+        let data = self.resolve_data(&mut request, deadline).await?;
+        let work = Arc::new(Work::of(&mut request, data, &compiled, now));
         let mut assets = self.assets_of(&work, &AssetMap::default(), compiled.assets(), deadline).await?;
         loop {
             let (with, known) = (Arc::clone(&work), assets.clone());
@@ -161,6 +177,16 @@ impl Renderer {
         }
     }
 
+    /// Places for files with data that are being read.
+    pub(crate) fn conversions(&self) -> &Arc<Semaphore> {
+        &self.0.conversions
+    }
+
+    /// A place for something that is only looked at.
+    pub(crate) fn admit_check(&self) -> Result<SemaphorePermit<'_>, RenderError> {
+        self.admit(&self.0.checks)
+    }
+
     pub(crate) fn proofs(&self) -> &Proofs {
         &self.0.proofs
     }
@@ -173,6 +199,11 @@ impl Renderer {
     /// The kept documents of all tenants.
     pub fn documents(&self) -> &Documents {
         &self.0.documents
+    }
+
+    /// The datasets of all tenants.
+    pub fn datasets(&self) -> &Datasets {
+        &self.0.datasets
     }
 
     /// The assets of all tenants.
@@ -324,11 +355,12 @@ impl Renderer {
     pub(crate) async fn write(
         &self,
         request: &mut RenderRequest,
+        data: Value,
         compiled: &Arc<Compiled>,
         now: Timestamp,
         deadline: Instant,
     ) -> Result<([u8; 32], Result<Written, document::DocumentError>), RenderError> {
-        let work = Arc::new(Work::of(request, compiled, now));
+        let work = Arc::new(Work::of(request, data, compiled, now));
         let mut assets = self.assets_of(&work, &AssetMap::default(), compiled.assets(), deadline).await?;
         loop {
             let (with, known) = (Arc::clone(&work), assets.clone());
@@ -356,7 +388,17 @@ impl Renderer {
         deadline: Instant,
         work: impl FnOnce(&document::Limits, &AtomicBool) -> Result<T, document::DocumentError> + Send + 'static,
     ) -> Result<T, RenderError> {
-        let acquired = tokio::time::timeout_at(deadline, Arc::clone(&self.0.writers).acquire_owned()).await.map_err(|_| self.late())?;
+        self.compute_in(&self.0.writers, deadline, work).await
+    }
+
+    /// The same, among those that share these places.
+    pub(crate) async fn compute_in<T: Send + 'static>(
+        &self,
+        places: &Arc<Semaphore>,
+        deadline: Instant,
+        work: impl FnOnce(&document::Limits, &AtomicBool) -> Result<T, document::DocumentError> + Send + 'static,
+    ) -> Result<T, RenderError> {
+        let acquired = tokio::time::timeout_at(deadline, Arc::clone(places).acquire_owned()).await.map_err(|_| self.late())?;
         let permit = acquired.map_err(|_| self.late())?;
         let mut limits = self.0.limits.document;
         limits.budget.deadline = Some(deadline.into_std());
@@ -408,12 +450,12 @@ struct Work {
 }
 
 impl Work {
-    /// Takes the data out of the request.
-    fn of(request: &mut RenderRequest, compiled: &Arc<Compiled>, now: Timestamp) -> Self {
+    /// Takes what is fixed out of the request.
+    fn of(request: &mut RenderRequest, data: Value, compiled: &Arc<Compiled>, now: Timestamp) -> Self {
         Self {
             tenant: request.tenant.clone(),
             compiled: Arc::clone(compiled),
-            data: std::mem::take(&mut request.data),
+            data,
             fixed_data: request.fixed_data.take(),
             options: request.options.clone(),
             now,

@@ -109,10 +109,10 @@ impl Renderer {
     /// Renders the case and looks at the document.
     async fn show(&self, subject: &TestSubject, case: TestCase, result: &mut TestResult) -> Result<(), RenderError> {
         let TestCase { data, assertions, .. } = case;
-        let request = |format, data| RenderRequest {
+        let request = |format, data: Value| RenderRequest {
             tenant: subject.tenant.clone(),
             source: subject.source.clone(),
-            data,
+            data: data.into(),
             fixed_data: None,
             options: domain::options::RenderOptions::default(),
             now: None,

@@ -145,7 +145,7 @@ fn request(tenant: &str) -> RenderRequest {
     RenderRequest {
         tenant: id(tenant),
         source: Source::Inline(json!({}).into()),
-        data: json!({}),
+        data: json!({}).into(),
         fixed_data: None,
         options: RenderOptions::default(),
         now: None,

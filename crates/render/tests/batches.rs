@@ -53,6 +53,8 @@ impl Fixture {
                 lives: domain::documents::DocumentLives::default(),
                 secrets: domain::secrets::Secret::from_random([7; 32]).into(),
             },
+            datasets: domain::datasets::DatasetLimits::default(),
+            data_urls: None,
         };
         Self { renderer: Renderer::new(setup), store, pool, _runtime: runtime, _database: database }
     }
@@ -78,7 +80,7 @@ fn request(definition: Value, data: Value) -> RenderRequest {
     RenderRequest {
         tenant: TenantId::default_tenant(),
         source: Source::Inline(definition.into()),
-        data,
+        data: data.into(),
         fixed_data: None,
         options: RenderOptions::default(),
         now: Some("2026-11-21T10:00:00Z".parse().unwrap()),

@@ -54,6 +54,8 @@ impl Fixture {
                 lives: domain::documents::DocumentLives::default(),
                 secrets: domain::secrets::Secret::from_random([7; 32]).into(),
             },
+            datasets: domain::datasets::DatasetLimits::default(),
+            data_urls: None,
         };
         Self { renderer: Renderer::new(setup), store, pool, _runtime: runtime, _database: database }
     }
@@ -85,7 +87,7 @@ fn request(html: &str, data: Value, format: Format) -> RenderRequest {
     RenderRequest {
         tenant: TenantId::default_tenant(),
         source: Source::Inline(json!({ "key": "test", "name": "Test", "html": html }).into()),
-        data,
+        data: data.into(),
         fixed_data: None,
         options: RenderOptions::default(),
         now: None,

@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("outbound", &["domain"]),
     ("media", &["domain"]),
     ("document", &["domain", "expressions"]),
-    ("render", &["domain", "store", "blobs", "chromium", "document", "media", "pdf"]),
+    ("render", &["domain", "store", "blobs", "chromium", "document", "media", "pdf", "outbound"]),
     ("api", &["domain", "render", "store", "blobs", "document", "media", "openid", "outbound"]),
     ("worker", &["render", "domain", "store", "blobs", "outbound"]),
     (
@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The heavy dependencies and the crates that may name each: one, or two where a second has reasons of its own. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 20] = [
+const OWNERS: [(&str, &str); 23] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
@@ -64,6 +64,9 @@ const OWNERS: [(&str, &str); 20] = [
     ("hayro", "pdf"),
     ("lopdf", "pdf"),
     ("roxmltree", "media"),
+    ("roxmltree", "document"),
+    ("calamine", "document"),
+    ("csv", "document"),
     ("brotli-decompressor", "media"),
     ("clap", "server"),
     ("tracing-subscriber", "server"),
