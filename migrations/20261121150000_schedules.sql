@@ -41,7 +41,7 @@ CREATE TABLE schedules (
     valid_from       timestamptz,
     valid_until      timestamptz,
     max_runs         integer CHECK (max_runs >= 1),
-    -- Executions by the clock since it was made, or since maxRuns was last set.
+    -- Executions by the clock since it was made.
     run_count        integer NOT NULL DEFAULT 0 CHECK (run_count >= 0),
     -- What becomes of times that passed while nobody looked.
     misfire          text NOT NULL DEFAULT 'fire-once' CHECK (misfire IN ('fire-once', 'skip', 'catch-up')),
@@ -55,8 +55,7 @@ CREATE TABLE schedules (
     updated_at       timestamptz NOT NULL,
     CHECK (template_label IS NULL OR template_version IS NULL),
     CHECK (enabled OR next_run_at IS NULL),
-    CHECK ((misfire = 'catch-up') = (misfire_limit IS NOT NULL)),
-    CHECK (max_runs IS NULL OR run_count <= max_runs)
+    CHECK ((misfire = 'catch-up') = (misfire_limit IS NOT NULL))
 -- Every tick changes some columns: leave room for that within the page.
 ) WITH (fillfactor = 70);
 
@@ -127,8 +126,8 @@ CREATE TABLE schedule_executions (
 
 -- However many replicas see that a schedule is due, and however often: one execution.
 CREATE UNIQUE INDEX schedule_executions_tick ON schedule_executions (schedule_id, fire_time) WHERE trigger = 'cron';
--- What is to be done, one tenant after the other. It has what is open and nothing else.
-CREATE INDEX schedule_executions_due ON schedule_executions (tenant_id, next_run_at) WHERE status IN ('pending', 'rendering', 'delivering');
+-- What somebody has to take up, one tenant after the other: what is to be begun, and what waits for its job. It has nothing else.
+CREATE INDEX schedule_executions_due ON schedule_executions (tenant_id, next_run_at) WHERE status IN ('pending', 'rendering');
 -- The job that ended is whose?
 CREATE INDEX schedule_executions_job ON schedule_executions (job_id) WHERE status = 'rendering';
 -- The history of a schedule, newest first, and what went wrong lately.
@@ -146,12 +145,11 @@ CREATE TABLE schedule_execution_items (
     status       text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'succeeded', 'failed')),
     -- What the array's element calls itself.
     key          text CHECK (char_length(key) <= 255),
-    -- The element, where delivering needs it; gone once that is done.
-    data         json,
+    -- Which documents of the job go where, under which words; gone once nobody will deliver it again.
+    plan         json CHECK (json_typeof(plan) = 'object'),
     recipients   text[] NOT NULL DEFAULT '{}' CHECK (cardinality(recipients) <= 150),
     render_duration_ms bigint CHECK (render_duration_ms >= 0),
     document_id  uuid,
-    sha256       bytea CHECK (octet_length(sha256) = 32),
     error_code   text CHECK (char_length(error_code) BETWEEN 1 AND 64),
     error_message text CHECK (char_length(error_message) <= 4000),
     created_at   timestamptz NOT NULL,
@@ -161,8 +159,6 @@ CREATE TABLE schedule_execution_items (
 ) WITH (fillfactor = 70);
 
 CREATE INDEX schedule_execution_items_tenant ON schedule_execution_items (tenant_id);
--- Whether bytes are still somebody's.
-CREATE INDEX schedule_execution_items_content ON schedule_execution_items (tenant_id, sha256) WHERE sha256 IS NOT NULL;
 
 CREATE TABLE schedule_deliveries (
     -- The same however often it is tried: whoever gets it twice can tell.
@@ -201,6 +197,8 @@ CREATE TABLE schedule_deliveries (
 
 CREATE INDEX schedule_deliveries_due ON schedule_deliveries (tenant_id, next_run_at) WHERE status = 'pending';
 CREATE INDEX schedule_deliveries_dead ON schedule_deliveries (tenant_id, ended_at, delivery_id) WHERE status IN ('failed', 'abandoned');
+-- What is open of an execution.
+CREATE INDEX schedule_deliveries_open ON schedule_deliveries (execution_id) WHERE status = 'pending';
 CREATE INDEX schedule_deliveries_tenant ON schedule_deliveries (tenant_id);
 
 ALTER TABLE schedules SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
@@ -235,3 +233,9 @@ CREATE TRIGGER schedule_deliveries_end BEFORE UPDATE OF status ON schedule_deliv
 -- The documents of an execution are made in the queue of jobs.
 ALTER TABLE jobs DROP CONSTRAINT jobs_kind_check, ADD CONSTRAINT jobs_kind_check CHECK (kind IN ('single', 'batch', 'schedule'));
 ALTER TABLE job_items DROP CONSTRAINT job_items_kind_check, ADD CONSTRAINT job_items_kind_check CHECK (kind IN ('single', 'batch', 'schedule'));
+
+-- A schedule as its executions keep it.
+CREATE FUNCTION schedule_snapshot(s schedules) RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('name', s.name, 'timezone', s.timezone, 'templateKey', s.template_key, 'templateLabel', s.template_label,
+                             'templateVersion', s.template_version, 'createdBy', s.created_by, 'definition', s.definition)
+$$;

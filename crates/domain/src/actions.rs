@@ -65,6 +65,10 @@ actions! {
     UsageRead = "usage:read",
     /// Subscribe to events, see what was sent, and look after callbacks of jobs that did not arrive.
     WebhookManage = "webhook:manage",
+    /// Look at schedules, their calendars and what came of them.
+    ScheduleRead = "schedule:read",
+    /// Make, change, start and remove schedules and their calendars, and look after what did not arrive.
+    ScheduleManage = "schedule:manage",
     /// Make, change and withdraw API keys.
     ApiKeyManage = "api-key:manage",
     /// Make, change and remove users.
@@ -88,6 +92,7 @@ impl Action {
                 | Self::AuditRead
                 | Self::JobRead
                 | Self::UsageRead
+                | Self::ScheduleRead
                 | Self::TenantManage
         )
     }
@@ -113,6 +118,8 @@ impl Action {
                 | Self::JobRead
                 | Self::RenderTokenManage
                 | Self::UsageRead
+                | Self::ScheduleRead
+                | Self::ScheduleManage
         )
     }
 }

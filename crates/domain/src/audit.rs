@@ -102,6 +102,12 @@ kinds! {
     DatasetSaved = "template.dataset-saved", "update", "template";
     /// Named example data of a template was removed.
     DatasetDeleted = "template.dataset-deleted", "delete", "template";
+    /// Data was uploaded to be rendered from.
+    TemporaryDatasetCreated = "dataset.created", "create", "dataset";
+    /// Uploaded data was removed.
+    TemporaryDatasetDeleted = "dataset.deleted", "delete", "dataset";
+    /// Uploaded data was removed because its time was over.
+    TemporaryDatasetsExpired = "dataset.expired", "purge", "dataset";
     /// Documents were asked for that nobody waits for.
     JobSubmitted = "job.submitted", "create", "job";
     /// A job was called off.
@@ -162,6 +168,26 @@ kinds! {
     CallbackReplayed = "callback.replayed", "replay", "callback";
     /// The callback of a job that did not arrive is not wanted any more.
     CallbackAbandoned = "callback.abandoned", "abandon", "callback";
+    /// A schedule was made.
+    ScheduleCreated = "schedule.created", "create", "schedule";
+    /// A schedule was changed, or switched on or off.
+    ScheduleUpdated = "schedule.updated", "update", "schedule";
+    /// A schedule was removed; what was under way of it is called off.
+    ScheduleDeleted = "schedule.deleted", "delete", "schedule";
+    /// A calendar of holidays was made.
+    ScheduleCalendarCreated = "schedule-calendar.created", "create", "schedule-calendar";
+    /// A calendar of holidays was changed.
+    ScheduleCalendarUpdated = "schedule-calendar.updated", "update", "schedule-calendar";
+    /// A calendar of holidays was removed.
+    ScheduleCalendarDeleted = "schedule-calendar.deleted", "delete", "schedule-calendar";
+    /// Somebody had a schedule executed at once.
+    ScheduleTriggered = "schedule.triggered", "trigger", "schedule";
+    /// Somebody had a schedule executed at once, for some addresses alone.
+    ScheduleTested = "schedule.tested", "test", "schedule";
+    /// What did not arrive of a schedule is tried again.
+    ScheduleDeliveryReplayed = "schedule-delivery.replayed", "replay", "schedule-delivery";
+    /// What did not arrive of a schedule is not wanted any more.
+    ScheduleDeliveryAbandoned = "schedule-delivery.abandoned", "abandon", "schedule-delivery";
     /// A tenant was made.
     TenantCreated = "tenant.created", "create", "tenant";
     /// A tenant was changed.

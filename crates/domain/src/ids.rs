@@ -75,6 +75,18 @@ id! {
     JobId
 }
 id! {
+    /// Names one schedule, whatever it says.
+    ScheduleId
+}
+id! {
+    /// Names one calendar of holidays.
+    ScheduleCalendarId
+}
+id! {
+    /// Names one execution of a schedule.
+    ScheduleExecutionId
+}
+id! {
     /// Names one asset, whatever its slug and its bytes become.
     AssetId
 }

@@ -92,7 +92,10 @@ impl Scope {
                 matches!(action, A::ServerRead | A::DocumentRender | A::JobRead | A::DocumentRead | A::DocumentShare | A::RenderTokenManage)
             }
             Self::Preview => matches!(action, A::ServerRead | A::DocumentPreview),
-            Self::Viewer | Self::Scheduler => matches!(action, A::ServerRead | A::TemplateRead | A::AssetRead),
+            Self::Viewer => matches!(action, A::ServerRead | A::TemplateRead | A::AssetRead),
+            Self::Scheduler => {
+                matches!(action, A::ServerRead | A::TemplateRead | A::AssetRead | A::ScheduleRead | A::ScheduleManage)
+            }
             Self::Editor | Self::Author => {
                 matches!(action, A::ServerRead | A::TemplateRead | A::TemplateWrite | A::AssetRead | A::AssetWrite | A::DocumentPreview)
             }
