@@ -33,9 +33,18 @@ pub use limits::DataInputLimits;
 pub struct DataInput {
     options: FileOptions,
     content: String,
-    is_base64: bool,
+    encoding: Encoding,
     /// A JSON Pointer to the envelope.
     at: String,
+}
+
+/// How the bytes of a file stand in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Encoding {
+    /// As the text they are.
+    Text,
+    /// As base64.
+    Base64,
 }
 
 /// The data of a file.
@@ -72,7 +81,7 @@ impl DataInput {
     /// [`DocumentError::DataInputTooLarge`], which names the limit; and [`DocumentError::Stopped`].
     pub fn convert(&self, limits: &DataInputLimits, patience: Patience<'_>) -> Result<Converted, DocumentError> {
         let decoded;
-        let bytes = if self.is_base64 {
+        let bytes = if self.encoding == Encoding::Base64 {
             // Three bytes of every four characters.
             self.fits(self.content.len() / 4 * 3, limits)?;
             let packed: String;
@@ -92,7 +101,7 @@ impl DataInput {
         match &self.options {
             FileOptions::Csv(options) => csv::convert(bytes, options, &mut meter),
             FileOptions::Xlsx(options) => xlsx::convert(bytes, options, &mut meter),
-            FileOptions::Xml(options) => xml::convert(bytes, options, &mut meter),
+            FileOptions::Xml(options) => xml::convert(bytes, self.encoding, options, &mut meter),
         }
     }
 

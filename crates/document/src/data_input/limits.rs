@@ -5,7 +5,7 @@
 pub struct DataInputLimits {
     /// Bytes of the file, decoded from base64. Default 32 MiB; the body of the request is bounded before, by default at 20 MiB.
     pub bytes: usize,
-    /// Bytes of all parts of a workbook that are read, unpacked. Default 128 MiB: a packed megabyte of a real workbook has about ten.
+    /// Bytes of all parts of a workbook that are read, unpacked. Default 96 MiB: a packed megabyte of a real workbook has about ten.
     pub unpacked_bytes: usize,
     /// Rows of a table. Default 200,000.
     pub rows: usize,
@@ -23,7 +23,7 @@ impl Default for DataInputLimits {
     fn default() -> Self {
         Self {
             bytes: 32 * 1024 * 1024,
-            unpacked_bytes: 128 * 1024 * 1024,
+            unpacked_bytes: 96 * 1024 * 1024,
             rows: 200_000,
             columns: 1_000,
             values: 1_000_000,

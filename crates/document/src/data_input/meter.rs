@@ -19,6 +19,7 @@ pub struct Meter<'a> {
     at: String,
     steps: usize,
     values: usize,
+    gathered: usize,
     text_bytes: usize,
     warnings: Vec<String>,
     untold: usize,
@@ -26,7 +27,7 @@ pub struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     pub fn new(limits: &'a DataInputLimits, patience: Patience<'a>, at: String) -> Self {
-        Self { limits, patience, at, steps: 0, values: 0, text_bytes: 0, warnings: Vec::new(), untold: 0 }
+        Self { limits, patience, at, steps: 0, values: 0, gathered: 0, text_bytes: 0, warnings: Vec::new(), untold: 0 }
     }
 
     /// One more piece of the file was looked at.
@@ -49,14 +50,29 @@ impl<'a> Meter<'a> {
     /// One more value comes out, with so many bytes of name and text.
     pub fn value(&mut self, text_bytes: usize) -> Result<(), DocumentError> {
         self.values += 1;
-        self.text_bytes = self.text_bytes.saturating_add(text_bytes);
         if self.values > self.limits.values {
             return Err(self.too_large(format!("has more than {} values, which is as many as are read", self.limits.values)));
         }
-        if self.text_bytes > self.limits.text_bytes {
-            return Err(self.too_large(format!("becomes more than {} bytes of names and texts", self.limits.text_bytes)));
-        }
+        self.text(text_bytes)?;
         self.step()
+    }
+
+    /// One more value was gathered, which may come out later.
+    pub fn value_gathered(&mut self) -> Result<(), DocumentError> {
+        self.gathered += 1;
+        if self.gathered <= self.limits.values {
+            return Ok(());
+        }
+        Err(self.too_large(format!("has more than {} values, which is as many as are read", self.limits.values)))
+    }
+
+    /// So many bytes of names and text more come out.
+    pub fn text(&mut self, bytes: usize) -> Result<(), DocumentError> {
+        self.text_bytes = self.text_bytes.saturating_add(bytes);
+        if self.text_bytes <= self.limits.text_bytes {
+            return Ok(());
+        }
+        Err(self.too_large(format!("becomes more than {} bytes of names and texts", self.limits.text_bytes)))
     }
 
     /// Refuses more rows than are read.

@@ -6,9 +6,9 @@ use domain::Issue;
 use domain::issues::near_names;
 use serde_json::{Map, Value};
 
-use crate::data_input::DataInput;
 use crate::data_input::issues::{invalid, shown};
 use crate::data_input::values::Types;
+use crate::data_input::{DataInput, Encoding};
 use crate::error::DocumentError;
 
 /// Characters of the name of a property.
@@ -99,7 +99,9 @@ pub fn read(value: Value, at: &str) -> Result<DataInput, DocumentError> {
     fields.refuse_unknown(format, known)?;
     let content = match fields.take("content") {
         Some(Value::String(content)) => content,
-        Some(_) => return Err(fields.wrong("content", "must be text; of files that are no text it is base64, with \"encoding\": \"base64\"")),
+        Some(_) => {
+            return Err(fields.wrong("content", "must be text; of files that are no text it is base64, with \"encoding\": \"base64\""));
+        }
         None => return Err(invalid(at, "content is missing; send the file itself")),
     };
     let encoding = fields.word("encoding", &["base64"])?;
@@ -110,7 +112,8 @@ pub fn read(value: Value, at: &str) -> Result<DataInput, DocumentError> {
     };
     // A workbook is nothing that JSON could hold otherwise.
     let is_base64 = encoding.is_some() || matches!(options, FileOptions::Xlsx(_));
-    Ok(DataInput { options, content, is_base64, at: at.to_owned() })
+    let encoding = if is_base64 { Encoding::Base64 } else { Encoding::Text };
+    Ok(DataInput { options, content, encoding, at: at.to_owned() })
 }
 
 impl Fields<'_> {

@@ -66,7 +66,13 @@ mod tests {
 
     #[test]
     fn only_what_stays_exact_becomes_a_number() {
-        let numbers = [("0", json!(0)), ("-12", json!(-12)), ("1.50", json!(1.5)), (" 7 ", json!(7)), ("999999999999999", json!(999_999_999_999_999_i64))];
+        let numbers = [
+            ("0", json!(0)),
+            ("-12", json!(-12)),
+            ("1.50", json!(1.5)),
+            (" 7 ", json!(7)),
+            ("999999999999999", json!(999_999_999_999_999_i64)),
+        ];
         for (text, expected) in numbers {
             assert_eq!(Types::Infer.value_of(text), expected, "{text}");
         }
@@ -79,7 +85,15 @@ mod tests {
 
     #[test]
     fn a_sum_of_a_spreadsheet_has_no_dust() {
-        for (given, shown) in [(0.1 + 0.2, "0.3"), (1234.560_000_000_000_1, "1234.56"), (19.99 * 3.0, "59.97"), (-2.0, "-2"), (1e21, "1e+21"), (1e-7, "1e-7"), (-0.0, "0")] {
+        for (given, shown) in [
+            (0.1 + 0.2, "0.3"),
+            (1234.560_000_000_000_1, "1234.56"),
+            (19.99 * 3.0, "59.97"),
+            (-2.0, "-2"),
+            (1e21, "1e+21"),
+            (1e-7, "1e-7"),
+            (-0.0, "0"),
+        ] {
             assert_eq!(rounded(given).unwrap().to_string(), shown);
         }
         assert_eq!(rounded(f64::NAN), None);
