@@ -47,6 +47,20 @@ impl FromRequest<Setup> for AnyJson {
     }
 }
 
+/// Any JSON as it came. It is read once, so that whoever reads it later finds it readable.
+pub struct JsonBytes(pub Bytes);
+
+impl FromRequest<Setup> for JsonBytes {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
+        let bytes = given(request, setup).await?;
+        // Not as something to be ignored, which may be deeper and hold other numbers and characters than what is read.
+        serde_json::from_slice::<Value>(&bytes).map_err(|error| malformed(&error))?;
+        Ok(Self(bytes))
+    }
+}
+
 async fn given(request: Request, setup: &Setup) -> Result<Bytes, ApiError> {
     let bytes = bytes(request, setup).await?;
     if bytes.is_empty() { Err(ApiError::bad_request("the body is empty; a JSON value is expected")) } else { Ok(bytes) }

@@ -12,18 +12,23 @@ use crate::identity::Tenancy;
 #[utoipa::path(get, path = "/capabilities", tag = "health", responses((status = 200, description = "Formats, kinds of definition and limits")))]
 pub async fn capabilities(State(setup): State<Setup>) -> Json<Value> {
     let pool = setup.renderer.pool_status();
-    Json(json!({
+    let datasets = setup.renderer.datasets().limits();
+    let mut capabilities = json!({
         "version": setup.version,
         "formats": ["pdf", "html"],
         "definitions": ["document", "html"],
         "features": [
-            "templates", "versions", "templateMeta", "templateFolders", "templateTrash", "labels", "labelProofs", "labelRollback", "samples", "assets", "diff", "compatibility", "drafts", "inferSchema", "formMetadata", "bindings", "dependencies", "dependents", "dryRun", "convert", "batches", "mailMerge", "jobs", "editorTokens", "documents", "renderTokens", "apiKeys", "users", "audit", "usage", "webhooks",
+            "templates", "versions", "templateMeta", "templateFolders", "templateTrash", "labels", "labelProofs", "labelRollback", "samples", "assets", "diff", "compatibility", "drafts", "inferSchema", "formMetadata", "bindings", "dependencies", "dependents", "dryRun", "convert", "batches", "mailMerge", "jobs", "datasets", "dataInput", "editorTokens", "documents", "renderTokens", "apiKeys", "users", "audit", "usage", "webhooks",
         ],
         "defaultLiveLabel": setup.renderer.releases().default_live_label,
         "protectedLabels": setup.renderer.releases().protected,
         "variants": setup.renderer.releases().variants == Variants::On,
         "multiTenant": setup.identity.tenancy() == Tenancy::Multi,
-        "limits": { "requestBodyBytes": setup.body_limit_bytes, "assetBytes": setup.uploads.max_bytes(), "concurrentPages": pool.tabs, "batchItems": setup.renderer.limits().batch_items, "jobItems": setup.jobs.max_items },
+        "limits": { "requestBodyBytes": setup.body_limit_bytes, "assetBytes": setup.uploads.max_bytes(), "concurrentPages": pool.tabs, "batchItems": setup.renderer.limits().batch_items, "jobItems": setup.jobs.max_items, "datasetBytes": datasets.max_bytes },
         "engine": pool.version,
-    }))
+    });
+    if let (Some(features), true) = (capabilities["features"].as_array_mut(), setup.renderer.gets_data_from_urls()) {
+        features.push("dataUrl".into());
+    }
+    Json(capabilities)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use document::DocumentError;
 use domain::ErrorCode;
 use render::{BlobError, ChromiumError, Phase, RenderError};
 use store::StoreError;
@@ -32,6 +33,11 @@ impl ApiError {
             | RenderError::AsOfInFuture { .. }
             | RenderError::Upload(_)
             | RenderError::OtherKind { .. }
+            | RenderError::UnknownDataset { .. }
+            | RenderError::DataUrlRejected(_)
+            | RenderError::DataUrlsOff
+            | RenderError::DataFetchFailed(_)
+            | RenderError::DataFromUrlTooLarge { .. }
             | RenderError::Pdf(
                 render::PdfError::TooMuch { .. }
                 | render::PdfError::TooLarge { .. }
@@ -39,8 +45,9 @@ impl ApiError {
                 | render::PdfError::Invalid(_)
                 | render::PdfError::Encrypted,
             ) => Self::new(error.code(), said),
-            RenderError::Document(error) => Self::new(error.code(), said).with_issues(error.issues()),
+            RenderError::Document(error) => document_refusal(error),
             RenderError::Part { issues, .. } => Self::new(error.code(), said).with_issues(issues.clone()),
+            RenderError::DataUnfit { field, .. } => Self::field(&format!("/{field}"), said),
             RenderError::OutputRefused(issue) => Self::invalid(error.code(), vec![issue.as_ref().clone()]),
             RenderError::StorageFull(standing) => Self::new(error.code(), said).quota(**standing),
             RenderError::Store(error) => Self::from_store(error),
@@ -56,8 +63,8 @@ impl ApiError {
                 tracing::error!(error = %said, "the bytes of an asset are missing");
                 Self::new(ErrorCode::AssetBinaryMissing, said)
             }
-            RenderError::DocumentBytesMissing { .. } => {
-                tracing::error!(error = %said, "the bytes of a document are missing or damaged");
+            RenderError::DocumentBytesMissing { .. } | RenderError::DatasetBytesMissing { .. } => {
+                tracing::error!(error = %said, "the bytes of a document or dataset are missing or damaged");
                 Self::new(error.code(), said)
             }
             RenderError::Blobs(error) => Self::from_blobs(error),
@@ -91,6 +98,11 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::from_store(&error)
     }
+}
+
+/// What is wrong with a definition, its data or an option.
+pub(crate) fn document_refusal(error: &DocumentError) -> ApiError {
+    ApiError::new(error.code(), error.to_string()).with_issues(error.issues())
 }
 
 impl ApiError {

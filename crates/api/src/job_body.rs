@@ -1,6 +1,9 @@
 //! What a job is submitted with, read so that whatever would be refused at once as a request is refused at once.
 
+use std::collections::BTreeSet;
+
 use axum::http::HeaderMap;
+use domain::datasets::DatasetId;
 use domain::documents::RespondWith;
 use domain::ids::JobId;
 use domain::jobs::{JobKind, Packaging, REFERENCE_CHARS};
@@ -8,7 +11,7 @@ use domain::usage::{RenderMode, UsageMetadata};
 use domain::variants::BucketKey;
 use domain::{ErrorCode, Issue};
 use render::render_body::{self, RefusedBody, Wanted};
-use render::{Format, Source};
+use render::{DataSource, Format, Source};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{IdempotencyKey, NewJob, NewJobItem};
@@ -75,6 +78,7 @@ impl Submission<'_> {
             packaging,
             definition: None,
             inline: false,
+            datasets: Vec::new(),
             idempotency,
             callback,
             items: Vec::new(),
@@ -82,7 +86,8 @@ impl Submission<'_> {
         };
         match items {
             None => {
-                let item = self.item(body, format, None).map_err(ApiError::from)?;
+                let (item, dataset) = self.item(body, format, None).map_err(ApiError::from)?;
+                job.datasets.extend(dataset);
                 job.metadata.clone_from(&item.metadata);
                 job.inline = !item.is_stored;
                 job.items.push(NewJobItem { reference: None, ..item });
@@ -123,7 +128,7 @@ impl Submission<'_> {
             return Err(ApiError::field(path, said));
         }
         job.metadata = (!shared.is_empty()).then(|| shared.to_string());
-        let mut issues = Vec::new();
+        let (mut issues, mut datasets) = (Vec::new(), BTreeSet::new());
         for (index, item) in items.into_iter().enumerate() {
             let Value::Object(mut item) = item else {
                 issues.push(Issue::new(format!("/items/{index}"), "must be an object"));
@@ -137,7 +142,8 @@ impl Submission<'_> {
             let own = merged_metadata(&shared, item.shift_remove("metadata"));
             item.extend(own.map(|own| ("metadata".to_owned(), own)));
             match self.item(item, format, definition.as_ref()) {
-                Ok(item) => {
+                Ok((item, dataset)) => {
+                    datasets.extend(dataset);
                     job.inline |= !item.is_stored;
                     job.items.push(item);
                 }
@@ -153,11 +159,18 @@ impl Submission<'_> {
             return Err(ApiError::invalid(ErrorCode::ValidationFailed, issues));
         }
         job.definition = definition.map(|definition| definition.to_string());
+        job.datasets = datasets.into_iter().collect();
         Ok(())
     }
 
-    /// One document: read as its render will be, without its data and its definition, which are looked at then.
-    fn item(&self, mut item: Map<String, Value>, format: Format, shared: Option<&Value>) -> Result<NewJobItem, ItemRefusal> {
+    /// One document: read as its render will be, without its data and its definition, which are looked at then. With it the
+    /// dataset that it is made from.
+    fn item(
+        &self,
+        mut item: Map<String, Value>,
+        format: Format,
+        shared: Option<&Value>,
+    ) -> Result<(NewJobItem, Option<DatasetId>), ItemRefusal> {
         let reference = text("/reference", item.shift_remove("reference").filter(|value| !value.is_null()), REFERENCE_CHARS)?;
         if let Some(bucket) = self.bucket.as_ref().filter(|_| shared.is_none() && item.get("template").is_some()) {
             item.entry("bucketKey").or_insert_with(|| Value::from(bucket.as_str()));
@@ -168,7 +181,12 @@ impl Submission<'_> {
         let mut sketch = Map::with_capacity(item.len() + 1);
         for (name, value) in &item {
             let large = matches!(name.as_str(), "data" | "definition") && value.is_object();
-            sketch.insert(name.clone(), if large { json!({}) } else { value.clone() });
+            let kept = match value {
+                Value::Object(input) if name == "dataInput" => without_content(input),
+                _ if large => json!({}),
+                value => value.clone(),
+            };
+            sketch.insert(name.clone(), kept);
         }
         if shared.is_some() {
             sketch.insert("definition".to_owned(), json!({}));
@@ -187,18 +205,36 @@ impl Submission<'_> {
             Source::Inline(_) => (shown(item.get("definition").or(shared)), false),
         };
         let metadata = (!request.attribution.metadata.is_empty()).then(|| request.attribution.metadata.to_string());
-        Ok(NewJobItem { request: Value::Object(item).to_string(), template, is_stored, reference, metadata })
+        let dataset = match request.data {
+            DataSource::Reference { id, .. } => Some(id),
+            _ => None,
+        };
+        Ok((NewJobItem { request: Value::Object(item).to_string(), template, is_stored, reference, metadata }, dataset))
     }
 
     fn idempotency(&self, body: &Value) -> Result<Option<IdempotencyKey>, ApiError> {
-        let Some(given) = self.headers.get("idempotency-key") else { return Ok(None) };
-        let printable = |key: &&str| (1..=KEY_CHARS).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-        let key = given.to_str().ok().filter(printable).ok_or_else(|| {
-            let said = format!("Idempotency-Key must be 1 to {KEY_CHARS} printable ASCII characters without spaces");
-            ApiError::new(ErrorCode::IdempotencyKeyInvalid, said)
-        })?;
+        let Some(key) = idempotency_key(self.headers)? else { return Ok(None) };
         Ok(Some(IdempotencyKey { key: key.to_owned(), request_sha256: Sha256::digest(body.to_string()).into() }))
     }
+}
+
+/// The key that tells a repeated request from another one.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(given) = headers.get("idempotency-key") else { return Ok(None) };
+    let printable = |key: &&str| (1..=KEY_CHARS).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    given.to_str().ok().filter(printable).map(Some).ok_or_else(|| {
+        let said = format!("Idempotency-Key must be 1 to {KEY_CHARS} printable ASCII characters without spaces");
+        ApiError::new(ErrorCode::IdempotencyKeyInvalid, said)
+    })
+}
+
+/// How a file is to be read, without the file: that is looked at when it is converted.
+fn without_content(input: &Map<String, Value>) -> Value {
+    let kept = input.iter().map(|(name, value)| {
+        let large = name == "content" && value.is_string();
+        (name.clone(), if large { Value::from("") } else { value.clone() })
+    });
+    Value::Object(kept.collect())
 }
 
 /// Why an item is not taken.

@@ -19,6 +19,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{AnyJson, Path};
 use crate::callbacks;
+use crate::datasets;
 use crate::error::ApiError;
 use crate::job_body::Submission;
 use crate::job_results;
@@ -85,6 +86,7 @@ pub(crate) async fn inserted(setup: &Setup, caller: &Caller, new: &NewJob) -> Re
             let said = "something else was submitted under this Idempotency-Key; use another key for another request";
             Err(ApiError::new(ErrorCode::IdempotencyKeyReused, said))
         }
+        JobSubmission::NoDataset(id) => Err(datasets::unknown(&id.to_string())),
         JobSubmission::TooManyOpen { most } => {
             let said =
                 format!("this tenant would have more than {most} documents in the queue; submit the job again when some of them are done");

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 pub use render::render_body::Wanted;
 
 use crate::auth::Caller;
+use crate::data_conversion::DataInputBody;
 use crate::error::ApiError;
 use crate::requests::current_correlation_id;
 
@@ -28,6 +29,15 @@ pub struct RenderBody {
     /// The data, before the template's field mappings.
     #[schema(value_type = Object)]
     data: Option<Value>,
+    /// A CSV, XLSX or XML file that the data is made from; instead of `data`.
+    data_input: Option<DataInputBody>,
+    /// The id of a dataset that holds the data; instead of `data`.
+    data_ref: Option<String>,
+    /// An address that the data is got from, where the operator allows that; instead of `data`.
+    data_url: Option<String>,
+    /// Headers that are sent to that address.
+    #[schema(value_type = Option<Object>)]
+    data_headers: Option<Value>,
     /// A version such as `1.0.3`; this or `label`. Without either, the version of the live label, or the current one where
     /// this server has no live label.
     version: Option<String>,
@@ -62,6 +72,19 @@ pub struct ConversionBody {
     /// The data.
     #[schema(value_type = Object)]
     data: Option<Value>,
+    /// As for a render.
+    #[schema(rename = "dataInput")]
+    data_input: Option<DataInputBody>,
+    /// As for a render.
+    #[schema(rename = "dataRef")]
+    data_ref: Option<String>,
+    /// As for a render.
+    #[schema(rename = "dataUrl")]
+    data_url: Option<String>,
+    /// As for a render.
+    #[schema(rename = "dataHeaders")]
+    #[schema(value_type = Option<Object>)]
+    data_headers: Option<Value>,
     /// As for a render.
     #[schema(value_type = Object)]
     options: Option<Value>,

@@ -274,6 +274,9 @@ fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest
         (None, None) if asked => return Err(Refused::Version),
         (None, None) => Which::Default,
     };
+    if matches!(request.data, DataSource::Url(_)) {
+        return Err(Refused::DataUrl);
+    }
     // What comes from elsewhere gets it when it is there.
     if let DataSource::Given(data) = &mut request.data {
         *data = token.with_fixed_data(std::mem::take(data))?;
@@ -295,6 +298,8 @@ enum Refused {
     Past,
     #[error("the token is for documents; a dry run describes the template, and needs a key")]
     DryRun,
+    #[error("the token is for data that comes with the request; leave dataUrl and dataHeaders out of it")]
+    DataUrl,
     #[error("the token is for documents that nobody keeps; leave output out of the request")]
     Output,
     #[error(transparent)]

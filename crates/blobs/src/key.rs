@@ -14,6 +14,8 @@ const KEY_BYTES: usize = 1024;
 pub enum BlobKind {
     /// Images, fonts and files that people uploaded.
     Assets,
+    /// Data that was uploaded to be rendered from.
+    Datasets,
     /// Finished documents: the results of jobs, and what is kept as a stored document. Both by their hash, so that one and the
     /// same file of a tenant is there once.
     Outputs,
@@ -23,12 +25,13 @@ pub enum BlobKind {
 
 impl BlobKind {
     /// Every kind, in the order of their words.
-    pub const ALL: [Self; 3] = [Self::Assets, Self::Outputs, Self::Proofs];
+    pub const ALL: [Self; 4] = [Self::Assets, Self::Datasets, Self::Outputs, Self::Proofs];
 
     /// The word in keys.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Assets => "assets",
+            Self::Datasets => "datasets",
             Self::Outputs => "outputs",
             Self::Proofs => "proofs",
         }

@@ -23,7 +23,7 @@ impl RenderError {
         match self.code() {
             ErrorCode::ServiceUnavailable | ErrorCode::RenderSaturated => Blame::Moment,
             ErrorCode::TenantArchived => Blame::Tenant,
-            ErrorCode::EngineCrash | ErrorCode::RenderTimeout | ErrorCode::InternalError => Blame::Attempt,
+            ErrorCode::EngineCrash | ErrorCode::DataFetchFailed | ErrorCode::RenderTimeout | ErrorCode::InternalError => Blame::Attempt,
             _ => Blame::Request,
         }
     }

@@ -6,8 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use document::data_input::{Converted, DataInput, Patience};
+use domain::data_urls::DataUrl;
+use domain::datasets::DatasetId;
 use domain::render_tokens::fix_data;
+use domain::usage::RenderMode;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -25,6 +29,15 @@ pub enum DataSource {
     Given(Value),
     /// A file that came with the request, read when its time comes.
     Input(Arc<DataInput>),
+    /// A dataset that was uploaded before.
+    Reference {
+        /// Which one.
+        id: DatasetId,
+        /// Through which door it is wanted: for a job it is there until the job ends.
+        mode: RenderMode,
+    },
+    /// What an address answers when the time comes.
+    Url(Arc<DataUrl>),
 }
 
 impl Default for DataSource {
@@ -53,6 +66,28 @@ impl Renderer {
             // What is fixed was put in its place before.
             DataSource::Given(data) => return Ok(data),
             DataSource::Input(input) => self.convert_within(input, deadline).await?.data,
+            DataSource::Reference { id, mode } => {
+                let reading = self.datasets().json(&request.tenant, id, mode);
+                let json = tokio::time::timeout_at(deadline, reading).await.map_err(|_| self.late())??;
+                match self.read_json(json, deadline).await? {
+                    Ok(data @ Value::Object(_)) => data,
+                    Ok(other) => return Err(RenderError::DataUnfit { field: "dataRef", is: kind_of(&other) }),
+                    // It was read when it was uploaded.
+                    Err(_) => return Err(RenderError::DatasetBytesMissing { id }),
+                }
+            }
+            DataSource::Url(from) => {
+                let urls = self.0.data_urls.as_ref().ok_or(RenderError::DataUrlsOff)?;
+                let got = urls.get(&from, deadline).await?;
+                match self.read_json(got.body.into(), deadline).await? {
+                    Ok(data @ Value::Object(_)) => data,
+                    Ok(other) => return Err(RenderError::DataUnfit { field: "dataUrl", is: kind_of(&other) }),
+                    Err(_) => {
+                        let said = got.content_type.unwrap_or_else(|| "nothing".to_owned()).chars().take(100).collect::<String>();
+                        return Err(RenderError::DataFetchFailed(format!("it answered with what is no JSON; it calls that {said}")));
+                    }
+                }
+            }
         };
         if let (Some(fixed), Value::Object(data)) = (&request.fixed_data, &mut data) {
             fix_data(data, fixed);
@@ -64,6 +99,11 @@ impl Renderer {
     pub async fn convert_data(&self, input: DataInput) -> Result<Converted, RenderError> {
         let _admitted = self.admit_check()?;
         self.convert_within(Arc::new(input), self.deadline(Instant::now())).await
+    }
+
+    /// Reads JSON off the request threads.
+    async fn read_json(&self, json: Bytes, deadline: Instant) -> Result<serde_json::Result<Value>, RenderError> {
+        self.compute(deadline, move |_, _| Ok(serde_json::from_slice(&json))).await
     }
 
     /// A few at a time: the largest take some hundred megabytes.
@@ -78,5 +118,15 @@ impl Renderer {
             .await;
         metrics::histogram!("pulp_data_conversion_seconds").record(started.elapsed().as_secs_f64());
         converted
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "an array",
+        Value::String(_) => "a text",
+        Value::Number(_) => "a number",
+        Value::Bool(_) => "true or false",
+        _ => "null",
     }
 }

@@ -7,6 +7,7 @@ use blobs::BlobError;
 use chromium::{ChromiumError, Phase};
 use document::DocumentError;
 use domain::ErrorCode;
+use domain::datasets::DatasetId;
 use domain::quotas::QuotaExhausted;
 use jiff::Timestamp;
 use pdf::PdfError;
@@ -145,6 +146,41 @@ pub enum RenderError {
         /// What the file is called.
         name: String,
     },
+    /// The tenant has no such dataset, or its time is over.
+    #[error("there is no dataset \"{id}\", or its time is over")]
+    UnknownDataset {
+        /// As it was asked for.
+        id: DatasetId,
+    },
+    /// A dataset is known, and its bytes are not where they were put, or not what they were.
+    #[error("the bytes of the dataset \"{id}\" are missing or damaged; upload it again")]
+    DatasetBytesMissing {
+        /// Which one.
+        id: DatasetId,
+    },
+    /// What the data was to come from is JSON, and no object.
+    #[error("what {field} leads to is {is}; data is an object")]
+    DataUnfit {
+        /// The field of the request.
+        field: &'static str,
+        /// What it is instead.
+        is: &'static str,
+    },
+    /// The operator has not allowed that data is got from addresses.
+    #[error("this server gets no data from addresses (DATA_URL_ENABLED); send data, or upload it to /datasets and send dataRef")]
+    DataUrlsOff,
+    /// Nothing is got from the address in `dataUrl`.
+    #[error("no data is got from dataUrl: {0}")]
+    DataUrlRejected(String),
+    /// The address in `dataUrl` gave no data.
+    #[error("dataUrl gave no data: {0}")]
+    DataFetchFailed(String),
+    /// The address in `dataUrl` gave more than is read.
+    #[error("dataUrl gave more than the {limit_bytes} bytes that are read")]
+    DataFromUrlTooLarge {
+        /// So many are read.
+        limit_bytes: usize,
+    },
     /// The place of stored files failed.
     #[error(transparent)]
     Blobs(#[from] BlobError),
@@ -203,7 +239,12 @@ impl RenderError {
             Self::Pdf(PdfError::TooLarge { .. } | PdfError::TooMuch { .. }) => ErrorCode::PdfTooLarge,
             Self::Pdf(PdfError::Invalid(_)) => ErrorCode::InvalidPdf,
             Self::Pdf(PdfError::Encrypted) => ErrorCode::PdfEncrypted,
-            Self::AssetBinaryMissing { .. } | Self::DocumentBytesMissing { .. } | Self::Blobs(BlobError::Corrupt { .. }) => {
+            Self::UnknownDataset { .. } => ErrorCode::DatasetNotFound,
+            Self::DataUnfit { .. } => ErrorCode::ValidationFailed,
+            Self::DataUrlRejected(_) | Self::DataUrlsOff => ErrorCode::DataUrlRejected,
+            Self::DataFetchFailed(_) => ErrorCode::DataFetchFailed,
+            Self::DataFromUrlTooLarge { .. } => ErrorCode::DataSourceResponseTooLarge,
+            Self::AssetBinaryMissing { .. } | Self::DocumentBytesMissing { .. } | Self::DatasetBytesMissing { .. } | Self::Blobs(BlobError::Corrupt { .. }) => {
                 ErrorCode::AssetBinaryMissing
             }
             Self::Blobs(BlobError::TooLarge { .. }) => ErrorCode::PayloadTooLarge,

@@ -7,6 +7,7 @@ use std::fmt;
 
 use document::Bindings;
 use document::data_input::DataInput;
+use domain::data_urls::DataUrl;
 use domain::documents::DocumentOutput;
 use domain::issues::near_names;
 use domain::labels::{InvalidLabelName, LATEST};
@@ -28,6 +29,9 @@ const OF_A_RENDER: &[&str] = &[
     "definition",
     "data",
     "dataInput",
+    "dataUrl",
+    "dataHeaders",
+    "dataRef",
     "version",
     "label",
     "asOf",
@@ -42,12 +46,25 @@ const OF_A_RENDER: &[&str] = &[
 /// What says which version of a stored template is meant.
 const OF_A_STORED_TEMPLATE: [&str; 4] = ["version", "label", "asOf", "bucketKey"];
 /// What the data can come from.
-const OF_THE_DATA: [&str; 2] = ["data", "dataInput"];
+const OF_THE_DATA: [&str; 4] = ["data", "dataInput", "dataUrl", "dataRef"];
 /// What a conversion takes.
-const OF_A_CONVERSION: &[&str] = &["html", "data", "dataInput", "options", "locale", "metadata", "strictBindings", "now", "output"];
+const OF_A_CONVERSION: &[&str] = &[
+    "html",
+    "data",
+    "dataInput",
+    "dataUrl",
+    "dataHeaders",
+    "dataRef",
+    "options",
+    "locale",
+    "metadata",
+    "strictBindings",
+    "now",
+    "output",
+];
 /// Published fields that this version does not have.
-const LATER: [&str; 11] =
-    ["dataUrl", "dataHeaders", "dataRef", "tableId", "parameters", "aiNarratives", "csv", "email", "html", "image", "xlsx"];
+const LATER: [&str; 8] =
+    ["tableId", "parameters", "aiNarratives", "csv", "email", "html", "image", "xlsx"];
 
 /// Whether a document is wanted, or only to know what it would meet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,7 +140,7 @@ pub fn read(body: Value, bucket: Option<BucketKey>, asker: Asker, format: Format
     refuse_unknown(&object, OF_A_RENDER)?;
     // Taken out, not copied: they can be large.
     let definition = object.shift_remove("definition").filter(|definition| !definition.is_null());
-    let data = data_source(&mut object)?;
+    let data = data_source(&mut object, asker.mode)?;
     let object = &object;
     let source = match (field(object, "template"), definition) {
         (Some(template), None) => stored(object, template, bucket)?,
@@ -149,7 +166,7 @@ pub fn read_conversion(body: Value, asker: Asker) -> Result<RenderRequest, Refus
         return Err(RefusedBody::new(ErrorCode::ConvertUrlNotAllowed, "this server fetches no pages; send the page itself as html"));
     }
     refuse_unknown(&object, OF_A_CONVERSION)?;
-    let data = data_source(&mut object)?;
+    let data = data_source(&mut object, asker.mode)?;
     let object = &object;
     let html =
         field(object, "html").and_then(Value::as_str).ok_or_else(|| RefusedBody::bad_request("html is missing; send the page as text"))?;
@@ -196,10 +213,13 @@ fn request(
 }
 
 /// Where the data comes from; taken out, as it can be large.
-fn data_source(object: &mut Map<String, Value>) -> Result<DataSource, RefusedBody> {
+fn data_source(object: &mut Map<String, Value>, mode: RenderMode) -> Result<DataSource, RefusedBody> {
     let given: Vec<&str> = OF_THE_DATA.into_iter().filter(|name| field(object, name).is_some()).collect();
     if let [one, other, ..] = given.as_slice() {
         return Err(RefusedBody::bad_request(format!("{one} and {other} exclude each other; send one of them")));
+    }
+    if field(object, "dataHeaders").is_some() && field(object, "dataUrl").is_none() {
+        return Err(RefusedBody::bad_request("dataHeaders belongs to dataUrl; send dataUrl with it"));
     }
     let mut take = |name: &str| object.shift_remove(name).filter(|value| !value.is_null());
     if let Some(data) = take("data") {
@@ -208,6 +228,19 @@ fn data_source(object: &mut Map<String, Value>) -> Result<DataSource, RefusedBod
     if let Some(input) = take("dataInput") {
         let input = DataInput::from_json(input, "/dataInput");
         return input.map(DataSource::from).map_err(|refused| RefusedBody::invalid(refused.code(), refused.issues()));
+    }
+    if let Some(reference) = take("dataRef") {
+        let text = reference.as_str().ok_or_else(|| RefusedBody::field("/dataRef", "must be the id of a dataset, as text"))?;
+        let unknown = |_| {
+            let shown: String = text.chars().take(100).collect();
+            RefusedBody::new(ErrorCode::DatasetNotFound, format!("there is no dataset \"{shown}\", or its time is over"))
+        };
+        return text.parse().map(|id| DataSource::Reference { id, mode }).map_err(unknown);
+    }
+    let headers = take("dataHeaders");
+    if let Some(url) = take("dataUrl") {
+        let from = DataUrl::from_json(&url, headers.as_ref()).map_err(|issue| RefusedBody::invalid(ErrorCode::ValidationFailed, vec![issue]))?;
+        return Ok(DataSource::Url(Arc::new(from)));
     }
     Ok(DataSource::default())
 }

@@ -201,6 +201,11 @@ impl Renderer {
         &self.0.documents
     }
 
+    /// Whether data may come from addresses that requests name.
+    pub fn gets_data_from_urls(&self) -> bool {
+        self.0.data_urls.is_some()
+    }
+
     /// The datasets of all tenants.
     pub fn datasets(&self) -> &Datasets {
         &self.0.datasets
@@ -347,7 +352,7 @@ impl Renderer {
         }
     }
 
-    fn late(&self) -> RenderError {
+    pub(crate) fn late(&self) -> RenderError {
         RenderError::DeadlineExceeded { deadline_ms: self.0.limits.deadline_ms }
     }
 
@@ -383,7 +388,7 @@ impl Renderer {
     }
 
     /// Runs pure work off the request threads: a few at a time, within the deadline, stopped when nobody waits any more.
-    async fn compute<T: Send + 'static>(
+    pub(crate) async fn compute<T: Send + 'static>(
         &self,
         deadline: Instant,
         work: impl FnOnce(&document::Limits, &AtomicBool) -> Result<T, document::DocumentError> + Send + 'static,

@@ -136,6 +136,11 @@ impl Running {
             usage: render::UsageOptions::default(),
             releases: config.releases.clone(),
             documents,
+            datasets: config.datasets,
+            data_urls: config.outbound.data_urls.map(|options| {
+                // Half of the renders under way at most wait for somebody else's server.
+                render::DataUrls::new(outbound.clone(), options, (config.max_concurrent_pages + config.max_queue_depth) / 2)
+            }),
         });
         let examples = match config.examples {
             config::Examples::Auto if database.is_embedded() => examples::load_into_empty(&store).await?,

@@ -15,6 +15,10 @@ mod client;
 mod commands;
 #[path = "suite/conditions.rs"]
 mod conditions;
+#[path = "suite/data_urls.rs"]
+mod data_urls;
+#[path = "suite/datasets.rs"]
+mod datasets;
 #[path = "suite/deaths.rs"]
 mod deaths;
 #[path = "suite/documents.rs"]

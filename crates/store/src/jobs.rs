@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::audit::AuditKind;
+use domain::datasets::DatasetId;
 use domain::ids::{JobId, UsageId};
 use domain::jobs::{JobItemStatus, JobKind, JobProgress, JobStatus, Packaging};
 use domain::{Actor, AuditEvent, TemplateSelector};
@@ -39,6 +40,8 @@ pub struct NewJob {
     pub definition: Option<String>,
     /// Whether an item has a definition of its own, or shares that one.
     pub inline: bool,
+    /// The datasets that its documents are made from, each once. They stay until it ends.
+    pub datasets: Vec<DatasetId>,
     /// The same request under the same key is the same job.
     pub idempotency: Option<IdempotencyKey>,
     /// Where its end is told: an address that was judged, and what the message is signed with, 1–512 characters.
@@ -83,6 +86,8 @@ pub enum JobSubmission {
     Repeated(Box<JobRecord>),
     /// Something else was submitted under the same key.
     KeyReused,
+    /// There is no such dataset, or its time is over.
+    NoDataset(DatasetId),
     /// The tenant has too much in the queue.
     TooManyOpen {
         /// What it may have.
@@ -255,6 +260,9 @@ impl Jobs<'_> {
             if open.saturating_add(items) > i64::from(most_open) {
                 return Ok(JobSubmission::TooManyOpen { most: most_open });
             }
+            if let Some(missing) = self.missing_dataset(&mut write, &new.datasets).await? {
+                return Ok(JobSubmission::NoDataset(missing));
+            }
             let mut templates: Vec<&str> = new.items.iter().filter(|item| item.is_stored).map(|item| item.template.as_str()).collect();
             templates.sort_unstable();
             templates.dedup();
@@ -262,9 +270,9 @@ impl Jobs<'_> {
                 JobRow,
                 r#"INSERT INTO jobs (job_id, tenant_id, kind, format, total, reference, metadata, correlation_id, packaging, definition,
                                      templates, inline, actor, actor_scope, request_id, idempotency_key, request_sha256, created_at,
-                                     expires_at, callback_url, callback_secret)
+                                     expires_at, callback_url, callback_secret, datasets)
                    VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10::text::json, $11::text[], $12, $13, $14, $15, $16, $17, $18,
-                           $18::timestamptz + make_interval(secs => $19), $20, $21)
+                           $18::timestamptz + make_interval(secs => $19), $20, $21, $22)
                    RETURNING job_id, kind, format, status, total, succeeded, failed, cancel_requested, failure_code, reference,
                              metadata::text, correlation_id, packaging, templates, inline, callback_url IS NOT NULL AS "has_callback!",
                              callback_attempts, callback_delivered_at IS NOT NULL AS "callback_delivered!", created_at, started_at,
@@ -289,7 +297,8 @@ impl Jobs<'_> {
                 self.0.store.now() as _,
                 new.retention.as_secs_f64(),
                 new.callback.as_ref().map(|(url, _)| url.as_str()),
-                new.callback.as_ref().map(|(_, secret)| secret.as_str())
+                new.callback.as_ref().map(|(_, secret)| secret.as_str()),
+                &new.datasets.iter().map(|id| id.as_uuid()).collect::<Vec<_>>()
             )
             .fetch_one(&mut *write)
             .await?;
@@ -300,6 +309,22 @@ impl Jobs<'_> {
             Ok(JobSubmission::Inserted(Box::new(row.try_into()?)))
         })
         .await
+    }
+
+    /// The first of these datasets that is not there; the others are until this transaction ends.
+    async fn missing_dataset(&self, write: &mut Write<'_>, datasets: &[DatasetId]) -> Result<Option<DatasetId>, StoreError> {
+        if datasets.is_empty() {
+            return Ok(None);
+        }
+        let found = sqlx::query_scalar!(
+            "SELECT dataset_id FROM datasets WHERE tenant_id = $1 AND dataset_id = ANY ($2) AND expires_at > $3 ORDER BY dataset_id FOR SHARE",
+            self.0.tenant.as_str(),
+            &datasets.iter().map(|id| id.as_uuid()).collect::<Vec<_>>(),
+            self.0.store.now() as _
+        )
+        .fetch_all(&mut **write)
+        .await?;
+        Ok(datasets.iter().find(|id| !found.contains(&id.as_uuid())).copied())
     }
 
     /// The job that this request led to before, or the refusal of another request under its key.

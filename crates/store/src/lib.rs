@@ -27,6 +27,7 @@ mod audit_walk;
 mod changes;
 mod connect;
 mod connection;
+mod datasets;
 mod delivery_log;
 mod delivery_queue;
 mod document_list;
@@ -95,6 +96,7 @@ pub use delivery_log::{DeadLetters, DeliveryFilter, DeliveryOutcome, DeliveryRec
 pub use delivery_queue::{AttemptEnd, ClaimedDelivery, DeliveryAttempt, DeliveryLease, DeliveryQueue, PassedOver};
 pub use document_list::DocumentFilter;
 pub use documents::{DocumentRecord, Documents, DownloadOutcome, NewDocument, StoreDocumentOutcome};
+pub use datasets::{NewTemporaryDataset, TemporaryDataset, TemporaryDatasetOutcome, TemporaryDatasets};
 pub use drafts::{DraftContent, DraftOutcome, DraftRecord, DraftSummary, Drafts};
 pub use duties::{Duties, DutyLease, DutyOutcome, DutyRecord};
 pub use error::{Outage, StoreError};

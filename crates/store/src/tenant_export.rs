@@ -458,7 +458,10 @@ const JOBS: &str = concat!(
 
 const JOB_ITEMS: &str = concat!(
     "SELECT i.job_id || '/' || i.item_index AS place,
-            json_build_object('jobId', i.job_id, 'index', i.item_index, 'status', i.status, 'request', i.request, 'template', i.template,
+            json_build_object('jobId', i.job_id, 'index', i.item_index, 'status', i.status, 'request',
+         -- Not what data is got with.
+         CASE WHEN i.request->'dataHeaders' IS NULL THEN i.request
+              ELSE (SELECT json_object_agg(f.key, f.value) FROM json_each(i.request) f WHERE f.key <> 'dataHeaders') END, 'template', i.template,
      'reference', i.reference, 'metadata', i.metadata, 'sha256', encode(i.sha256, 'hex'), 'sizeBytes', i.size_bytes,
      'contentType', i.content_type, 'filename', i.filename, 'pageCount', i.pages, 'templateVersion', i.template_version,
      'renderId', i.usage_id, 'documentId', i.document_id, 'errorCode', i.error_code, 'errorMessage', i.error_message, 'completedAt', ",

@@ -31,7 +31,7 @@ async fn sweep(run: Run, blobs: Blobs, grace: Duration) -> Result<(), WorkerErro
         let page = run.store.tenants().list(TENANTS, offset).await?;
         offset += u64::from(TENANTS);
         for tenant in page.items {
-            for kind in [BlobKind::Assets, BlobKind::Outputs, BlobKind::Proofs] {
+            for kind in BlobKind::ALL {
                 let (count, bytes) = sweep_tenant(&run, &blobs, &tenant.id, kind, old).await?;
                 removed += count;
                 removed_bytes += bytes;
@@ -66,6 +66,7 @@ async fn sweep_tenant(run: &Run, blobs: &Blobs, tenant: &TenantId, kind: BlobKin
                 known.extend(handle.jobs().known(&hashes).await?);
                 known
             }
+            BlobKind::Datasets => handle.temporary_datasets().known(&hashes).await?,
             BlobKind::Assets => handle.asset_versions().known(&hashes).await?,
         };
         let known: BTreeSet<[u8; 32]> = known.into_iter().collect();

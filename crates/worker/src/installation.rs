@@ -6,13 +6,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::duty::{Duty, Rhythm};
-use crate::{audit, delivery_retention, documents, expired, job_retention, label_history, label_proofs, partitions, trash, usage};
+use crate::{audit, datasets, delivery_retention, documents, expired, job_retention, label_history, label_proofs, partitions, trash, usage};
 
 /// Six hours between two looks at what became too old, ten minutes for each.
 const RETENTION: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(10) };
 /// Months are made a quarter of a year ahead: a day of failures does no harm.
 const MONTHS: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(2) };
-/// Nobody can fetch them by then; what is waited for is their room.
+/// Nobody can fetch documents and datasets by then; what is waited for is their room.
 const DOCUMENTS: Rhythm = Rhythm { every: Duration::from_hours(1), at_most: Duration::from_mins(10) };
 /// Expired jobs are looked for every ten minutes: their data is the tenant's.
 const JOBS: Rhythm = Rhythm { every: Duration::from_mins(10), at_most: Duration::from_mins(5) };
@@ -45,6 +45,8 @@ pub struct Options {
     pub label_history_days: Option<NonZeroU32>,
     /// Removing stored documents whose time is over.
     pub documents: Participation,
+    /// Removing datasets whose time is over.
+    pub datasets: Participation,
     /// Removing jobs whose time is over.
     pub job_retention: Participation,
     /// Days that messages are kept after they ended; none for not taking part in their removal.
@@ -81,6 +83,9 @@ pub fn duties(options: Options) -> Vec<Duty> {
     }
     if options.documents == Participation::TakesPart {
         duties.push(Duty::new("document_retention", DOCUMENTS, documents::run));
+    }
+    if options.datasets == Participation::TakesPart {
+        duties.push(Duty::new("dataset_retention", DOCUMENTS, datasets::run));
     }
     if options.job_retention == Participation::TakesPart {
         duties.push(Duty::new("job_retention", JOBS, job_retention::run));

@@ -13,6 +13,7 @@
 
 mod assets;
 mod audit;
+mod datasets;
 mod deliveries;
 mod delivery_retention;
 mod documents;

@@ -20,6 +20,7 @@ pub fn read(values: &Values) -> Options {
         proof_days: days(&known::LABEL_PROOF_RETENTION_DAYS, &known::LABEL_PROOF_RETENTION_ENABLED),
         label_history_days: days(&known::LABEL_HISTORY_RETENTION_DAYS, &known::LABEL_HISTORY_RETENTION_ENABLED),
         documents: part(&known::DOCUMENT_RETENTION_ENABLED),
+        datasets: part(&known::DATASET_RETENTION_ENABLED),
         job_retention: part(&known::JOB_RETENTION_ENABLED),
         delivery_days: days(&known::WEBHOOK_DELIVERY_RETENTION_DAYS, &known::WEBHOOK_DELIVERY_RETENTION_ENABLED),
         expired: part(&known::EXPIRED_CLEANUP_ENABLED),

@@ -5,6 +5,7 @@
 mod assets;
 mod batch;
 mod cross_origin;
+mod datasets;
 mod declaration;
 mod documents;
 mod duties;
@@ -136,6 +137,8 @@ pub struct Config {
     pub releases: Releases,
     /// How stored documents are kept and linked.
     pub documents: Documents,
+    /// What datasets may be.
+    pub datasets: domain::datasets::DatasetLimits,
     /// How jobs are done.
     pub jobs: jobs::Jobs,
     /// What may be called outside, and how messages are sent there.
@@ -209,6 +212,7 @@ impl Config {
         let outbound = outbound::read(&values, &mut problems);
         let releases = releases::read(&values, &mut problems);
         let documents = documents::read(&values, &mut problems);
+        let datasets = datasets::read(&values, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -225,6 +229,7 @@ impl Config {
             tenancy: tenancy::read(&values),
             releases,
             documents,
+            datasets,
             jobs: jobs::Jobs::read(
                 &values,
                 max_concurrent_pages - values.parsed(&known::RENDER_PREVIEW_RESERVED_SLOTS).unwrap_or(1).min(max_concurrent_pages - 1),

@@ -1,8 +1,10 @@
 //! What may be called outside, and how messages are sent there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use domain::outbound::{OutboundPolicy, PlainHttp};
+use render::DataUrlOptions;
 use worker::Participation;
 
 use super::problems::Problem;
@@ -16,6 +18,8 @@ pub struct Outbound {
     pub policy: OutboundPolicy,
     /// Certificates that are trusted beside those of the machine.
     pub ca_file: Option<PathBuf>,
+    /// How data is got from addresses in requests; none where it is not.
+    pub data_urls: Option<DataUrlOptions>,
     /// Whether this server sends messages.
     pub deliveries: Participation,
     /// Attempts at one message.
@@ -42,6 +46,10 @@ pub fn read(values: &Values, problems: &mut Vec<Problem>) -> Outbound {
     Outbound {
         policy,
         ca_file: values.path(&known::OUTBOUND_CA_FILE),
+        data_urls: values.is_on(&known::DATA_URL_ENABLED).then(|| DataUrlOptions {
+            max_bytes: values.parsed(&known::DATA_URL_MAX_BYTES).unwrap_or_default(),
+            timeout: Duration::from_millis(values.parsed(&known::DATA_URL_TIMEOUT_MS).unwrap_or_default()),
+        }),
         deliveries: if enabled { Participation::TakesPart } else { Participation::LeavesAlone },
         // What was refused is a problem already; nothing starts with these.
         most_attempts: values.parsed(&known::WEBHOOK_MAX_ATTEMPTS).unwrap_or(1),

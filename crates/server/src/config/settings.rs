@@ -210,6 +210,13 @@ settings! {
         OUTBOUND_PLAIN_HTTP_ALLOWED: Form::Switch, Value("false"), Open;
         /// A file with certificates (PEM) that are trusted there beside those of the machine.
         OUTBOUND_CA_FILE: Form::Path, NOT_SET, Open;
+        /// Whether documents may be made from data that this server gets from the address in `dataUrl`. What may be called is said
+        /// by the settings above. Every server of an installation needs the same.
+        DATA_URL_ENABLED: Form::Switch, Value("false"), Open;
+        /// The most bytes that are read from such an address.
+        DATA_URL_MAX_BYTES: Form::Whole { from: 1024, to: 1 << 30 }, Value("10485760"), Open;
+        /// How long such an address has for its whole answer; a render's own deadline ends it earlier.
+        DATA_URL_TIMEOUT_MS: Form::Whole { from: 100, to: 60_000 }, Value("10000"), Open;
         /// Whether this server takes part in sending events and callbacks. Where no server does, they wait for a day.
         WEBHOOK_DELIVERIES_ENABLED: Form::Switch, Value("true"), Open;
         /// How often one message is tried, over not quite a day, before it counts as failed.
@@ -313,6 +320,21 @@ settings! {
         DOCUMENT_LINK_SECRET: TOKEN_SECRET, Derived("made at the first start and kept in the database"), Secret;
         /// The secret before its rotation. Links signed with it go on working.
         DOCUMENT_LINK_SECRET_PREVIOUS: TOKEN_SECRET, NOT_SET, Secret;
+    }
+    "Datasets" {
+        /// The most bytes of one dataset, after decompression. REQUEST_BODY_LIMIT_BYTES holds for uploads too.
+        DATASET_MAX_BYTES: Form::Whole { from: 1024, to: 1 << 30 }, Value("20971520"), Open;
+        /// The most datasets that a tenant may have at the same time. Uploads that would make them more are refused.
+        DATASET_MAX_COUNT: Form::Whole { from: 1, to: 1_000_000 }, Value("1000"), Open;
+        /// The most bytes that all datasets of a tenant may have at the same time.
+        DATASET_MAX_TOTAL_BYTES: Form::Whole { from: 1024, to: 1 << 50 }, Value("1073741824"), Open;
+        /// How long a dataset lives whose upload does not say, in seconds.
+        DATASET_TTL_SECONDS: Form::Whole { from: 1, to: 31_536_000 }, Value("86400"), Open;
+        /// The most seconds that an upload may ask for. Uploads that ask for more are refused.
+        DATASET_MAX_TTL_SECONDS: Form::Whole { from: 1, to: 31_536_000 }, Value("604800"), Open;
+        /// Whether this server takes part in removing datasets whose time is over. Nobody can use them by then, but where no
+        /// server does they take room.
+        DATASET_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
     }
     "Rendering" {
         /// How many documents are printed at the same moment. Each is a browser tab of 40 to 80 MB.

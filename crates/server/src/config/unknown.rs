@@ -34,6 +34,8 @@ const OUR_PREFIXES: &[&str] = &[
     "ASSET_",
     "AUDIT_RETENTION_",
     "CORS_ALLOWED_",
+    "DATASET_",
+    "DATA_URL_",
     "HARDEN_",
     "MULTI_TENANT_",
     "OUTBOUND_",

@@ -48,6 +48,7 @@ struct Things {
     proof: String,
     asset: Value,
     document: Value,
+    dataset: String,
     webhook: String,
     delivery: String,
 }
@@ -119,6 +120,7 @@ async fn fill(server: &Server) -> Things {
     .await;
     let kept = json!({"template": "alphasecret", "output": {"store": true, "respondWith": "link", "metadata": {"of": "alphasecret"}}});
     let document = made(server, "/render/html", &kept).await;
+    let dataset = made(server, "/datasets", &json!({"of": "alphasecret"})).await;
     let hook = made(server, "/webhooks", &json!({"url": "https://alphasecret.example/", "events": ["*"]})).await;
     let hook_id = hook["id"].as_str().unwrap();
     let (status, pinged) = ask(server, "POST", &format!("/webhooks/{hook_id}/ping"), A_KEY, &Value::Null).await;
@@ -134,6 +136,7 @@ async fn fill(server: &Server) -> Things {
         proof,
         asset,
         document,
+        dataset: text(&dataset, "id"),
         webhook: text(&hook, "id"),
         delivery: text(&pinged, "deliveryId"),
     }
@@ -148,6 +151,7 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     let definition = json!({"name": "x", "html": "x"});
     let drafted = json!({"baseVersion": "1.0.0", "definition": {}});
     let no_id = "0192a000-0000-7000-8000-000000000000";
+    let no_dataset = "ds_0192a00000007000800000000000000a";
     let asset = things.asset["id"].as_str().unwrap();
     let document = things.document["documentId"].as_str().unwrap();
     let (noted, data) = (json!({"changeNote": "x"}), json!({"data": {}}));
@@ -225,6 +229,8 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         ("POST", "/documents/{}/links", document, no_id, &none),
         ("POST", "/documents/{}/links/revoke", document, no_id, &none),
         ("DELETE", "/documents/{}", document, no_id, &none),
+        ("GET", "/datasets/{}", &things.dataset, no_dataset, &none),
+        ("DELETE", "/datasets/{}", &things.dataset, no_dataset, &none),
         ("GET", "/webhooks/{}", &things.webhook, no_id, &none),
         ("PATCH", "/webhooks/{}", &things.webhook, no_id, &none),
         ("DELETE", "/webhooks/{}", &things.webhook, no_id, &none),
@@ -303,6 +309,18 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     for (key, status) in [(B_KEY, 404), (A_KEY, 200)] {
         assert_eq!(ask(&server, "GET", &format!("/assets/{file}"), key, &none).await.0, status);
     }
+
+    let inline = json!({"key": "x", "name": "X", "html": "{{of}}"});
+    let reference = json!({"definition": inline, "dataRef": things.dataset});
+    for path in ["/render/html", "/render/pdf"] {
+        let (status, text) = ask(&server, "POST", path, B_KEY, &reference).await;
+        assert!(status == 404 && text.contains("dataset_not_found"), "{path}: {status} {text}");
+    }
+    let mut job = reference.clone();
+    job["format"] = "html".into();
+    let (status, text) = ask(&server, "POST", "/render/jobs", B_KEY, &job).await;
+    assert!(status == 404 && text.contains("dataset_not_found"), "{status} {text}");
+    assert_eq!(ask(&server, "POST", "/render/html", A_KEY, &reference).await.0, 200);
 
     let link = things.document["downloadUrl"].as_str().unwrap();
     assert_eq!(reqwest::get(link).await.unwrap().status(), 200, "beta revoked nothing");

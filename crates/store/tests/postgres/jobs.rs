@@ -16,8 +16,8 @@ use crate::fixture::{Fixture, NOBODY};
 const LEASE: Duration = Duration::from_mins(1);
 const KEPT: Duration = Duration::from_hours(1);
 
-/// Submits a job of so many items.
-pub async fn submit(tenant: &TenantStore, kind: JobKind, items: usize) -> JobId {
+/// A job of so many items.
+pub fn new_job(kind: JobKind, items: usize) -> NewJob {
     let item = |n: usize| NewJobItem {
         request: format!("{{\"template\":\"letter\",\"data\":{{\"n\":{n}}}}}"),
         template: "letter".to_owned(),
@@ -25,7 +25,7 @@ pub async fn submit(tenant: &TenantStore, kind: JobKind, items: usize) -> JobId 
         reference: None,
         metadata: None,
     };
-    let new = NewJob {
+    NewJob {
         id: JobId::generate(),
         kind,
         format: "pdf",
@@ -35,12 +35,17 @@ pub async fn submit(tenant: &TenantStore, kind: JobKind, items: usize) -> JobId 
         packaging: None,
         definition: None,
         inline: false,
+        datasets: Vec::new(),
         idempotency: None,
         callback: None,
         items: (0..items).map(item).collect(),
         retention: KEPT,
-    };
-    match tenant.jobs().insert(&new, 1_000_000, &NOBODY).await.unwrap() {
+    }
+}
+
+/// Submits a job of so many items.
+pub async fn submit(tenant: &TenantStore, kind: JobKind, items: usize) -> JobId {
+    match tenant.jobs().insert(&new_job(kind, items), 1_000_000, &NOBODY).await.unwrap() {
         JobSubmission::Inserted(job) => job.id,
         other => panic!("{other:?}"),
     }

@@ -7,6 +7,7 @@ mod assets;
 mod audit;
 mod changes;
 mod cluster;
+mod datasets;
 mod documents;
 mod drafts;
 mod fixture;

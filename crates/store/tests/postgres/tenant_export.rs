@@ -33,6 +33,12 @@ async fn read(mut export: TenantExport) -> (BTreeMap<&'static str, Vec<Value>>, 
     (lines, order)
 }
 
+/// All lines of one kind of the default tenant.
+pub async fn lines_of(fixture: &Fixture, kind: ExportKind) -> String {
+    let (lines, _) = read(export(fixture, "default", ExportOptions::default()).await).await;
+    lines.get(kind.as_str()).map(|lines| serde_json::to_string(lines).unwrap()).unwrap_or_default()
+}
+
 #[tokio::test]
 async fn an_export_has_every_kind_of_thing_of_its_tenant_and_of_no_other() {
     let fixture = Fixture::new().await;

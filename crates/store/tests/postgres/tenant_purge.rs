@@ -14,6 +14,7 @@ use store::{
 };
 
 use crate::api_keys::{insert_key, key_text};
+use crate::datasets::put_temporary_dataset;
 use crate::documents::put_document;
 use crate::fixture::{Fixture, NOBODY, any_template, by, insert, key, save, throw_away, written};
 use crate::render_tokens::insert_token;
@@ -48,6 +49,7 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     put_asset(&tenant).await;
     put_webhook(&tenant).await;
     put_document(&tenant, None).await;
+    put_temporary_dataset(&tenant).await;
     crate::jobs::submit(&tenant, domain::jobs::JobKind::Batch, 2).await;
     let draft = store::DraftContent { base_version: "1.0.0".parse().unwrap(), definition: &json!({"html": "third"}) };
     let _ = tenant.drafts().put(&key("letter"), None, draft, &by(&format!("user-{name}"))).await.unwrap();

@@ -26,6 +26,7 @@ pub const NOTHING: Options = Options {
     delivery_days: None,
     label_history_days: None,
     documents: Participation::LeavesAlone,
+    datasets: Participation::LeavesAlone,
     job_retention: Participation::LeavesAlone,
     expired: Participation::LeavesAlone,
     label_moves: Participation::LeavesAlone,
