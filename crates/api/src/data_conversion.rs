@@ -5,7 +5,7 @@ use axum::extract::{Extension, State};
 use document::data_input::DataInput;
 use domain::ErrorCode;
 use serde::Serialize;
-use serde_json::{Value};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::Setup;

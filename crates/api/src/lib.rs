@@ -4,6 +4,7 @@
 //! annotate it for OpenAPI, name it in [`router`] under the action it needs, and give it a case in
 //! the server's `tests/suite/authorization.rs`.
 
+mod data_conversion;
 mod datasets;
 mod api_keys;
 mod asset_content;

@@ -21,7 +21,7 @@ use crate::form_fields;
 use crate::identity::Identity;
 use crate::{
     AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors,
-    datasets, dead_letters, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, inference, job_results, jobs, label_events,
+    data_conversion, datasets, dead_letters, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, inference, job_results, jobs, label_events,
     label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders, requests, samples,
     security_headers, system, template_datasets, template_dependencies, template_dependents, template_folders, template_meta,
     template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users, webhook_deliveries,
@@ -246,6 +246,9 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(jobs::cancel))
                 .routes(routes!(jobs::delete))
                 .routes(routes!(batch_jobs::submit))
+                .routes(routes!(data_conversion::convert))
+                .routes(routes!(datasets::create))
+                .routes(routes!(datasets::get, datasets::delete))
                 .routes(routes!(form_fields::of_file)),
         ))
         .merge(needs(
@@ -272,8 +275,6 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
         ))
 }
 
-                .routes(routes!(datasets::create))
-                .routes(routes!(datasets::get, datasets::delete))
 pub(crate) fn router(setup: Setup) -> Router {
     let (documented, description) = routes(Some((&setup.identity, setup.asset_access))).split_for_parts();
     // Tells what is there only to those who may use something.

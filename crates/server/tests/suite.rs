@@ -15,6 +15,8 @@ mod client;
 mod commands;
 #[path = "suite/conditions.rs"]
 mod conditions;
+#[path = "suite/data_input.rs"]
+mod data_input;
 #[path = "suite/data_urls.rs"]
 mod data_urls;
 #[path = "suite/datasets.rs"]

@@ -46,3 +46,9 @@ async fn jobs_of_the_public_client_are_made_downloaded_listed_and_removed() {
     let out = run("client_jobs.py");
     assert!(out.ends_with("the client is content\n"), "{out}");
 }
+
+#[tokio::test]
+async fn files_of_the_public_client_are_converted_and_rendered_from() {
+    let out = run("client_data.py");
+    assert!(out.ends_with("the client is content\n"), "{out}");
+}
