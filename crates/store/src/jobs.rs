@@ -6,7 +6,7 @@ use domain::audit::AuditKind;
 use domain::datasets::DatasetId;
 use domain::ids::{JobId, UsageId};
 use domain::jobs::{JobItemStatus, JobKind, JobProgress, JobStatus, Packaging};
-use domain::{Actor, AuditEvent, TemplateSelector};
+use domain::{Actor, AuditEvent, TemplateSelector, TenantId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -302,7 +302,7 @@ impl Jobs<'_> {
             )
             .fetch_one(&mut *write)
             .await?;
-            self.insert_items(&mut write, new).await?;
+            insert_items(&mut write, &self.0.tenant, new).await?;
             write.announce("job", &new.id.to_string()).await?;
             let event = AuditEvent::new(AuditKind::JobSubmitted, new.id).with("kind", new.kind.as_str()).with("items", items);
             write.commit(event.with("templates", templates.len())).await?;
@@ -369,36 +369,6 @@ impl Jobs<'_> {
         Ok(())
     }
 
-    /// Each item gets the turn after the last open one of its tenant and kind, and none before those who wait already.
-    async fn insert_items(&self, write: &mut Write<'_>, new: &NewJob) -> Result<(), StoreError> {
-        let column = |text: fn(&NewJobItem) -> Option<&str>| new.items.iter().map(text).collect::<Vec<_>>();
-        sqlx::query!(
-            "WITH before AS (
-                 SELECT GREATEST(
-                     (SELECT max(turn) FROM job_items WHERE tenant_id = $2 AND kind = $3 AND status = 'pending'),
-                     (SELECT turn FROM job_items
-                      WHERE status = 'pending' AND lease_until IS NULL AND next_run_at <= now()
-                        AND tenant_id NOT IN (SELECT tenant_id FROM tenants WHERE status <> 'active')
-                      ORDER BY priority, turn LIMIT 1),
-                     0) AS turn)
-             INSERT INTO job_items (job_id, tenant_id, kind, item_index, turn, request, template, reference, metadata)
-             SELECT $1, $2, $3, item.place - 1, before.turn + item.place, item.request::json, item.template, item.reference,
-                    item.metadata::jsonb
-             FROM before, unnest($4::text[], $5::text[], $6::text[], $7::text[])
-                          WITH ORDINALITY AS item(request, template, reference, metadata, place)",
-            new.id.as_uuid(),
-            self.0.tenant.as_str(),
-            new.kind.as_str(),
-            &column(|item| Some(&item.request)) as _,
-            &column(|item| Some(&item.template)) as _,
-            &column(|item| item.reference.as_deref()) as _,
-            &column(|item| item.metadata.as_deref()) as _
-        )
-        .execute(&mut **write)
-        .await?;
-        Ok(())
-    }
-
     /// A job; expired ones too, for a while.
     pub async fn get(&self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
         speak!(self.0.store, "jobs.get", {
@@ -414,7 +384,7 @@ impl Jobs<'_> {
             r#"SELECT job_id, kind, format, status, total, succeeded, failed, cancel_requested, failure_code, reference, metadata::text,
                       correlation_id, packaging, templates, inline, callback_url IS NOT NULL AS "has_callback!", callback_attempts,
                       callback_delivered_at IS NOT NULL AS "callback_delivered!", created_at, started_at, completed_at, expires_at
-               FROM jobs WHERE tenant_id = $1 AND job_id = $2"#,
+               FROM jobs WHERE tenant_id = $1 AND job_id = $2 AND kind <> 'schedule'"#,
             self.0.tenant.as_str(),
             id.as_uuid()
         );
@@ -435,7 +405,7 @@ impl Jobs<'_> {
                           callback_attempts, callback_delivered_at IS NOT NULL AS "callback_delivered!", created_at, started_at,
                           completed_at, expires_at
                    FROM jobs
-                   WHERE tenant_id = $1 AND ($2::text IS NULL OR status = $2) AND ($3::timestamptz IS NULL OR created_at >= $3)
+                   WHERE tenant_id = $1 AND kind <> 'schedule' AND ($2::text IS NULL OR status = $2) AND ($3::timestamptz IS NULL OR created_at >= $3)
                      AND ($4::timestamptz IS NULL OR created_at < $4) AND ($5::text IS NULL OR reference = $5)
                      AND ($6::text[] IS NULL OR NOT inline AND NOT EXISTS (SELECT FROM unnest(templates) AS t WHERE NOT t LIKE ANY ($6)))
                      AND (completed_at IS NULL OR expires_at > $7)
@@ -457,7 +427,7 @@ impl Jobs<'_> {
             } else {
                     let count = sqlx::query_scalar!(
                         r#"SELECT count(*) AS "count!" FROM jobs
-                           WHERE tenant_id = $1 AND ($2::text IS NULL OR status = $2) AND ($3::timestamptz IS NULL OR created_at >= $3)
+                           WHERE tenant_id = $1 AND kind <> 'schedule' AND ($2::text IS NULL OR status = $2) AND ($3::timestamptz IS NULL OR created_at >= $3)
                              AND ($4::timestamptz IS NULL OR created_at < $4) AND ($5::text IS NULL OR reference = $5)
                              AND ($6::text[] IS NULL OR NOT inline AND NOT EXISTS (SELECT FROM unnest(templates) AS t WHERE NOT t LIKE ANY ($6)))
                              AND (completed_at IS NULL OR expires_at > $7)"#,
@@ -504,7 +474,7 @@ impl Jobs<'_> {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
             let status = sqlx::query_scalar!(
-                "SELECT status FROM jobs WHERE tenant_id = $1 AND job_id = $2 FOR NO KEY UPDATE",
+                "SELECT status FROM jobs WHERE tenant_id = $1 AND job_id = $2 AND kind <> 'schedule' FOR NO KEY UPDATE",
                 self.0.tenant.as_str(),
                 id.as_uuid()
             );
@@ -539,7 +509,7 @@ impl Jobs<'_> {
             let mut connection = self.0.store.acquire().await?;
             let mut write = Write::begin(&mut connection, self.0, actor).await?;
             let status = sqlx::query_scalar!(
-                "DELETE FROM jobs WHERE tenant_id = $1 AND job_id = $2 RETURNING status",
+                "DELETE FROM jobs WHERE tenant_id = $1 AND job_id = $2 AND kind <> 'schedule' RETURNING status",
                 self.0.tenant.as_str(),
                 id.as_uuid()
             );
@@ -567,8 +537,38 @@ impl Jobs<'_> {
     }
 }
 
+/// Each item gets the turn after the last open one of its tenant and kind, and none before those who wait already.
+pub(crate) async fn insert_items(connection: &mut sqlx::PgConnection, tenant: &TenantId, new: &NewJob) -> Result<(), StoreError> {
+    let column = |text: fn(&NewJobItem) -> Option<&str>| new.items.iter().map(text).collect::<Vec<_>>();
+    sqlx::query!(
+        "WITH before AS (
+                 SELECT GREATEST(
+                     (SELECT max(turn) FROM job_items WHERE tenant_id = $2 AND kind = $3 AND status = 'pending'),
+                     (SELECT turn FROM job_items
+                      WHERE status = 'pending' AND lease_until IS NULL AND next_run_at <= now()
+                        AND tenant_id NOT IN (SELECT tenant_id FROM tenants WHERE status <> 'active')
+                      ORDER BY priority, turn LIMIT 1),
+                     0) AS turn)
+             INSERT INTO job_items (job_id, tenant_id, kind, item_index, turn, request, template, reference, metadata)
+             SELECT $1, $2, $3, item.place - 1, before.turn + item.place, item.request::json, item.template, item.reference,
+                    item.metadata::jsonb
+             FROM before, unnest($4::text[], $5::text[], $6::text[], $7::text[])
+                          WITH ORDINALITY AS item(request, template, reference, metadata, place)",
+        new.id.as_uuid(),
+        tenant.as_str(),
+        new.kind.as_str(),
+        &column(|item| Some(&item.request)) as _,
+        &column(|item| Some(&item.template)) as _,
+        &column(|item| item.reference.as_deref()) as _,
+        &column(|item| item.metadata.as_deref()) as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// What a selector selects, for LIKE.
-fn pattern(selector: &TemplateSelector) -> String {
+pub(crate) fn pattern(selector: &TemplateSelector) -> String {
     match selector.as_str().strip_suffix('*') {
         Some(beginning) => format!("{}%", literal(beginning)),
         None => literal(selector.as_str()),
