@@ -1,5 +1,6 @@
 //! Files with data, as people have them and as nobody should send them.
 #![cfg(test)]
+#![expect(clippy::needless_pass_by_value, reason = "json!({}) reads better than &json!({})")]
 
 #[path = "data_input/bounds.rs"]
 mod bounds;
@@ -19,7 +20,7 @@ use document::data_input::{Converted, DataInput, DataInputLimits, Patience};
 use domain::ErrorCode;
 use serde_json::{Value, json};
 
-const PATIENT: AtomicBool = AtomicBool::new(false);
+static PATIENT: AtomicBool = AtomicBool::new(false);
 
 /// What becomes of an envelope.
 fn converted(envelope: Value) -> Result<Converted, DocumentError> {

@@ -26,8 +26,8 @@ fn workbook() -> Vec<u8> {
         sheet.write(row, 0, item).unwrap();
         sheet.write_with_format(row, 1, price, &money).unwrap();
         sheet.write_formula(row, 2, Formula::new("=B4*3").set_result((price * 3.0).to_string())).unwrap();
-        sheet.write_with_format(row, 3, &date("2026-11-21"), &day).unwrap();
-        sheet.write_with_format(row, 4, &date("2026-11-21T09:30:00"), &moment).unwrap();
+        sheet.write_with_format(row, 3, date("2026-11-21"), &day).unwrap();
+        sheet.write_with_format(row, 4, date("2026-11-21T09:30:00"), &moment).unwrap();
         sheet.write_with_format(row, 5, 26.5 / 24.0, &hours).unwrap();
         sheet.write(row, 6, true).unwrap();
         sheet.write(row, 7, "007").unwrap();

@@ -38,12 +38,10 @@ pub fn read(
         }
         let place = || format!("sheet \"{}\", cell {}", shown(sheet), cell_name(position.0, position.1));
         let value = match cell.get_value() {
-            DataRef::Empty => continue,
+            DataRef::Empty | DataRef::SharedString("") => continue,
             DataRef::String(text) if text.is_empty() => continue,
-            DataRef::SharedString(text) if text.is_empty() => continue,
-            DataRef::String(text) => text_value(text, meter)?,
             DataRef::SharedString(text) => text_value(text, meter)?,
-            DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text_value(text, meter)?,
+            DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text_value(text, meter)?,
             DataRef::Int(number) => Value::from(*number),
             DataRef::Float(number) => rounded(*number).map_or(Value::Null, Value::Number),
             DataRef::Bool(value) => Value::Bool(*value),

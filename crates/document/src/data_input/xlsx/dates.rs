@@ -33,18 +33,16 @@ pub fn duration_text(days: f64) -> Option<String> {
     let (day, ms) = parts(days.abs())?;
     let all = SignedDuration::from_millis(day * MS_OF_A_DAY + ms);
     let (hours, minutes, seconds, ms) = (all.as_hours(), all.as_mins() % 60, all.as_secs() % 60, all.subsec_millis());
-    let mut text = String::from(if days < 0.0 && !all.is_zero() { "-PT" } else { "PT" });
-    for (number, unit) in [(hours, 'H'), (minutes, 'M')] {
-        if number > 0 {
-            text.push_str(&format!("{number}{unit}"));
-        }
-    }
-    if ms > 0 {
-        text.push_str(&format!("{seconds}.{ms:03}S"));
-    } else if seconds > 0 || all.is_zero() {
-        text.push_str(&format!("{seconds}S"));
-    }
-    Some(text)
+    let sign = if days < 0.0 && !all.is_zero() { "-" } else { "" };
+    let part = |number: i64, unit: char| if number > 0 { format!("{number}{unit}") } else { String::new() };
+    let last = if ms > 0 {
+        format!("{seconds}.{ms:03}S")
+    } else if all.is_zero() {
+        "0S".to_owned()
+    } else {
+        part(seconds, 'S')
+    };
+    Some(format!("{sign}PT{}{}{last}", part(hours, 'H'), part(minutes, 'M')))
 }
 
 /// Whole days, and the milliseconds of the last.

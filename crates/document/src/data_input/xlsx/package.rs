@@ -70,7 +70,7 @@ pub fn repacked(bytes: &[u8], meter: &Meter<'_>) -> Result<Vec<u8>, DocumentErro
 
 fn is_read(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('\\', "/");
-    (name.ends_with(".xml") || name.ends_with(".rels")) && !LEFT_OUT.iter().any(|part| name.contains(part))
+    matches!(name.rsplit('.').next(), Some("xml" | "rels")) && !LEFT_OUT.iter().any(|part| name.contains(part))
 }
 
 /// Unpacks a part, and counts what comes out: what the archive says of its sizes is not believed.

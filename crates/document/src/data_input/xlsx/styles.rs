@@ -30,11 +30,11 @@ pub fn formats_alone(text: &str, meter: &Meter<'_>) -> Result<Vec<u8>, DocumentE
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?><styleSheet><numFmts>");
     for format in within("numFmts", "numFmt") {
         let code: String = format.attribute("formatCode").unwrap_or_default().chars().take(FORMAT_CHARS).collect();
-        out.push_str(&format!("<numFmt numFmtId=\"{}\" formatCode=\"{}\"/>", id_of(&format), escaped(&code)));
+        out.extend(["<numFmt numFmtId=\"", &id_of(&format).to_string(), "\" formatCode=\"", &escaped(&code), "\"/>"]);
     }
     out.push_str("</numFmts><cellXfs>");
     for format in within("cellXfs", "xf") {
-        out.push_str(&format!("<xf numFmtId=\"{}\"/>", id_of(&format)));
+        out.extend(["<xf numFmtId=\"", &id_of(&format).to_string(), "\"/>"]);
     }
     out.push_str("</cellXfs></styleSheet>");
     Ok(out.into_bytes())
