@@ -262,6 +262,8 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::Conflict
         | ErrorCode::AlreadyTerminal
+        | ErrorCode::ScheduleGone
+        | ErrorCode::ScheduleMutated
         | ErrorCode::WebhookSubscriptionLimitReached
         | ErrorCode::JobNotCompleted
         | ErrorCode::IdempotencyKeyReused
@@ -319,12 +321,15 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::WebhookUrlRejected
         | ErrorCode::DataUrlRejected
         | ErrorCode::DataSourceResponseTooLarge
+        | ErrorCode::BurstInvalid
+        | ErrorCode::BurstOverflow
+        | ErrorCode::BurstAborted
         | ErrorCode::WebhookEventTypeUnknown
         | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited | ErrorCode::QuotaExhausted | ErrorCode::RenderTokenExhausted => StatusCode::TOO_MANY_REQUESTS,
         // The document took too long or the machine was too busy; who waited in the queue alone is told `render_saturated`.
         ErrorCode::RenderTimeout => StatusCode::GATEWAY_TIMEOUT,
-        ErrorCode::RenderSaturated | ErrorCode::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::RenderSaturated | ErrorCode::ServiceUnavailable | ErrorCode::DispatcherUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::EngineCrash | ErrorCode::DataFetchFailed => StatusCode::BAD_GATEWAY,
         ErrorCode::InternalError | ErrorCode::AssetBinaryMissing | ErrorCode::JobItemAbandoned | ErrorCode::JobAbandonedAtStartup => {
             StatusCode::INTERNAL_SERVER_ERROR

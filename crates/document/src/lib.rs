@@ -10,6 +10,7 @@
 
 mod assets;
 pub mod bindings;
+pub mod burst;
 mod check;
 pub mod compatibility;
 mod css;
@@ -45,6 +46,7 @@ mod style;
 mod tags;
 mod theme;
 mod visible_text;
+pub mod words;
 mod writer;
 
 pub use assets::{AssetMap, InlineAsset};

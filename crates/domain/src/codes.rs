@@ -215,6 +215,20 @@ codes! {
     DataInputInvalid = "data_input_invalid",
     /// The file with data is larger than is read.
     DataInputTooLarge = "data_input_too_large",
+    /// A secret of a schedule that was never shown has to be sent again, because what it is for is elsewhere now.
+    ScheduleSecretRequired = "schedule_secret_required",
+    /// The schedule was deleted.
+    ScheduleGone = "schedule_gone",
+    /// The schedule delivers elsewhere by now.
+    ScheduleMutated = "schedule_mutated",
+    /// Nobody here delivers in that way.
+    DispatcherUnavailable = "dispatcher_unavailable",
+    /// The list that a schedule makes a document of each element of is none, or an element is not usable.
+    BurstInvalid = "burst_invalid",
+    /// That list has more elements than the schedule allows.
+    BurstOverflow = "burst_overflow",
+    /// So many documents of a run failed one after the other that the others were not made.
+    BurstAborted = "burst_aborted",
     /// A limit of the tenant is reached; the answer says which, and until when.
     QuotaExhausted = "quota_exhausted",
     /// The tenant has as many of these as it may have.

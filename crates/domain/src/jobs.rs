@@ -53,6 +53,8 @@ words! { UnknownJobWord:
         Single = "single",
         /// A list of them.
         Batch = "batch",
+        /// Those of one execution of a schedule. Nobody asked for the job itself, so nobody is shown it.
+        Schedule = "schedule",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the documents of a schedule are delivered: read, checked, and told apart by what is away together.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::issues::{Issue, pointer};
@@ -77,7 +78,8 @@ pub struct BodyTemplate {
 }
 
 /// Whether files are attached or linked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EmailMode {
     /// Attached, whatever their size.
     Attachment,

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::lease::{Held, LeasedQueue};
+use crate::schedule_queue::follow_job;
 use crate::webhook_deliveries::{Callback, NewEvent, enqueue_callback, enqueue_event};
 
 const QUEUE: LeasedQueue = LeasedQueue {
@@ -35,6 +36,8 @@ const MESSAGE_CHARS: usize = 4_000;
 pub struct ClaimedItem {
     /// The right to it.
     pub lease: ItemLease,
+    /// What asked for it: one of a schedule says its own format.
+    pub kind: JobKind,
     /// Whose it is.
     pub tenant: TenantId,
     /// From 1: how often it was begun.
@@ -140,7 +143,7 @@ impl JobQueue<'_> {
         speak!(self.0, "jobs.claim", {
             let mut connection = self.0.acquire().await?;
             let columns =
-                "leased.job_id, leased.item_index, leased.tenant_id, leased.last_code, leased.request::text AS request, leased.turn";
+                "leased.job_id, leased.item_index, leased.tenant_id, leased.kind, leased.last_code, leased.request::text AS request, leased.turn";
             let (token, mut rows) = QUEUE.claim(&mut connection, self.0.instance_id(), lease_for, most, columns).await?;
             rows.sort_by_key(|row| row.try_get::<i64, _>("turn").unwrap_or(i64::MAX));
             let ids: Vec<Uuid> = rows.iter().filter_map(|row| row.try_get("job_id").ok()).collect();
@@ -168,10 +171,11 @@ impl JobQueue<'_> {
                 // Without a job it was removed a moment ago.
                 let Some(job) = jobs.iter().find(|job| job.job_id == job_id) else { continue };
                 let (index, attempt): (i32, i32) = (row.try_get("item_index")?, row.try_get("attempt")?);
-                let tenant: String = row.try_get("tenant_id")?;
+                let (tenant, kind): (String, String) = (row.try_get("tenant_id")?, row.try_get("kind")?);
                 let scope = job.actor_scope.as_deref().map(str::parse).transpose();
                 claimed.push(ClaimedItem {
                     lease: ItemLease { job: job_id.into(), index: u32::try_from(index).unwrap_or(0), token },
+                    kind: kind.parse().map_err(|error| StoreError::inconsistent("job_items", error))?,
                     tenant: tenant.parse().map_err(|error| StoreError::inconsistent("job_items", error))?,
                     attempt: u32::try_from(attempt).unwrap_or(1),
                     last_code: row.try_get("last_code")?,
@@ -406,6 +410,9 @@ pub(crate) async fn end_job(connection: &mut PgConnection, store: &Store, job: J
         JobStatus::Cancelled => EventType::JobCancelled,
         _ => EventType::JobFailed,
     };
+    if row.kind == JobKind::Schedule.as_str() {
+        return follow_job(connection, store, job, end.status).await;
+    }
     let tenant: TenantId = row.tenant_id.parse().map_err(|error| StoreError::inconsistent("jobs", error))?;
     let metadata: Option<Value> = row.metadata.and_then(|text| serde_json::from_str(&text).ok());
     let said = json!({
