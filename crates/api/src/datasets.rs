@@ -58,7 +58,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/datasets/{id}", tag = "datasets", params(("id" = String, Path)), responses((status = 200, description = "id, sizeBytes, sha256, createdAt, expiresAt and data", content_type = "application/json"), (status = 404, description = "Unknown, or its time is over")))]
 pub async fn get(State(setup): State<Setup>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let opened = setup.renderer.datasets().open(&caller.tenant, known_id(&id)?).await?;
-    let (record, content) = opened.ok_or_else(|| unknown(&id))?;
+    let (record, content) = opened.ok_or_else(none)?;
     // The data stands in the answer as it came, without being read again.
     let mut head = Value::Object(shown(&record)).to_string();
     head.pop();
@@ -82,7 +82,7 @@ pub async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let removed = setup.store.tenant(caller.tenant).temporary_datasets().delete(known_id(&id)?, &caller.actor).await?;
-    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&id)) }
+    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(none()) }
 }
 
 fn shown(record: &TemporaryDataset) -> Map<String, Value> {
@@ -94,10 +94,14 @@ fn shown(record: &TemporaryDataset) -> Map<String, Value> {
 }
 
 fn known_id(text: &str) -> Result<DatasetId, ApiError> {
-    text.parse().map_err(|_| unknown(text))
+    text.parse().map_err(|_| none())
 }
 
-pub(crate) fn unknown(id: &str) -> ApiError {
-    let id: String = id.chars().take(100).collect();
+fn none() -> ApiError {
+    ApiError::new(ErrorCode::DatasetNotFound, "there is no such dataset, or its time is over")
+}
+
+/// The dataset that a request names is not there.
+pub(crate) fn unknown(id: DatasetId) -> ApiError {
     ApiError::new(ErrorCode::DatasetNotFound, format!("there is no dataset \"{id}\", or its time is over"))
 }

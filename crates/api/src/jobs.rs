@@ -86,7 +86,7 @@ pub(crate) async fn inserted(setup: &Setup, caller: &Caller, new: &NewJob) -> Re
             let said = "something else was submitted under this Idempotency-Key; use another key for another request";
             Err(ApiError::new(ErrorCode::IdempotencyKeyReused, said))
         }
-        JobSubmission::NoDataset(id) => Err(datasets::unknown(&id.to_string())),
+        JobSubmission::NoDataset(id) => Err(datasets::unknown(id)),
         JobSubmission::TooManyOpen { most } => {
             let said =
                 format!("this tenant would have more than {most} documents in the queue; submit the job again when some of them are done");

@@ -15,6 +15,8 @@ use crate::error::RenderError;
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// What is asked for, where a request does not say.
 const ACCEPT: (&str, &str) = ("accept", "application/json");
+/// What is sent, where a schedule does not say.
+const CONTENT_TYPE: (&str, &str) = ("content-type", "application/json");
 
 /// How much, and how long, such an address may give.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,18 +44,33 @@ impl DataUrls {
 
     /// What the address answers, of which nothing is known but that it says that all is well.
     pub(crate) async fn get(&self, from: &DataUrl, deadline: Instant) -> Result<Answer, RenderError> {
+        self.ask(from, None, self.options.timeout, deadline).await
+    }
+
+    /// As [`DataUrls::get`], with something that is sent, where there is something, and with a time of its own, which may be longer:
+    /// nobody waits for a schedule.
+    pub(crate) async fn ask(
+        &self,
+        from: &DataUrl,
+        body: Option<&[u8]>,
+        within: Duration,
+        deadline: Instant,
+    ) -> Result<Answer, RenderError> {
         let _place = self.places.try_acquire().map_err(|_| RenderError::Saturated { retry_after: RETRY_AFTER })?;
         let mut headers: Vec<(&str, String)> = from.headers.iter().map(|(name, value)| (&**name, value.reveal().to_owned())).collect();
         if !headers.iter().any(|(name, _)| *name == ACCEPT.0) {
             headers.push((ACCEPT.0, ACCEPT.1.to_owned()));
         }
+        if body.is_some() && !headers.iter().any(|(name, _)| *name == CONTENT_TYPE.0) {
+            headers.push((CONTENT_TYPE.0, CONTENT_TYPE.1.to_owned()));
+        }
         let call = Call {
             purpose: "data",
-            method: Method::Get,
+            method: if body.is_some() { Method::Post } else { Method::Get },
             url: from.url.reveal(),
             headers: &headers,
-            body: None,
-            timeout: self.options.timeout.min(deadline.saturating_duration_since(Instant::now())),
+            body,
+            timeout: within.min(deadline.saturating_duration_since(Instant::now())),
             answer_bytes: self.options.max_bytes,
             too_long: TooLong::Fails,
         };

@@ -60,8 +60,7 @@ impl Datasets {
         }
         let sha256: [u8; 32] = crate::hashes::hash_of_output(&json).await;
         self.0.blobs.put(&key(tenant, sha256), BlobSource::bytes(json)).await?;
-        let new =
-            NewTemporaryDataset { sha256, size_bytes, life_seconds: upload.life_seconds, idempotency_key: upload.idempotency_key };
+        let new = NewTemporaryDataset { sha256, size_bytes, life_seconds: upload.life_seconds, idempotency_key: upload.idempotency_key };
         Ok(self.0.store.tenant(tenant.clone()).temporary_datasets().insert(new, self.0.limits, actor).await?)
     }
 

@@ -70,7 +70,9 @@ fn serve(mut stream: TcpStream, sent: &AtomicU64, asked: &AtomicU64) -> std::io:
         "/array" => write!(stream, "{}", whole("200 OK", json, "[1]")),
         "/page" => write!(stream, "{}", whole("200 OK", "text/html", "<p>no data</p>")),
         "/500" => write!(stream, "{}", whole("500 Oh", json, "{\"name\": \"not this\"}")),
-        "/inward" => write!(stream, "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest/meta-data/\r\ncontent-length: 0\r\n{close}\r\n"),
+        "/inward" => {
+            write!(stream, "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest/meta-data/\r\ncontent-length: 0\r\n{close}\r\n")
+        }
         "/early" => write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: {json}\r\ncontent-length: 1000\r\n{close}\r\n{{\"name\": "),
         "/huge" => {
             write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: {json}\r\ncontent-length: {}\r\n{close}\r\n", 100 << 20)?;
@@ -266,7 +268,8 @@ async fn what_a_request_says_of_its_data_is_one_thing_and_is_read_strictly() {
         }
     }
     // Null is nothing.
-    let (status, text) = html(&server, &json!({"definition": definition, "data": {}, "dataRef": null, "dataUrl": null, "dataHeaders": null})).await;
+    let (status, text) =
+        html(&server, &json!({"definition": definition, "data": {}, "dataRef": null, "dataUrl": null, "dataHeaders": null})).await;
     assert_eq!(status, 200, "{text}");
     assert_eq!(source.asked.load(Ordering::Relaxed), 0);
 }

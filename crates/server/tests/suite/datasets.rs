@@ -29,7 +29,8 @@ async fn html(server: &Server, id: &Value) -> (u16, String) {
 }
 
 fn leaked(pairs: &[(&str, &str)]) -> &'static [(&'static str, &'static str)] {
-    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (&*String::from(*name).leak(), &*String::from(*value).leak())).collect();
+    let pairs: Vec<(&str, &str)> =
+        pairs.iter().map(|(name, value)| (&*String::from(*name).leak(), &*String::from(*value).leak())).collect();
     Vec::leak(pairs)
 }
 
@@ -59,6 +60,7 @@ async fn what_is_uploaded_to_one_replica_is_rendered_from_by_the_other_in_every_
     assert_eq!(alone, direct, "the same document as from data");
     let items: Vec<Value> = (0..100).map(|_| item.clone()).collect();
     let before = blob_reads(&other).await;
+    assert!(before > 0, "it was read");
     let (status, batch) = sent(&other, "/render/batch/html", &json!({"items": items})).await;
     assert_eq!((status, &batch["succeeded"]), (200, &json!(100)), "{batch}");
     assert_eq!(blob_reads(&other).await, before, "the bytes of a dataset are read once");
@@ -77,7 +79,7 @@ async fn what_is_uploaded_to_one_replica_is_rendered_from_by_the_other_in_every_
 /// How often this replica read stored bytes.
 async fn blob_reads(server: &Server) -> u64 {
     let text = server.get("/metrics").await.text().await.unwrap();
-    let calls = text.lines().filter(|line| line.starts_with("pulp_blob_calls_total{") && line.contains("verb=\"get\""));
+    let calls = text.lines().filter(|line| line.starts_with("pulp_blob_calls_total{") && line.contains("call=\"get\""));
     calls.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
@@ -96,10 +98,14 @@ async fn uploads_are_any_json_gzip_too_within_their_limits_and_repeated_ones_are
         assert_eq!(given["data"], data);
         let (status, text) = html(&server, &made["id"]).await;
         assert!(status == 422 && text.contains("/dataRef") && text.contains("data is an object"), "{data}: {status} {text}");
-        assert_eq!(reqwest::Client::new().delete(server.url(&format!("/datasets/{id}"))).header("X-Api-Key", KEY).send().await.unwrap().status(), 204);
+        assert_eq!(
+            reqwest::Client::new().delete(server.url(&format!("/datasets/{id}"))).header("X-Api-Key", KEY).send().await.unwrap().status(),
+            204
+        );
     }
     let raw = |body: Vec<u8>, headers: &'static [(&'static str, &'static str)]| {
-        let request = reqwest::Client::new().post(server.url("/datasets")).header("X-Api-Key", KEY).header("Content-Type", "application/json");
+        let request =
+            reqwest::Client::new().post(server.url("/datasets")).header("X-Api-Key", KEY).header("Content-Type", "application/json");
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).body(body);
         async move { answer(request).await }
     };
@@ -198,7 +204,10 @@ async fn the_public_client_uploads_renders_by_reference_and_from_an_address_by_h
 #[tokio::test]
 async fn the_examples_of_the_page_about_data_do_what_it_says() {
     let server = Server::start();
-    assert_eq!(server.post("/templates", &json!({"key": "letter", "name": "Letter", "html": "<p>Dear {{name}}</p>"})).await.status(), 201);
+    assert_eq!(
+        server.post("/templates", &json!({"key": "greeting", "name": "Greeting", "html": "<p>Dear {{name}}</p>"})).await.status(),
+        201
+    );
     let page = std::fs::read_to_string(repository().join("docs/data.md")).unwrap();
     let (_, chapter) = page.split_once("\n## Datasets\n").expect("the chapter");
     let chapter = chapter.split("\n## ").next().unwrap();
@@ -208,6 +217,6 @@ async fn the_examples_of_the_page_about_data_do_what_it_says() {
     let script = format!("set -euo pipefail\n{}", examples.concat().replace("localhost:3000", &format!("127.0.0.1:{}", server.port())));
     let ran = Command::new("bash").arg("-c").arg(&script).env("KEY", KEY).current_dir(folder.path()).output().unwrap();
     assert!(ran.status.success(), "{script}\n{}\n{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    let letters: Vec<Vec<u8>> = ["letter.pdf", "second.pdf"].iter().map(|name| std::fs::read(folder.path().join(name)).unwrap()).collect();
+    let letters: Vec<Vec<u8>> = ["first.pdf", "second.pdf"].iter().map(|name| std::fs::read(folder.path().join(name)).unwrap()).collect();
     assert!(letters.iter().all(|letter| letter.starts_with(b"%PDF")));
 }
