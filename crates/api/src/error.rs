@@ -300,6 +300,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::UsageExportTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::UnsupportedMediaType | ErrorCode::AssetMimeMismatch => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ErrorCode::ValidationFailed
+        | ErrorCode::ScheduleSecretRequired
         | ErrorCode::DataInputInvalid
         | ErrorCode::AsOfBeforeHistory
         | ErrorCode::FolderDepthExceeded
@@ -320,10 +321,10 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::PackagingUnsupported
         | ErrorCode::WebhookUrlRejected
         | ErrorCode::DataUrlRejected
-        | ErrorCode::DataSourceResponseTooLarge
         | ErrorCode::BurstInvalid
         | ErrorCode::BurstOverflow
         | ErrorCode::BurstAborted
+        | ErrorCode::DataSourceResponseTooLarge
         | ErrorCode::WebhookEventTypeUnknown
         | ErrorCode::TooManyPages => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::RateLimited | ErrorCode::QuotaExhausted | ErrorCode::RenderTokenExhausted => StatusCode::TOO_MANY_REQUESTS,

@@ -4,8 +4,6 @@
 //! annotate it for OpenAPI, name it in [`router`] under the action it needs, and give it a case in
 //! the server's `tests/suite/authorization.rs`.
 
-mod data_conversion;
-mod datasets;
 mod api_keys;
 mod asset_content;
 mod asset_upload;
@@ -27,6 +25,8 @@ mod connections;
 mod cors;
 mod credentials;
 mod csv;
+mod data_conversion;
+mod datasets;
 mod dead_letters;
 mod diffs;
 mod docs;
@@ -53,6 +53,7 @@ mod loopback;
 mod metrics;
 mod not_implemented;
 mod oidc;
+mod packages;
 mod people;
 mod preconditions;
 mod progress;
@@ -67,6 +68,9 @@ mod renders;
 mod requests;
 mod router;
 mod samples;
+mod schedule_calendars;
+mod schedule_previews;
+mod schedules;
 mod security_headers;
 mod system;
 mod template_datasets;

@@ -39,8 +39,6 @@ const PATHS: &[&str] = &[
     "/render/preview/pptx",
     "/render/preview/xlsx",
     "/render/xlsx",
-    "/schedules",
-    "/schedules/{*rest}",
     "/templates/office/lint",
     "/templates/{key}/comments",
     "/templates/{key}/comments/{id}",

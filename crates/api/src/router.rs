@@ -21,11 +21,11 @@ use crate::form_fields;
 use crate::identity::Identity;
 use crate::{
     AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors,
-    data_conversion, datasets, dead_letters, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, inference, job_results, jobs, label_events,
-    label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders, requests, samples,
-    security_headers, system, template_datasets, template_dependencies, template_dependents, template_folders, template_meta,
-    template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants, usage, users, webhook_deliveries,
-    webhooks,
+    data_conversion, datasets, dead_letters, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, inference,
+    job_results, jobs, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders,
+    requests, samples, schedule_calendars, schedule_previews, schedules, security_headers, system, template_datasets,
+    template_dependencies, template_dependents, template_folders, template_meta, template_tests, template_trash, template_versions,
+    templates, tenant_export, tenant_purge, tenants, usage, users, webhook_deliveries, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -213,6 +213,27 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(dead_letters::get))
                 .routes(routes!(dead_letters::replay))
                 .routes(routes!(dead_letters::abandon)),
+        ))
+        .merge(needs(
+            Action::ScheduleRead,
+            OpenApiRouter::new()
+                .routes(routes!(schedules::list))
+                .routes(routes!(schedule_previews::of_times))
+                .routes(routes!(schedule_previews::of_pattern))
+                .routes(routes!(schedule_calendars::list))
+                .routes(routes!(schedule_calendars::get))
+                .routes(routes!(schedules::get))
+                .routes(routes!(schedule_previews::of_schedule)),
+        ))
+        .merge(needs(
+            Action::ScheduleManage,
+            OpenApiRouter::new()
+                .routes(routes!(schedules::create))
+                .routes(routes!(schedules::replace, schedules::update, schedules::delete))
+                .routes(routes!(schedules::duplicate))
+                .routes(routes!(schedule_calendars::create))
+                .routes(routes!(schedule_calendars::replace, schedule_calendars::update, schedule_calendars::delete))
+                .routes(routes!(schedule_calendars::import)),
         ))
         .merge(needs(
             Action::UserManage,

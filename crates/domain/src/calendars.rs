@@ -55,7 +55,10 @@ pub fn holidays_from_json(value: &Value, path: &str) -> Result<Holidays, Vec<Iss
                 holidays.insert(day, name.to_owned());
             }
             (None, _) => issues.push(Issue::new(at, "must have a date such as {\"date\": \"2026-12-25\", \"name\": \"Christmas Day\"}")),
-            (_, None) => issues.push(Issue::new(pointer(&at, "name"), format!("must be text of up to {HOLIDAY_NAME_LIMIT_CHARS} characters, on one line"))),
+            (_, None) => issues.push(Issue::new(
+                pointer(&at, "name"),
+                format!("must be text of up to {HOLIDAY_NAME_LIMIT_CHARS} characters, on one line"),
+            )),
         }
     }
     if issues.is_empty() { Ok(holidays) } else { Err(issues) }
@@ -79,7 +82,9 @@ pub struct ImportedHolidays {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InvalidIcal {
     /// Not such a file.
-    #[error("is no iCalendar file: it begins with BEGIN:VCALENDAR and ends with END:VCALENDAR, with all-day events such as BEGIN:VEVENT, DTSTART;VALUE=DATE:20261225, SUMMARY:Christmas Day, END:VEVENT between them")]
+    #[error(
+        "is no iCalendar file: it begins with BEGIN:VCALENDAR and ends with END:VCALENDAR, with all-day events such as BEGIN:VEVENT, DTSTART;VALUE=DATE:20261225, SUMMARY:Christmas Day, END:VEVENT between them"
+    )]
     NoCalendar,
     /// Too many days.
     #[error("has more than {HOLIDAYS_LIMIT} days")]
@@ -152,7 +157,10 @@ impl Event {
             "DURATION" => {
                 let days = |text: &str| text.parse::<i64>().ok();
                 let text = value.strip_prefix('P').unwrap_or_default();
-                self.duration_days = text.strip_suffix('D').and_then(days).or_else(|| text.strip_suffix('W').and_then(days).map(|weeks| weeks.saturating_mul(7)));
+                self.duration_days = text
+                    .strip_suffix('D')
+                    .and_then(days)
+                    .or_else(|| text.strip_suffix('W').and_then(days).map(|weeks| weeks.saturating_mul(7)));
                 self.odd |= self.duration_days.is_none();
             }
             "SUMMARY" => self.summary = unescaped(value),
@@ -279,12 +287,15 @@ mod tests {
 
     #[test]
     fn holidays_are_dates_with_or_without_names() {
-        let holidays = holidays_from_json(&json!(["2026-12-25", {"date": "2026-01-01", "name": "New Year"}, {"date": "2026-05-01"}]), "/holidays").unwrap();
+        let holidays =
+            holidays_from_json(&json!(["2026-12-25", {"date": "2026-01-01", "name": "New Year"}, {"date": "2026-05-01"}]), "/holidays")
+                .unwrap();
         assert_eq!(
             holidays_to_json(&holidays),
             json!([{"date": "2026-01-01", "name": "New Year"}, {"date": "2026-05-01", "name": ""}, {"date": "2026-12-25", "name": ""}])
         );
-        let wrong = holidays_from_json(&json!(["2026-02-30", {"date": "2026-01-01", "name": 7}, 5, "2026-12-25T00:00:00"]), "/holidays").unwrap_err();
+        let wrong = holidays_from_json(&json!(["2026-02-30", {"date": "2026-01-01", "name": 7}, 5, "2026-12-25T00:00:00"]), "/holidays")
+            .unwrap_err();
         let paths: Vec<&str> = wrong.iter().map(|issue| issue.path.as_str()).collect();
         assert_eq!(paths, ["/holidays/0", "/holidays/1/name", "/holidays/2", "/holidays/3"]);
     }

@@ -122,7 +122,8 @@ impl CronPattern {
     /// The first time of day from `from` on, in whole seconds.
     pub(crate) fn time_from(&self, from: Time) -> Option<Time> {
         let [hour, minute, second] = [from.hour(), from.minute(), from.second()].map(|part| u32::try_from(part).unwrap_or(0));
-        let earliest = |bits: u64, from: u32| (from < 64).then(|| bits >> from).filter(|left| *left != 0).map(|left| left.trailing_zeros() + from);
+        let earliest =
+            |bits: u64, from: u32| (from < 64).then(|| bits >> from).filter(|left| *left != 0).map(|left| left.trailing_zeros() + from);
         let (first_minute, first_second) = (earliest(self.minutes, 0)?, earliest(self.seconds, 0)?);
         let at = |hour: u32, minute: u32, second: u32| {
             Time::new(i8::try_from(hour).ok()?, i8::try_from(minute).ok()?, i8::try_from(second).ok()?, 0).ok()
@@ -197,12 +198,38 @@ mod tests {
 
     #[test]
     fn a_pattern_has_five_fields_or_six_and_fits_some_date() {
-        for good in ["0 8 * * 1-5", "*/15 * * * *", "30 0 8 * * MON", "0 0 L * *", "0 9 15W * *", "0 9 * * FRI#2", "@daily", "0 0 29 2 *", " 0 8 * * * "] {
+        for good in [
+            "0 8 * * 1-5",
+            "*/15 * * * *",
+            "30 0 8 * * MON",
+            "0 0 L * *",
+            "0 9 15W * *",
+            "0 9 * * FRI#2",
+            "@daily",
+            "0 0 29 2 *",
+            " 0 8 * * * ",
+        ] {
             assert!(CronPattern::parse(good).is_ok(), "{good}");
         }
         for bad in [
-            "", "soon", "0 8 * *", "0 0 8 * * * 2027", "61 8 * * *", "0 25 * * *", "0 8 31 2 *", "0 8 * * 9", "0 8 , * *", "@soon", "0 8\n* * 1",
-            "0 8 32 * *", "*/0 * * * *", "0 8 * 13 *", "0 8 ÿ * *", "5-1 8 * * *", "@", "0 8 0 * *",
+            "",
+            "soon",
+            "0 8 * *",
+            "0 0 8 * * * 2027",
+            "61 8 * * *",
+            "0 25 * * *",
+            "0 8 31 2 *",
+            "0 8 * * 9",
+            "0 8 , * *",
+            "@soon",
+            "0 8\n* * 1",
+            "0 8 32 * *",
+            "*/0 * * * *",
+            "0 8 * 13 *",
+            "0 8 ÿ * *",
+            "5-1 8 * * *",
+            "@",
+            "0 8 0 * *",
         ] {
             let error = CronPattern::parse(bad).expect_err(bad).to_string();
             assert!(error.contains("\"0 8 * * 1-5\"") && !error.contains('\n'), "{bad}: {error}");

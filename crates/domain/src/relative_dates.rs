@@ -188,7 +188,10 @@ pub fn check_parameters(value: &Value, path: &str) -> Result<(), Vec<Issue>> {
     for (name, parameter) in given {
         let at = pointer(path, name);
         if !is_name(name) {
-            issues.push(Issue::new(&*at, format!("is no name of a parameter; accepted: 1 to {NAME} letters, digits, '_' and '-' such as reportMonth")));
+            issues.push(Issue::new(
+                &*at,
+                format!("is no name of a parameter; accepted: 1 to {NAME} letters, digits, '_' and '-' such as reportMonth"),
+            ));
         } else if let Err(found) = check_parameter(parameter, &at) {
             issues.extend(found);
         }
@@ -309,7 +312,9 @@ mod tests {
     fn weeks_and_years_begin_where_they_are_said_to() {
         assert_eq!(days(&json!({"preset": "thisWeek", "weekStartsOn": 0}), "2028-04-02"), "2028-04-02 2028-04-08", "a Sunday");
         assert_eq!(days(&json!({"preset": "thisWeek"}), "2028-04-02"), "2028-03-27 2028-04-02");
-        for (preset, expected) in [("thisYear", "2027-04-01 2028-03-31"), ("lastQuarter", "2027-10-01 2027-12-31"), ("thisQuarter", "2028-01-01 2028-03-31")] {
+        for (preset, expected) in
+            [("thisYear", "2027-04-01 2028-03-31"), ("lastQuarter", "2027-10-01 2027-12-31"), ("thisQuarter", "2028-01-01 2028-03-31")]
+        {
             assert_eq!(days(&json!({"preset": preset, "fiscalYearStartMonth": 4}), "2028-02-15"), expected, "{preset}");
         }
         assert_eq!(days(&json!({"preset": "thisQuarter", "fiscalYearStartMonth": 2}), "2028-01-15"), "2027-11-01 2028-01-31");
@@ -348,8 +353,15 @@ mod tests {
         assert_eq!(
             paths,
             [
-                "/parameters/a b", "/parameters/a", "/parameters/b/type", "/parameters/c/value", "/parameters/d/value",
-                "/parameters/e/relative/preset", "/parameters/f/relative/n", "/parameters/g/relative", "/parameters/h/value"
+                "/parameters/a b",
+                "/parameters/a",
+                "/parameters/b/type",
+                "/parameters/c/value",
+                "/parameters/d/value",
+                "/parameters/e/relative/preset",
+                "/parameters/f/relative/n",
+                "/parameters/g/relative",
+                "/parameters/h/value"
             ]
         );
     }

@@ -63,8 +63,7 @@ const TIMING: [&str; 11] = [
 ];
 const NAMES: [&str; 5] = ["name", "enabled", "templateKey", "templateLabel", "templateVersion"];
 /// What is shown and cannot be set: whoever sends back what was read sends it too.
-const SHOWN: [&str; 9] =
-    ["id", "revision", "createdAt", "createdBy", "updatedAt", "updatedBy", "nextFireAt", "lastFiredAt", "runCount"];
+const SHOWN: [&str; 9] = ["id", "revision", "createdAt", "createdBy", "updatedAt", "updatedBy", "nextFireAt", "lastFiredAt", "runCount"];
 
 /// Everything that says when, as it is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -198,7 +197,10 @@ impl ScheduleInput {
         }
         definition.entry("deliveryTargets").or_insert_with(|| json!([]));
         if Value::Object(definition.clone()).to_string().len() > DEFINITION_LIMIT_BYTES {
-            fields.refuse("dataSource", format!("the schedule is larger than {DEFINITION_LIMIT_BYTES} bytes of JSON; have the data fetched from a url"));
+            fields.refuse(
+                "dataSource",
+                format!("the schedule is larger than {DEFINITION_LIMIT_BYTES} bytes of JSON; have the data fetched from a url"),
+            );
         }
         let read = match (name, timing, template_key) {
             (Some(name), Some(timing), Some(template_key)) => {
@@ -228,7 +230,9 @@ impl ScheduleInput {
     pub fn changed_by(&self, patch: &Map<String, Value>) -> Value {
         let mut whole = self.to_json();
         // Of two that exclude each other the new one stays.
-        for (one, other) in [("templateLabel", "templateVersion"), ("templateVersion", "templateLabel"), ("format", "formats"), ("formats", "format")] {
+        for (one, other) in
+            [("templateLabel", "templateVersion"), ("templateVersion", "templateLabel"), ("format", "formats"), ("formats", "format")]
+        {
             if patch.get(one).is_some_and(|value| !value.is_null()) && !patch.contains_key(other) {
                 whole.shift_remove(other);
             }
@@ -331,7 +335,8 @@ fn timing(fields: &mut Fields<'_>) -> Option<ScheduleTiming> {
 fn business_day(fields: &mut Fields<'_>, pattern: Option<&CronPattern>) -> Option<i32> {
     let given = fields.get("businessDayOfMonth")?;
     let Some(day) = given.as_i64().filter(|day| *day != 0 && (-BUSINESS_DAYS..=BUSINESS_DAYS).contains(day)) else {
-        fields.refuse("businessDayOfMonth", "must be a whole number from 1, the first business day, to 23, or from -1, the last one, to -23");
+        fields
+            .refuse("businessDayOfMonth", "must be a whole number from 1, the first business day, to 23, or from -1, the last one, to -23");
         return None;
     };
     if pattern.is_some_and(|pattern| !pattern.names_no_days()) {
@@ -365,7 +370,9 @@ fn moment(fields: &mut Fields<'_>, name: &str, zone: &TimeZone, end: DayEnd) -> 
     let given = fields.get(name)?;
     let of_day = |day: Date| match end {
         DayEnd::Begin => first_moment(day.to_datetime(Time::midnight()), zone),
-        DayEnd::End => first_moment(day.tomorrow().ok()?.to_datetime(Time::midnight()), zone)?.checked_sub(SignedDuration::from_secs(1)).ok(),
+        DayEnd::End => {
+            first_moment(day.tomorrow().ok()?.to_datetime(Time::midnight()), zone)?.checked_sub(SignedDuration::from_secs(1)).ok()
+        }
     };
     let within = |moment: &Timestamp| {
         let year = moment.to_zoned(TimeZone::UTC).year();
@@ -393,16 +400,18 @@ fn check_definition(fields: &mut Fields<'_>) {
     check_formats(fields);
     let source = fields.get("dataSource").map(|value| DataSource::from_json(value, &fields.path("dataSource")));
     match source {
-        None => fields.refuse("dataSource", "is missing; send one such as {\"type\": \"static\", \"data\": {}} or {\"type\": \"template\"}"),
+        None => {
+            fields.refuse("dataSource", "is missing; send one such as {\"type\": \"static\", \"data\": {}} or {\"type\": \"template\"}")
+        }
         Some(read) => drop(fields.take(read)),
     }
     let targets = fields.get("deliveryTargets").map(|value| ScheduleTarget::list_from_json(value, &fields.path("deliveryTargets")));
     let condition = fields.get("deliveryCondition").map(|value| DeliveryCondition::from_json(value, &fields.path("deliveryCondition")));
     let burst = fields.get("burst").map(|value| Burst::from_json(value, &fields.path("burst")));
     let parameters = fields.get("parameters").map(|value| check_parameters(value, &fields.path("parameters")));
-    let options = fields.get("renderOptions").map(|value| {
-        RenderOptions::from_json(value, &fields.path("renderOptions")).map_err(|refused| refused.issues)
-    });
+    let options = fields
+        .get("renderOptions")
+        .map(|value| RenderOptions::from_json(value, &fields.path("renderOptions")).map_err(|refused| refused.issues));
     let _ = targets.and_then(|read| fields.take(read));
     let _ = condition.and_then(|read| fields.take(read));
     let _ = burst.and_then(|read| fields.take(read));
@@ -484,8 +493,21 @@ mod tests {
         });
         let found = paths(&wrong);
         for path in [
-            "/cron", "/name", "/cronExpression", "/timezone", "/templateKey", "/format", "/dataSource/type", "/deliveryTargets/0/type",
-            "/holidayRule", "/businessDayOfMonth", "/skipDates/0", "/maxRuns", "/misfire", "/calendarId", "/packaging",
+            "/cron",
+            "/name",
+            "/cronExpression",
+            "/timezone",
+            "/templateKey",
+            "/format",
+            "/dataSource/type",
+            "/deliveryTargets/0/type",
+            "/holidayRule",
+            "/businessDayOfMonth",
+            "/skipDates/0",
+            "/maxRuns",
+            "/misfire",
+            "/calendarId",
+            "/packaging",
         ] {
             assert!(found.iter().any(|known| known == path), "{path}: {found:?}");
         }

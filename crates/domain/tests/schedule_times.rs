@@ -167,7 +167,10 @@ fn holidays_fall_out_or_move_and_two_on_one_moment_are_one() {
     plan.skip_dates = BTreeSet::from([date(2027, 3, 26)]);
     let preview = plan.preview(at("2027-03-01T00:00:00Z"), 1);
     assert_eq!(moments(preview.fires), ["2027-04-26T06:00:00Z"]);
-    assert_eq!(preview.passed.iter().map(|passed| (passed.at, passed.reason)).collect::<Vec<_>>(), [(at("2027-03-26T07:00:00Z"), PassedReason::SkipDate)]);
+    assert_eq!(
+        preview.passed.iter().map(|passed| (passed.at, passed.reason)).collect::<Vec<_>>(),
+        [(at("2027-03-26T07:00:00Z"), PassedReason::SkipDate)]
+    );
 }
 
 #[test]
@@ -178,7 +181,11 @@ fn business_days_are_counted_from_either_end_of_the_month() {
     let fires: Vec<_> = plan.fires_after(at("2026-12-15T00:00:00Z")).take(3).map(|fire| (fire.at.to_string(), fire.business_day)).collect();
     assert_eq!(
         fires,
-        [("2027-01-04T14:00:00Z".to_owned(), Some(1)), ("2027-02-01T14:00:00Z".to_owned(), Some(1)), ("2027-03-01T14:00:00Z".to_owned(), Some(1))]
+        [
+            ("2027-01-04T14:00:00Z".to_owned(), Some(1)),
+            ("2027-02-01T14:00:00Z".to_owned(), Some(1)),
+            ("2027-03-01T14:00:00Z".to_owned(), Some(1))
+        ]
     );
     plan.business_day_of_month = Some(-1);
     assert_eq!(moments(plan.fires_after(at("2026-12-15T00:00:00Z")).take(2)), ["2026-12-31T14:00:00Z", "2027-01-29T14:00:00Z"]);

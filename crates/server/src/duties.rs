@@ -5,7 +5,7 @@ use domain::Clock;
 use outbound::Outbound;
 use render::{Outputs, Renderer};
 use store::Store;
-use worker::{DeliverySetup, Duties, JobOptions, JobSetup, Options, Participation, Setup, Timing};
+use worker::{DeliverySetup, Duties, JobOptions, JobSetup, Options, Participation, ScheduleTickSetup, Setup, Timing};
 
 use crate::config::Config;
 
@@ -35,12 +35,16 @@ pub fn start(config: &Config, blobs: Blobs, renderer: Renderer, store: Store, cl
             concurrency: config.outbound.concurrency,
         });
     }
+    if config.schedules.engine == Participation::TakesPart {
+        duties = duties.with_schedule_ticks(ScheduleTickSetup { store: store.clone(), most: config.schedules.tick_limit });
+    }
     if config.jobs.concurrency > 0 {
         let jobs = JobOptions {
             concurrency: config.jobs.concurrency,
             lease_for: config.jobs.lease_for,
             max_attempts: config.jobs.max_attempts,
             retention: config.jobs.retention,
+            schedule_retention: config.jobs.retention,
         };
         duties = duties.with_jobs(JobSetup { store: store.clone(), renderer, outputs, options: jobs });
     }

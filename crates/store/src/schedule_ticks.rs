@@ -189,7 +189,10 @@ impl Written {
         self.tenants.insert(row.tenant_id);
         self.tick.missed += due.missed;
         if let (true, Some(missed)) = (due.runs.is_empty(), due.last_missed) {
-            let said = format!("{} passed while no server looked after schedules", if due.missed == 1 { "it".to_owned() } else { format!("it and {} before it", due.missed - 1) });
+            let said = format!(
+                "{} passed while no server looked after schedules",
+                if due.missed == 1 { "it".to_owned() } else { format!("it and {} before it", due.missed - 1) }
+            );
             self.executions.push(id, missed, due.missed - 1, "skipped", Some(said));
         }
         for (place, fire) in due.runs.iter().enumerate() {

@@ -54,6 +54,8 @@ pub struct ScheduleRecord {
 /// A schedule to be kept.
 #[derive(Clone, Copy, Debug)]
 pub struct NewSchedule<'a> {
+    /// Its id, where whoever makes it knows it before; a change of one says none.
+    pub id: Option<ScheduleId>,
     /// What it says, without its secrets.
     pub input: &'a ScheduleInput,
     /// Those, as [`domain::schedule_secrets::take`] gives them.
@@ -151,7 +153,7 @@ impl Schedules<'_> {
                 return Ok(ScheduleWritten::LimitReached);
             }
             let next = if new.input.enabled { next_run(&new.input.timing, holidays, 0, now(&mut write).await?)? } else { None };
-            let id = ScheduleId::generate();
+            let id = new.id.unwrap_or_else(ScheduleId::generate);
             let inserted = put(&mut write, self.0, id, new, next, Put::Insert { actor }).await?;
             let record = inserted.ok_or_else(|| StoreError::inconsistent("schedules", "a row that was just made is not there"))?;
             write.announce("schedule", &id.to_string()).await?;
@@ -200,7 +202,7 @@ impl Schedules<'_> {
     pub async fn duplicate(&self, id: ScheduleId, name: &str, actor: &Actor) -> Result<ScheduleWritten, StoreError> {
         let Some((record, secrets)) = self.get_whole(id).await? else { return Ok(ScheduleWritten::NotFound) };
         let input = ScheduleInput { name: name.to_owned(), enabled: false, ..record.input };
-        self.insert(NewSchedule { input: &input, secrets: &secrets }, actor).await
+        self.insert(NewSchedule { id: None, input: &input, secrets: &secrets }, actor).await
     }
 
     /// Removes a schedule, and calls off what is under way of it; what came of it before stays until its time is over. It only takes

@@ -19,6 +19,9 @@ use crate::error::WorkerError;
 use crate::jitter::jittered;
 use crate::jobs::{self, JobSetup};
 use crate::label_moves;
+use crate::schedule_deliveries::{self, ScheduleDeliverySetup};
+use crate::schedule_executions::{self, ExecutionSetup};
+use crate::schedule_ticks;
 
 /// How long a stop waits for the database to take a duty back; without that, its lease ends by itself.
 const GIVE_BACK: Duration = Duration::from_secs(2);
@@ -87,6 +90,30 @@ impl Duties {
     pub fn with_jobs(mut self, setup: JobSetup) -> Self {
         let span = tracing::info_span!("jobs");
         self.loops.spawn(jobs::keep(setup, self.stop.clone()).instrument(span));
+        self
+    }
+
+    /// Also begins executions of schedules.
+    #[must_use]
+    pub fn with_schedule_executions(mut self, setup: ExecutionSetup) -> Self {
+        let span = tracing::info_span!("schedule_executions");
+        self.loops.spawn(schedule_executions::keep(setup, self.stop.clone()).instrument(span));
+        self
+    }
+
+    /// Also delivers what schedules made.
+    #[must_use]
+    pub fn with_schedule_deliveries(mut self, setup: ScheduleDeliverySetup) -> Self {
+        let span = tracing::info_span!("schedule_deliveries");
+        self.loops.spawn(schedule_deliveries::keep(setup, self.stop.clone()).instrument(span));
+        self
+    }
+
+    /// Also has schedules executed when they are due.
+    #[must_use]
+    pub fn with_schedule_ticks(mut self, setup: schedule_ticks::Setup) -> Self {
+        let span = tracing::info_span!("schedule_ticks");
+        self.loops.spawn(schedule_ticks::keep(setup, self.stop.clone()).instrument(span));
         self
     }
 

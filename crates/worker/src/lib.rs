@@ -11,6 +11,7 @@
 //! after any of them and be run again; an entry in `installation.rs` with its switch; a row in the table of
 //! `docs/ARCHITECTURE.md`.
 
+mod archive;
 mod assets;
 mod audit;
 mod datasets;
@@ -29,6 +30,10 @@ mod label_history;
 mod label_moves;
 mod label_proofs;
 mod partitions;
+mod schedule_deliveries;
+mod schedule_executions;
+mod schedule_history;
+mod schedule_ticks;
 mod trash;
 mod usage;
 
@@ -40,3 +45,6 @@ pub use error::WorkerError;
 pub use installation::{Options, Participation, duties};
 pub use jobs::{JobOptions, JobSetup};
 pub use partitions::make_months;
+pub use schedule_deliveries::{DeclaredBuckets, ScheduleDeliverySetup, Smtp, SmtpOptions, SmtpSecurity};
+pub use schedule_executions::ExecutionSetup;
+pub use schedule_ticks::Setup as ScheduleTickSetup;

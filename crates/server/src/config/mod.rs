@@ -26,6 +26,7 @@ mod proxies;
 mod reader;
 mod releases;
 mod rules;
+mod schedules;
 mod secrets;
 mod settings;
 mod tenancy;
@@ -141,6 +142,8 @@ pub struct Config {
     pub datasets: domain::datasets::DatasetLimits,
     /// How jobs are done.
     pub jobs: jobs::Jobs,
+    /// How schedules are looked after.
+    pub schedules: schedules::Schedules,
     /// What may be called outside, and how messages are sent there.
     pub outbound: Outbound,
     /// What this server does without a request.
@@ -230,6 +233,7 @@ impl Config {
             releases,
             documents,
             datasets,
+            schedules: schedules::Schedules::read(&values),
             jobs: jobs::Jobs::read(
                 &values,
                 max_concurrent_pages - values.parsed(&known::RENDER_PREVIEW_RESERVED_SLOTS).unwrap_or(1).min(max_concurrent_pages - 1),

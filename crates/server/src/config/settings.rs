@@ -303,6 +303,13 @@ settings! {
         /// at its next start, however long that takes.
         STARTUP_ORPHAN_GRACE_MS: Form::Whole { from: 0, to: 4_294_967_295 }, NOT_SET, Open;
     }
+    "Schedules" {
+        /// Whether this server has schedules executed when they are due. Where no server does, they wait; what was missed meanwhile
+        /// is made up for as each schedule says.
+        SCHEDULE_ENGINE_ENABLED: Form::Switch, Value("true"), Open;
+        /// The most schedules that this server has executed in one transaction. More that are due come in the next one.
+        SCHEDULE_ENGINE_TICK_LIMIT: Form::Whole { from: 1, to: 10_000 }, Value("500"), Open;
+    }
     "Stored documents" {
         /// The days that a stored document is kept whose request does not say how long.
         DOCUMENT_RETENTION_DAYS: Form::Whole { from: 1, to: 3_650 }, Value("30"), Open;

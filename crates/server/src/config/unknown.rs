@@ -19,7 +19,6 @@ pub const NOT_YET: &[&str] = &[
     "RENDER_MODE",
     "RENDER_TENANT_ISOLATION",
     "SCHEDULE_DLQ_ENABLED",
-    "SCHEDULE_ENGINE_TICK_LIMIT",
     "TEMPLATES_DIR",
 ];
 
