@@ -227,7 +227,7 @@ impl RenderError {
             }
             Self::NotReleased { .. } => ErrorCode::TemplateNotReleased,
             Self::AsOfBeforeHistory { .. } => ErrorCode::AsOfBeforeHistory,
-            Self::AsOfInFuture { .. } | Self::OutputRefused(_) => ErrorCode::ValidationFailed,
+            Self::AsOfInFuture { .. } | Self::OutputRefused(_) | Self::DataUnfit { .. } => ErrorCode::ValidationFailed,
             Self::Document(error) => error.code(),
             Self::Part { code, .. } => *code,
             Self::StorageFull(_) => ErrorCode::QuotaExceeded,
@@ -240,7 +240,6 @@ impl RenderError {
             Self::Pdf(PdfError::Invalid(_)) => ErrorCode::InvalidPdf,
             Self::Pdf(PdfError::Encrypted) => ErrorCode::PdfEncrypted,
             Self::UnknownDataset { .. } => ErrorCode::DatasetNotFound,
-            Self::DataUnfit { .. } => ErrorCode::ValidationFailed,
             Self::DataUrlRejected(_) | Self::DataUrlsOff => ErrorCode::DataUrlRejected,
             Self::DataFetchFailed(_) => ErrorCode::DataFetchFailed,
             Self::DataFromUrlTooLarge { .. } => ErrorCode::DataSourceResponseTooLarge,
