@@ -27,6 +27,7 @@ mod folder_paths;
 mod folder_put;
 mod intake;
 mod key;
+mod outside;
 mod settings;
 mod source;
 
@@ -35,5 +36,6 @@ pub use cache::{BlobCache, CacheBounds};
 pub use content::{BlobContent, ByteRange};
 pub use error::BlobError;
 pub use key::{BlobKey, BlobKind, InvalidBlobKey, Listed};
+pub use outside::{OutsideBucket, OutsideObject};
 pub use settings::{Addressing, BucketSettings, Checksums, Limits, Place, Settings};
 pub use source::BlobSource;

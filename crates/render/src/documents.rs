@@ -10,10 +10,11 @@ use domain::ids::{DocumentId, JobId};
 use domain::options::Disposition;
 use domain::secrets::Secrets;
 use domain::signed_tokens::{TokenRefusal, in_milliseconds};
-use domain::templates::TemplateKey;
+use domain::templates::{TemplateKey, TemplateVersion};
 use domain::usage::{RenderMode, UsageMetadata};
 use domain::{Actor, Clock, TenantId};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
 use store::{DocumentRecord, DownloadOutcome, NewDocument, Store, StoreDocumentOutcome};
 
 use crate::error::RenderError;
@@ -233,6 +234,66 @@ impl Documents {
     async fn content(&self, tenant: &TenantId, record: &DocumentRecord, range: Option<ByteRange>) -> Result<BlobContent, RenderError> {
         let key = BlobKey::new(tenant.clone(), BlobKind::Outputs, record.sha256);
         outputs::found(self.0.blobs.get(&key, range).await, record.filename.as_str())
+    }
+}
+
+/// A finished document of a schedule that is kept because somebody is to get a link to it.
+#[derive(Clone, Copy, Debug)]
+pub struct MadeFile<'a> {
+    /// What the file is called, with its extension.
+    pub filename: &'a str,
+    /// Its media type.
+    pub content_type: &'a str,
+    /// The SHA-256 of its bytes, which are kept with the outputs.
+    pub sha256: [u8; 32],
+    /// How many they are.
+    pub size_bytes: u64,
+    /// Pages of a PDF; 0 for anything else.
+    pub pages: u32,
+    /// The template it was made from.
+    pub template: &'a str,
+    /// Its version.
+    pub version: Option<&'a str>,
+    /// Which document of which job it is. It is kept once, however often that is asked for.
+    pub item: (JobId, u32),
+    /// Words to find it by.
+    pub metadata: &'a [(&'a str, String)],
+}
+
+impl Documents {
+    /// Keeps a finished document of a schedule, whose bytes are there, for as long as the installation keeps one that nobody said it of.
+    pub async fn keep_made(&self, tenant: &TenantId, made: MadeFile<'_>) -> Result<DocumentRecord, RenderError> {
+        let life_seconds = self.lives().of_document(None).map_err(|issue| RenderError::OutputRefused(Box::new(issue)))?;
+        let extension = made.filename.rsplit_once('.').map_or("bin", |(_, extension)| extension);
+        let words: Map<String, Value> = made.metadata.iter().map(|(name, word)| ((*name).to_owned(), word.as_str().into())).collect();
+        let metadata = UsageMetadata::from_json(&Value::Object(words), "").unwrap_or_default();
+        let (template, version): (Option<TemplateKey>, Option<TemplateVersion>) =
+            (made.template.parse().ok(), made.version.and_then(|version| version.parse().ok()));
+        let new = NewDocument {
+            format: extension,
+            content_type: made.content_type,
+            filename: &DocumentName::of(made.filename, extension),
+            disposition: Disposition::Attachment,
+            sha256: made.sha256,
+            size_bytes: made.size_bytes,
+            pages: (made.pages > 0).then_some(made.pages),
+            source: DocumentSource::Scheduled,
+            template: template.as_ref(),
+            version,
+            label: None,
+            item: Some(made.item),
+            usage_id: None,
+            metadata: &metadata,
+            max_downloads: None,
+            life_seconds,
+        };
+        match self.0.store.tenant(tenant.clone()).documents().insert(new, &Actor::system("schedules")).await? {
+            StoreDocumentOutcome::Stored(record) => {
+                metrics::counter!("pulp_documents_stored_total", "source" => DocumentSource::Scheduled.as_str()).increment(1);
+                Ok(*record)
+            }
+            StoreDocumentOutcome::Full(standing) => Err(RenderError::StorageFull(standing)),
+        }
     }
 }
 

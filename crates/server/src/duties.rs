@@ -5,9 +5,14 @@ use domain::Clock;
 use outbound::Outbound;
 use render::{Outputs, Renderer};
 use store::Store;
-use worker::{DeliverySetup, Duties, JobOptions, JobSetup, Options, Participation, ScheduleTickSetup, Setup, Timing};
+use worker::{DeliverySetup, Duties, ExecutionSetup, JobOptions, JobSetup, Options, Participation, ScheduleTickSetup, Setup, Timing};
 
 use crate::config::Config;
+use crate::error::ServerError;
+use crate::schedule_deliveries;
+
+/// Executions of schedules that are begun at the same moment: while some wait for their data, others are reckoned.
+const PREPARED_AT_ONCE: usize = 4;
 
 /// Makes the months that the next rows go to. Nothing depends on it at once: without them rows have a place too, so a failure
 /// stops no start, and the duty tries again.
@@ -20,7 +25,14 @@ pub async fn prepare(options: &Options, store: &Store) {
 }
 
 /// Begins to take part in what is switched on.
-pub fn start(config: &Config, blobs: Blobs, renderer: Renderer, store: Store, clock: Clock, outbound: Outbound) -> Duties {
+pub fn start(
+    config: &Config,
+    blobs: Blobs,
+    renderer: Renderer,
+    store: Store,
+    clock: Clock,
+    outbound: Outbound,
+) -> Result<Duties, ServerError> {
     let options = config.duties;
     let mut taken = worker::duties(options);
     let outputs = Outputs::new(blobs.clone());
@@ -29,14 +41,24 @@ pub fn start(config: &Config, blobs: Blobs, renderer: Renderer, store: Store, cl
     if config.outbound.deliveries == Participation::TakesPart {
         duties = duties.with_deliveries(DeliverySetup {
             store: store.clone(),
-            outbound,
-            clock,
+            outbound: outbound.clone(),
+            clock: clock.clone(),
             most_attempts: config.outbound.most_attempts,
             concurrency: config.outbound.concurrency,
         });
     }
     if config.schedules.engine == Participation::TakesPart {
         duties = duties.with_schedule_ticks(ScheduleTickSetup { store: store.clone(), most: config.schedules.tick_limit });
+        duties = duties.with_schedule_executions(ExecutionSetup {
+            store: store.clone(),
+            renderer: renderer.clone(),
+            concurrency: PREPARED_AT_ONCE,
+            max_open_items: config.jobs.max_open_items,
+            retention: config.schedule_deliveries.artifacts,
+        });
+    }
+    if config.schedule_deliveries.takes_part == Participation::TakesPart {
+        duties = duties.with_schedule_deliveries(schedule_deliveries::setup(config, &renderer, &store, &outputs, clock, outbound)?);
     }
     if config.jobs.concurrency > 0 {
         let jobs = JobOptions {
@@ -44,12 +66,12 @@ pub fn start(config: &Config, blobs: Blobs, renderer: Renderer, store: Store, cl
             lease_for: config.jobs.lease_for,
             max_attempts: config.jobs.max_attempts,
             retention: config.jobs.retention,
-            schedule_retention: config.jobs.retention,
+            schedule_retention: config.schedule_deliveries.artifacts,
         };
         duties = duties.with_jobs(JobSetup { store: store.clone(), renderer, outputs, options: jobs });
     }
-    match options.label_moves {
+    Ok(match options.label_moves {
         Participation::TakesPart => duties.with_label_moves(store, config.releases.protected.clone()),
         Participation::LeavesAlone => duties,
-    }
+    })
 }

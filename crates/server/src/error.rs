@@ -60,6 +60,9 @@ pub enum ServerError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The way to the mail server cannot be prepared.
+    #[error("e-mail of schedules: {0}")]
+    Mail(String),
     /// The recorder of `/metrics` could not be set up.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),

@@ -19,6 +19,7 @@ mod metrics;
 mod migrate;
 mod outbound;
 mod people;
+mod schedule_deliveries;
 mod serve;
 mod shutdown;
 mod stored_files;

@@ -192,7 +192,7 @@ impl Running {
             cors: config.cors.clone(),
         };
         let serving = tokio::spawn(api::serve(listener, setup, shutdown.clone()));
-        let duties = duties::start(config, blobs.clone(), renderer.clone(), store.clone(), clock, outbound);
+        let duties = duties::start(config, blobs.clone(), renderer.clone(), store.clone(), clock, outbound)?;
         tracing::info!(
             version = config.version,
             address = %format_args!("http://{address}"),

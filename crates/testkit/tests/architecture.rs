@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The heavy dependencies and the crates that may name each: one, or two where a second has reasons of its own. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 24] = [
+const OWNERS: [(&str, &str); 25] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
@@ -69,6 +69,7 @@ const OWNERS: [(&str, &str); 24] = [
     ("csv", "document"),
     ("brotli-decompressor", "media"),
     ("croner", "domain"),
+    ("lettre", "worker"),
     ("clap", "server"),
     ("tracing-subscriber", "server"),
     ("metrics-exporter-prometheus", "server"),

@@ -4,7 +4,7 @@
 //! lease, which is therefore not renewed. What is away costs little: after a few failures a target is left alone for a while, and
 //! what goes there waits in the database.
 
-mod targets;
+pub(crate) mod targets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub(crate) async fn keep(setup: Setup, stop: CancellationToken) {
     let mut tasks = JoinSet::new();
     let listening = tokio::spawn(listen(setup.store.clone(), Arc::clone(&wake), stop.clone()));
     let counting = tokio::spawn(count(setup.store.clone(), stop.clone()));
-    let mut targets = Targets::default();
+    let mut targets = Targets::measured_as("pulp_webhook_targets_left_alone");
     while !stop.is_cancelled() {
         let mut pause = jittered(LOOK_EVERY);
         let free = setup.concurrency.saturating_sub(tasks.len());

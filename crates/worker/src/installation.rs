@@ -6,7 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::duty::{Duty, Rhythm};
-use crate::{audit, datasets, delivery_retention, documents, expired, job_retention, label_history, label_proofs, partitions, trash, usage};
+use crate::{
+    audit, datasets, delivery_retention, documents, expired, job_retention, label_history, label_proofs, partitions, schedule_history,
+    trash, usage,
+};
 
 /// Six hours between two looks at what became too old, ten minutes for each.
 const RETENTION: Rhythm = Rhythm { every: Duration::from_hours(6), at_most: Duration::from_mins(10) };
@@ -51,6 +54,8 @@ pub struct Options {
     pub job_retention: Participation,
     /// Days that messages are kept after they ended; none for not taking part in their removal.
     pub delivery_days: Option<NonZeroU32>,
+    /// Days that executions of schedules are kept after they ended; none for not taking part in their removal.
+    pub schedule_days: Option<NonZeroU32>,
     /// Forgetting codes and render tokens that have expired.
     pub expired: Participation,
     /// Making the planned moves of labels; see [`crate::Duties::with_label_moves`].
@@ -89,6 +94,9 @@ pub fn duties(options: Options) -> Vec<Duty> {
     }
     if options.job_retention == Participation::TakesPart {
         duties.push(Duty::new("job_retention", JOBS, job_retention::run));
+    }
+    if let Some(days) = options.schedule_days {
+        duties.push(Duty::new("schedule_history_retention", RETENTION, move |run| schedule_history::run(run, days)));
     }
     if options.expired == Participation::TakesPart {
         duties.push(Duty::new("expired", EXPIRED, expired::run));

@@ -11,7 +11,7 @@ use std::time::Duration;
 use domain::ErrorCode;
 use domain::documents::DocumentName;
 use domain::ids::JobId;
-use domain::jobs::pause_after;
+use domain::jobs::{JobKind, pause_after};
 use domain::options::Disposition;
 use domain::usage::RenderMode;
 use futures_util::FutureExt as _;
@@ -52,6 +52,8 @@ pub struct JobOptions {
     pub max_attempts: u32,
     /// How long a job is kept after its end.
     pub retention: Duration,
+    /// How long the documents of a schedule are kept after the last was made, for what is delivered late or once more.
+    pub schedule_retention: Duration,
 }
 
 /// What the work of jobs needs.
@@ -277,8 +279,12 @@ impl Work {
             message: format!("this release cannot read what was kept of the job ({what}); submit it again"),
             issues: Vec::new(),
         };
-        let Some(format) = Format::of_word(&item.format) else { return Ok(Err(unreadable("its format"))) };
         let Ok(Value::Object(mut body)) = serde_json::from_str(&item.request) else { return Ok(Err(unreadable("its request"))) };
+        let scheduled = item.kind == JobKind::Schedule;
+        // The formats of a schedule are documents of one job.
+        let own = if scheduled { body.shift_remove("format") } else { None };
+        let word = own.as_ref().and_then(Value::as_str).unwrap_or(&item.format);
+        let Some(format) = Format::of_word(word) else { return Ok(Err(unreadable("its format"))) };
         if item.shares_definition {
             let Some(definition) = self.definition(item.lease.job).await? else { return Ok(Err(unreadable("its definition"))) };
             body.insert("definition".to_owned(), (*definition).clone());
@@ -286,7 +292,7 @@ impl Work {
         let asker = Asker {
             tenant: item.tenant.clone(),
             actor: item.actor.clone(),
-            mode: RenderMode::Async,
+            mode: if scheduled { RenderMode::Scheduled } else { RenderMode::Async },
             correlation_id: item.correlation_id.clone(),
         };
         Ok(render_body::read(Value::Object(body), None, asker, format).map(|(request, _)| request))
@@ -345,7 +351,12 @@ impl Work {
         let give_up = Instant::now() + ENTERED_WITHIN;
         let mut failures = 0;
         loop {
-            match self.setup.store.job_queue().finish(&item.lease, end, self.setup.options.retention).await {
+            let retention = match item.kind {
+                // What did not arrive may be asked for once more.
+                JobKind::Schedule => self.setup.options.schedule_retention,
+                JobKind::Single | JobKind::Batch => self.setup.options.retention,
+            };
+            match self.setup.store.job_queue().finish(&item.lease, end, retention).await {
                 Ok(ItemOutcome::Kept { job_ended }) => {
                     if let Some(status) = job_ended {
                         metrics::counter!("pulp_jobs_ended_total", "status" => status.as_str()).increment(1);

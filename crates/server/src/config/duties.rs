@@ -23,6 +23,7 @@ pub fn read(values: &Values) -> Options {
         datasets: part(&known::DATASET_RETENTION_ENABLED),
         job_retention: part(&known::JOB_RETENTION_ENABLED),
         delivery_days: days(&known::WEBHOOK_DELIVERY_RETENTION_DAYS, &known::WEBHOOK_DELIVERY_RETENTION_ENABLED),
+        schedule_days: days(&known::SCHEDULE_EXECUTION_RETENTION_DAYS, &known::SCHEDULE_EXECUTION_RETENTION_ENABLED),
         expired: part(&known::EXPIRED_CLEANUP_ENABLED),
         label_moves: part(&known::LABEL_MOVES_ENABLED),
     }

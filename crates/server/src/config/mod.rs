@@ -26,6 +26,7 @@ mod proxies;
 mod reader;
 mod releases;
 mod rules;
+mod schedule_deliveries;
 mod schedules;
 mod secrets;
 mod settings;
@@ -142,6 +143,8 @@ pub struct Config {
     pub datasets: domain::datasets::DatasetLimits,
     /// How jobs are done.
     pub jobs: jobs::Jobs,
+    /// How what they made is delivered.
+    pub schedule_deliveries: schedule_deliveries::ScheduleDeliveries,
     /// How schedules are looked after.
     pub schedules: schedules::Schedules,
     /// What may be called outside, and how messages are sent there.
@@ -215,6 +218,7 @@ impl Config {
         let outbound = outbound::read(&values, &mut problems);
         let releases = releases::read(&values, &mut problems);
         let documents = documents::read(&values, &mut problems);
+        let schedule_deliveries = schedule_deliveries::read(&values, &mut problems);
         let datasets = datasets::read(&values, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -233,6 +237,7 @@ impl Config {
             releases,
             documents,
             datasets,
+            schedule_deliveries,
             schedules: schedules::Schedules::read(&values),
             jobs: jobs::Jobs::read(
                 &values,

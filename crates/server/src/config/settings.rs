@@ -309,6 +309,33 @@ settings! {
         SCHEDULE_ENGINE_ENABLED: Form::Switch, Value("true"), Open;
         /// The most schedules that this server has executed in one transaction. More that are due come in the next one.
         SCHEDULE_ENGINE_TICK_LIMIT: Form::Whole { from: 1, to: 10_000 }, Value("500"), Open;
+        /// Whether this server takes part in delivering what schedules made. Where no server does, it waits for up to a day.
+        SCHEDULE_DELIVERIES_ENABLED: Form::Switch, Value("true"), Open;
+        /// How often one delivery is tried before it is a dead letter; after a day it is one in any case.
+        SCHEDULE_DELIVERY_MAX_ATTEMPTS: Form::Whole { from: 1, to: 50 }, Value("10"), Open;
+        /// How many deliveries this server makes at once.
+        SCHEDULE_MAX_CONCURRENT_DELIVERIES: Form::Whole { from: 1, to: 100 }, Value("8"), Open;
+        /// The days that the documents of a schedule are kept, for what is delivered late or once more. Dead letters older than this
+        /// cannot be replayed.
+        SCHEDULE_ARTIFACT_RETENTION_DAYS: Form::Whole { from: 2, to: 365 }, Value("7"), Open;
+        /// The days that executions of schedules are kept after they ended, with what did not arrive of them; 0 keeps them for ever.
+        SCHEDULE_EXECUTION_RETENTION_DAYS: DAYS, Value("90"), Open;
+        /// Whether this server takes part in removing old executions of schedules.
+        SCHEDULE_EXECUTION_RETENTION_ENABLED: Form::Switch, Value("true"), Open;
+        /// The mail server that schedules send through, such as `smtp://name:password@mail.example.org:587`. Port 587, or 465 with
+        /// `smtps://`, when it names none.
+        SMTP_URL: Form::Url(&["smtp", "smtps"]), Derived("not set: no e-mail is sent"), Secret;
+        /// The address that messages come from.
+        SMTP_FROM: Form::Word { min_chars: 3 }, NOT_SET, Open;
+        /// How the connection to the mail server is made safe: `starttls` refuses a server that cannot, `none` is for one on the
+        /// same machine and goes with no password.
+        SMTP_TLS: Form::Choice(&["starttls", "implicit", "none"]), Derived("implicit for smtps://, starttls otherwise"), Open;
+        /// A file with certificates (PEM) that are trusted for the mail server beside those of the machine.
+        SMTP_CA_FILE: Form::Path, NOT_SET, Open;
+        /// The buckets that schedules may name as targets. Nothing else of S3 can be written to.
+        SCHEDULE_S3_TARGETS: Form::Grammar("a JSON array of objects with bucket, accessKeyId and secretAccessKey, and optionally name, region, endpoint, prefix and pathStyle"), NOT_SET, Secret;
+        /// The folder below which schedules may write files, each tenant in a folder of its own. For an installation of one server.
+        SCHEDULE_DELIVERY_FOLDER: Form::Path, NOT_SET, Open;
     }
     "Stored documents" {
         /// The days that a stored document is kept whose request does not say how long.

@@ -8,7 +8,7 @@ use domain::TenantId;
 use tokio::time::Instant;
 
 /// Messages that go to one target of a tenant at the same moment: one that hangs holds no more than these places.
-pub(super) const MOST_PER_TARGET: u32 = 4;
+pub(crate) const MOST_PER_TARGET: u32 = 4;
 /// Failures in a row after which a target is left alone.
 const FAILURES: u32 = 5;
 /// For how long at first, doubled with every further failure, and at most.
@@ -18,11 +18,11 @@ const REMEMBERED: usize = 10_000;
 
 /// How an attempt at a target ended.
 #[derive(Debug)]
-pub(super) struct Outcome {
-    pub(super) tenant: TenantId,
-    pub(super) target: String,
+pub(crate) struct Outcome {
+    pub(crate) tenant: TenantId,
+    pub(crate) target: String,
     /// Whether it is away; none where it was not asked.
-    pub(super) away: Option<bool>,
+    pub(crate) away: Option<bool>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -33,19 +33,26 @@ struct Seen {
 }
 
 /// The targets that something is under way to, or went wrong at.
-#[derive(Default)]
-pub(super) struct Targets(HashMap<String, Seen>);
+pub(crate) struct Targets {
+    seen: HashMap<String, Seen>,
+    gauge: &'static str,
+}
 
 impl Targets {
-    pub(super) fn begin(&mut self, tenant: &TenantId, target: &str) {
-        self.0.entry(name(tenant, target)).or_default().under_way += 1;
+    /// None so far. Those that are left alone are counted in that gauge.
+    pub(crate) fn measured_as(gauge: &'static str) -> Self {
+        Self { seen: HashMap::new(), gauge }
+    }
+
+    pub(crate) fn begin(&mut self, tenant: &TenantId, target: &str) {
+        self.seen.entry(name(tenant, target)).or_default().under_way += 1;
     }
 
     /// None for an attempt that panicked: its place is lost until it is the only one.
-    pub(super) fn ended(&mut self, outcome: Option<Outcome>) {
+    pub(crate) fn ended(&mut self, outcome: Option<Outcome>) {
         let Some(outcome) = outcome else { return };
         let name = name(&outcome.tenant, &outcome.target);
-        let seen = self.0.entry(name.clone()).or_default();
+        let seen = self.seen.entry(name.clone()).or_default();
         seen.under_way = seen.under_way.saturating_sub(1);
         match outcome.away {
             None => {}
@@ -59,22 +66,22 @@ impl Targets {
             }
         }
         if seen.under_way == 0 && seen.failures == 0 {
-            self.0.remove(&name);
+            self.seen.remove(&name);
         }
-        if self.0.len() > REMEMBERED {
-            self.0.retain(|_, seen| seen.under_way > 0 || seen.left_alone_until.is_some());
+        if self.seen.len() > REMEMBERED {
+            self.seen.retain(|_, seen| seen.under_way > 0 || seen.left_alone_until.is_some());
         }
-        let away = self.0.values().filter(|seen| seen.left_alone_until.is_some()).count();
-        metrics::gauge!("pulp_webhook_targets_left_alone").set(f64::from(u32::try_from(away).unwrap_or(u32::MAX)));
+        let away = self.seen.values().filter(|seen| seen.left_alone_until.is_some()).count();
+        metrics::gauge!(self.gauge).set(f64::from(u32::try_from(away).unwrap_or(u32::MAX)));
     }
 
     /// Those that nothing goes to now, as the claim names them. One that was away gets a single message to see.
-    pub(super) fn passed_over(&self, now: Instant) -> Vec<String> {
+    pub(crate) fn passed_over(&self, now: Instant) -> Vec<String> {
         let over = |seen: &Seen| {
             let most = if seen.failures >= FAILURES { 1 } else { MOST_PER_TARGET };
             seen.under_way >= most || seen.left_alone_until.is_some_and(|until| until > now)
         };
-        self.0.iter().filter(|(_, seen)| over(seen)).map(|(name, _)| name.clone()).collect()
+        self.seen.iter().filter(|(_, seen)| over(seen)).map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -92,7 +99,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_target_that_is_away_is_left_alone_for_longer_and_longer_and_comes_back_with_one_success() {
-        let (mut targets, tenant) = (Targets::default(), TenantId::default_tenant());
+        let (mut targets, tenant) = (Targets::measured_as("test"), TenantId::default_tenant());
         let mut pauses = Vec::new();
         for _ in 0..12 {
             assert!(targets.passed_over(Instant::now()).is_empty());
@@ -108,12 +115,12 @@ mod tests {
         targets.begin(&tenant, "a:443");
         assert_eq!(targets.passed_over(Instant::now()), ["default a:443"], "one message to see");
         targets.ended(Some(outcome(false)));
-        assert!(targets.0.is_empty(), "and nothing is remembered");
+        assert!(targets.seen.is_empty(), "and nothing is remembered");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_target_takes_so_many_messages_at_a_time_and_another_tenants_as_many() {
-        let (mut targets, tenant) = (Targets::default(), TenantId::default_tenant());
+        let (mut targets, tenant) = (Targets::measured_as("test"), TenantId::default_tenant());
         for _ in 0..MOST_PER_TARGET {
             assert!(targets.passed_over(Instant::now()).is_empty());
             targets.begin(&tenant, "a:443");

@@ -24,6 +24,7 @@ pub const NOTHING: Options = Options {
     trash_days: None,
     proof_days: None,
     delivery_days: None,
+    schedule_days: None,
     label_history_days: None,
     documents: Participation::LeavesAlone,
     datasets: Participation::LeavesAlone,
