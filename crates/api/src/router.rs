@@ -23,9 +23,10 @@ use crate::{
     AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors,
     data_conversion, datasets, dead_letters, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, inference,
     job_results, jobs, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders,
-    requests, samples, schedule_calendars, schedule_previews, schedules, security_headers, system, template_datasets,
-    template_dependencies, template_dependents, template_folders, template_meta, template_tests, template_trash, template_versions,
-    templates, tenant_export, tenant_purge, tenants, usage, users, webhook_deliveries, webhooks,
+    requests, samples, schedule_calendars, schedule_data_sources, schedule_dead_letters, schedule_executions, schedule_previews,
+    schedule_triggers, schedules, security_headers, system, template_datasets, template_dependencies, template_dependents,
+    template_folders, template_meta, template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants,
+    usage, users, webhook_deliveries, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -220,6 +221,10 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(schedules::list))
                 .routes(routes!(schedule_previews::of_times))
                 .routes(routes!(schedule_previews::of_pattern))
+                .routes(routes!(schedule_executions::failures))
+                .routes(routes!(schedule_executions::list))
+                .routes(routes!(schedule_executions::get))
+                .routes(routes!(schedule_executions::items))
                 .routes(routes!(schedule_calendars::list))
                 .routes(routes!(schedule_calendars::get))
                 .routes(routes!(schedules::get))
@@ -231,6 +236,14 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
                 .routes(routes!(schedules::create))
                 .routes(routes!(schedules::replace, schedules::update, schedules::delete))
                 .routes(routes!(schedules::duplicate))
+                .routes(routes!(schedule_triggers::trigger))
+                .routes(routes!(schedule_triggers::test))
+                .routes(routes!(schedule_data_sources::test))
+                .routes(routes!(schedule_data_sources::preview))
+                .routes(routes!(schedule_dead_letters::list))
+                .routes(routes!(schedule_dead_letters::get))
+                .routes(routes!(schedule_dead_letters::replay))
+                .routes(routes!(schedule_dead_letters::abandon))
                 .routes(routes!(schedule_calendars::create))
                 .routes(routes!(schedule_calendars::replace, schedule_calendars::update, schedule_calendars::delete))
                 .routes(routes!(schedule_calendars::import)),
