@@ -54,7 +54,7 @@ struct Given {
 }
 
 impl Given {
-    fn new(&self) -> NewCalendar<'_> {
+    fn to_keep(&self) -> NewCalendar<'_> {
         NewCalendar {
             name: &self.name,
             description: self.description.as_deref(),
@@ -87,7 +87,7 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     caller.is_for_all_templates()?;
     let given = given(&body)?;
-    let outcome = setup.store.tenant(caller.tenant).schedule_calendars().insert(given.new(), &caller.actor).await?;
+    let outcome = setup.store.tenant(caller.tenant).schedule_calendars().insert(given.to_keep(), &caller.actor).await?;
     Ok(answer(StatusCode::CREATED, &written(outcome)?))
 }
 
@@ -158,8 +158,8 @@ pub async fn import(
         Some("replace") => false,
         Some(other) => return Err(refused("mode", other, "merge, replace")),
     };
-    is_ical(&headers)?;
     let before = readable(&setup, &caller, &id).await?;
+    is_ical(&headers)?;
     let bytes = incoming::read(request, setup.body_limit_bytes.min(ICAL_LIMIT_BYTES)).await?;
     let text = str::from_utf8(&bytes).map_err(|_| ApiError::field("", "must be text in UTF-8"))?;
     let imported = read_ical(text).map_err(|error| ApiError::field("", error.to_string()))?;
@@ -171,7 +171,7 @@ pub async fn import(
     }
     let given = Given { name: before.name, description: before.description, timezone: before.timezone, holidays };
     let calendars = setup.store.tenant(caller.tenant.clone());
-    let outcome = calendars.schedule_calendars().update(before.id, Some(before.revision), given.new(), &caller.actor).await?;
+    let outcome = calendars.schedule_calendars().update(before.id, Some(before.revision), given.to_keep(), &caller.actor).await?;
     let calendar = written(outcome)?;
     Ok(Json(json!({ "imported": count, "ignored": imported.ignored, "calendar": shown(&calendar) })))
 }
@@ -187,7 +187,7 @@ fn is_ical(headers: &HeaderMap) -> Result<(), ApiError> {
 
 async fn write(setup: &Setup, caller: &Caller, revision: Option<u32>, id: ScheduleCalendarId, given: &Given) -> Result<Response, ApiError> {
     let calendars = setup.store.tenant(caller.tenant.clone());
-    let outcome = calendars.schedule_calendars().update(id, revision, given.new(), &caller.actor).await?;
+    let outcome = calendars.schedule_calendars().update(id, revision, given.to_keep(), &caller.actor).await?;
     Ok(answer(StatusCode::OK, &written(outcome)?))
 }
 

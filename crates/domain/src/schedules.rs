@@ -401,7 +401,7 @@ fn check_definition(fields: &mut Fields<'_>) {
     let source = fields.get("dataSource").map(|value| DataSource::from_json(value, &fields.path("dataSource")));
     match source {
         None => {
-            fields.refuse("dataSource", "is missing; send one such as {\"type\": \"static\", \"data\": {}} or {\"type\": \"template\"}")
+            fields.refuse("dataSource", "is missing; send one such as {\"type\": \"static\", \"data\": {}} or {\"type\": \"template\"}");
         }
         Some(read) => drop(fields.take(read)),
     }

@@ -65,6 +65,12 @@ mod render_tokens;
 mod replicas;
 #[path = "suite/running.rs"]
 mod running;
+#[path = "suite/schedule_deliveries.rs"]
+mod schedule_deliveries;
+#[path = "suite/schedules.rs"]
+mod schedules;
+#[path = "suite/schedules_under_fire.rs"]
+mod schedules_under_fire;
 #[path = "suite/slow_bodies.rs"]
 mod slow_bodies;
 #[path = "suite/stored_files.rs"]

@@ -43,19 +43,18 @@ impl Schedules<'_> {
                 .bind(offset)
                 .fetch_all(&mut *connection)
                 .await?;
-            let total = match Page::<ScheduleRecord>::total_from_its_end(rows.len(), limit, offset) {
-                Some(total) => total,
-                None => {
-                    let count: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM schedules WHERE {wanted}")))
-                        .bind(self.0.tenant.as_str())
-                        .bind(&filter.template_key)
-                        .bind(&filter.template_label)
-                        .bind(filter.enabled)
-                        .bind(&patterns)
-                        .fetch_one(&mut *connection)
-                        .await?;
-                    u64::try_from(count).unwrap_or(0)
-                }
+            let total = if let Some(total) = Page::<ScheduleRecord>::total_from_its_end(rows.len(), limit, offset) {
+                total
+            } else {
+                let count: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM schedules WHERE {wanted}")))
+                    .bind(self.0.tenant.as_str())
+                    .bind(&filter.template_key)
+                    .bind(&filter.template_label)
+                    .bind(filter.enabled)
+                    .bind(&patterns)
+                    .fetch_one(&mut *connection)
+                    .await?;
+                u64::try_from(count).unwrap_or(0)
             };
             let items: Result<Vec<_>, StoreError> = rows.into_iter().map(ScheduleRecord::try_from).collect();
             Ok(Page { items: items?, total })

@@ -48,6 +48,12 @@ async fn jobs_of_the_public_client_are_made_downloaded_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn schedules_of_the_public_client_are_made_looked_ahead_of_changed_and_removed() {
+    let out = run("client_schedules.py");
+    assert!(out.ends_with("the client is content\n"), "{out}");
+}
+
+#[tokio::test]
 async fn files_of_the_public_client_are_converted_and_rendered_from() {
     let out = run("client_data.py");
     assert!(out.ends_with("the client is content\n"), "{out}");

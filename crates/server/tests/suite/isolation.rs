@@ -51,6 +51,8 @@ struct Things {
     dataset: String,
     webhook: String,
     delivery: String,
+    schedule: String,
+    calendar: String,
 }
 
 /// A picture of tenant alpha.
@@ -126,8 +128,16 @@ async fn fill(server: &Server) -> Things {
     let (status, pinged) = ask(server, "POST", &format!("/webhooks/{hook_id}/ping"), A_KEY, &Value::Null).await;
     assert_eq!(status, 202, "{pinged}");
     let pinged: Value = serde_json::from_str(&pinged).unwrap();
+    let calendar = made(server, "/schedules/calendars", &json!({"name": "alphasecret"})).await;
+    let schedule = json!({
+        "name": "alphasecret", "cronExpression": "0 8 1 1 *", "templateKey": "alphasecret", "calendarId": calendar["id"],
+        "dataSource": {"type": "static", "data": {"of": "alphasecret"}},
+    });
+    let schedule = made(server, "/schedules", &schedule).await;
     let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
     Things {
+        schedule: text(&schedule, "id"),
+        calendar: text(&calendar, "id"),
         folder: text(&folder, "id"),
         key: text(&key, "id"),
         token: text(&token, "tokenId"),
@@ -239,6 +249,17 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         ("GET", "/webhooks/{}/deliveries", &things.webhook, no_id, &none),
         ("GET", &delivery, &things.webhook, no_id, &none),
         ("POST", &redelivery, &things.webhook, no_id, &none),
+        ("GET", "/schedules/{}", &things.schedule, no_id, &none),
+        ("PUT", "/schedules/{}", &things.schedule, no_id, &none),
+        ("PATCH", "/schedules/{}", &things.schedule, no_id, &name),
+        ("DELETE", "/schedules/{}", &things.schedule, no_id, &none),
+        ("POST", "/schedules/{}/duplicate", &things.schedule, no_id, &none),
+        ("GET", "/schedules/{}/preview", &things.schedule, no_id, &none),
+        ("GET", "/schedules/calendars/{}", &things.calendar, no_id, &none),
+        ("PUT", "/schedules/calendars/{}", &things.calendar, no_id, &name),
+        ("PATCH", "/schedules/calendars/{}", &things.calendar, no_id, &name),
+        ("POST", "/schedules/calendars/{}/import", &things.calendar, no_id, &none),
+        ("DELETE", "/schedules/calendars/{}", &things.calendar, no_id, &none),
         ("GET", "/admin/batch-dlq/{}", &things.delivery, no_id, &none),
         ("POST", "/admin/batch-dlq/{}/replay", &things.delivery, no_id, &none),
         ("POST", "/admin/batch-dlq/{}/abandon", &things.delivery, no_id, &none),
@@ -283,7 +304,17 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         "/usage/quota",
         "/webhooks",
         "/admin/batch-dlq",
+        "/schedules",
+        "/schedules?templateKey=alphasecret",
+        "/schedules/calendars",
     ];
+    // What is somebody else's is not there to be referred to either.
+    let follows = json!({"cronExpression": "0 8 * * *", "calendarId": things.calendar});
+    let (status, text) = ask(&server, "POST", "/schedules/preview", B_KEY, &follows).await;
+    assert!(status == 422 && text.contains("there is no such calendar"), "{status} {text}");
+    let follows = json!({"scheduleId": things.schedule});
+    assert_eq!(ask(&server, "POST", "/schedules/preview", B_KEY, &follows).await.0, 404);
+
     for path in lists {
         let (status, text) = ask(&server, "GET", path, B_KEY, &none).await;
         assert_eq!(status, 200, "{path}: {text}");
