@@ -54,6 +54,7 @@ pub fn start(
             renderer: renderer.clone(),
             concurrency: PREPARED_AT_ONCE,
             max_open_items: config.jobs.max_open_items,
+            lease_for: config.schedule_deliveries.lease_for,
             retention: config.schedule_deliveries.artifacts,
         });
     }

@@ -54,6 +54,7 @@ pub fn setup(
         buckets,
         folder: deliveries.folder.clone(),
         base_url: config.documents.base_url.clone(),
+        lease_for: deliveries.lease_for,
         most_attempts: deliveries.most_attempts,
         concurrency: deliveries.concurrency,
     })

@@ -38,12 +38,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// From one look at how much is open to the next.
 const COUNT_EVERY: Duration = Duration::from_secs(15);
-/// For one attempt, from the documents to the last answer.
-const ATTEMPT: Duration = Duration::from_secs(60);
-/// How long a delivery stays with a replica that died: longer than an attempt with what is written before and after it.
-const LEASE: Duration = Duration::from_mins(2);
-/// An attempt that begins later than this after its claim is not made: the process slept, and it is somebody else's soon.
-const BEGUN_WITHIN: Duration = Duration::from_secs(30);
 /// Bytes of the files of one delivery: they are in memory at once.
 const FILES_BYTES: u64 = 128 * 1024 * 1024;
 /// What stands in a history that has no room for more.
@@ -70,6 +64,9 @@ pub struct ScheduleDeliverySetup {
     pub folder: Option<std::path::PathBuf>,
     /// What stands in front of the paths of links, without a slash at its end; none where nothing can be linked.
     pub base_url: Option<Arc<str>>,
+    /// How long a delivery stays with a replica that died: two minutes. An attempt has half of that, and is not made when it could
+    /// not begin within a quarter: the process slept, and the delivery is somebody else's soon.
+    pub lease_for: Duration,
     /// Attempts at one delivery, from 1.
     pub most_attempts: u32,
     /// Deliveries at the same moment, from 1.
@@ -91,7 +88,7 @@ pub(crate) async fn keep(setup: ScheduleDeliverySetup, stop: CancellationToken) 
             let passed_over = targets.passed_over(Instant::now());
             let passed_over = PassedOver { targets: &passed_over, most_per_target: MOST_PER_TARGET };
             let since = Instant::now();
-            match setup.store.schedule_delivery_queue().claim(u32::try_from(free).unwrap_or(u32::MAX), LEASE, passed_over).await {
+            match setup.store.schedule_delivery_queue().claim(u32::try_from(free).unwrap_or(u32::MAX), setup.lease_for, passed_over).await {
                 Ok(claimed) => {
                     if !claimed.is_empty() {
                         pause = Duration::ZERO;
@@ -189,7 +186,7 @@ pub(crate) struct Delivered {
 async fn deliver(setup: Arc<ScheduleDeliverySetup>, delivery: ClaimedScheduleDelivery, since: Instant) -> Outcome {
     let queue = setup.store.schedule_delivery_queue();
     let outcome = |away| Outcome { tenant: delivery.tenant.clone(), target: delivery.target.clone(), away };
-    if since.elapsed() > BEGUN_WITHIN {
+    if since.elapsed() > setup.lease_for / 4 {
         tracing::warn!("a delivery was not begun in time; it is given back");
         let _ = queue.give_back(&delivery.lease, Duration::ZERO).await;
         return outcome(None);
@@ -198,8 +195,10 @@ async fn deliver(setup: Arc<ScheduleDeliverySetup>, delivery: ClaimedScheduleDel
     let result = if delivery.left.is_zero() {
         Err(Undelivered::Refused("delivery_expired", "it did not arrive within a day".to_owned()))
     } else {
-        let attempt = timeout(ATTEMPT, attempt(&setup, &delivery)).await;
-        attempt.unwrap_or_else(|_| Err(Undelivered::Away("delivery_timeout", format!("nothing within {} s", ATTEMPT.as_secs()), None)))
+        let attempt = timeout(setup.lease_for / 2, attempt(&setup, &delivery)).await;
+        attempt.unwrap_or_else(|_| {
+            Err(Undelivered::Away("delivery_timeout", format!("nothing within {} s", (setup.lease_for / 2).as_secs()), None))
+        })
     };
     let away = match &result {
         Ok(()) | Err(Undelivered::Refused(..) | Undelivered::Later(..)) => Some(false),

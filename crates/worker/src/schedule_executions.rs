@@ -34,10 +34,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// From one look at how much waits to the next.
 const COUNT_EVERY: Duration = Duration::from_secs(15);
-/// For finding out what is to be made.
-const PREPARED_WITHIN: Duration = Duration::from_secs(85);
-/// How long an execution stays with a replica that died: longer than that with what is written before and after it.
-const LEASE: Duration = Duration::from_mins(2);
 
 /// What the loop needs.
 #[derive(Clone)]
@@ -50,6 +46,8 @@ pub struct ExecutionSetup {
     pub concurrency: usize,
     /// Documents that a tenant may have in the queue of jobs.
     pub max_open_items: u32,
+    /// How long an execution stays with a replica that died: two minutes. Finding out what is to be made has two thirds of that.
+    pub lease_for: Duration,
     /// How long the documents are kept after the last of an execution was made.
     pub retention: Duration,
 }
@@ -66,7 +64,7 @@ pub(crate) async fn keep(setup: ExecutionSetup, stop: CancellationToken) {
         let free = setup.concurrency.saturating_sub(tasks.len());
         if free > 0 {
             // A claim is not cut off: what came through unseen would be with nobody until its lease ends.
-            match setup.store.schedule_queue().claim(u32::try_from(free).unwrap_or(u32::MAX), LEASE).await {
+            match setup.store.schedule_queue().claim(u32::try_from(free).unwrap_or(u32::MAX), setup.lease_for).await {
                 Ok(claimed) => {
                     if !claimed.is_empty() {
                         pause = Duration::ZERO;
@@ -127,7 +125,7 @@ enum Begun {
 }
 
 async fn begin(setup: Arc<ExecutionSetup>, execution: ClaimedExecution) {
-    let reckoned = timeout(PREPARED_WITHIN, reckon(&setup, &execution)).await;
+    let reckoned = timeout(setup.lease_for * 2 / 3, reckon(&setup, &execution)).await;
     let begun = reckoned
         .unwrap_or_else(|_| failed(&execution, ErrorCode::DataFetchFailed, "finding out what is to be made took too long", Blame::Attempt));
     let queue = setup.store.schedule_queue();

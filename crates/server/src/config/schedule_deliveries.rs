@@ -26,6 +26,8 @@ pub struct ScheduleDeliveries {
     pub buckets: BTreeMap<String, BucketSettings>,
     /// The root of folders.
     pub folder: Option<PathBuf>,
+    /// How long an execution or a delivery stays with a server that died.
+    pub lease_for: Duration,
     /// Attempts at one delivery.
     pub most_attempts: u32,
     /// Deliveries at the same moment.
@@ -59,6 +61,7 @@ pub fn read(values: &Values, problems: &mut Vec<Problem>) -> ScheduleDeliveries 
         smtp: mail_server(values, problems),
         buckets: buckets(values, problems),
         folder: values.path(&known::SCHEDULE_DELIVERY_FOLDER),
+        lease_for: Duration::from_millis(values.required(&known::SCHEDULE_LEASE_MS)),
         most_attempts: values.required(&known::SCHEDULE_DELIVERY_MAX_ATTEMPTS),
         concurrency: values.required(&known::SCHEDULE_MAX_CONCURRENT_DELIVERIES),
         artifacts: Duration::from_secs(days * 24 * 3600),

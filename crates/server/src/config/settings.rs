@@ -315,6 +315,9 @@ settings! {
         SCHEDULE_DELIVERY_MAX_ATTEMPTS: Form::Whole { from: 1, to: 50 }, Value("10"), Open;
         /// How many deliveries this server makes at once.
         SCHEDULE_MAX_CONCURRENT_DELIVERIES: Form::Whole { from: 1, to: 100 }, Value("8"), Open;
+        /// How long after the death of its server an execution of a schedule, or a delivery, is somebody else's. Getting the data has
+        /// two thirds of this, an attempt at a delivery half.
+        SCHEDULE_LEASE_MS: Form::Whole { from: 5_000, to: 600_000 }, Value("120000"), Open;
         /// The days that the documents of a schedule are kept, for what is delivered late or once more. Dead letters older than this
         /// cannot be replayed.
         SCHEDULE_ARTIFACT_RETENTION_DAYS: Form::Whole { from: 2, to: 365 }, Value("7"), Open;
