@@ -72,7 +72,7 @@ async fn secrets_are_never_shown_and_follow_to_no_other_address() {
     let server = Server::start_with(&[("OUTBOUND_ALLOWED_TARGETS", "127.0.0.1")]);
     let made = server.post("/templates", &json!({"key": "weekly", "name": "weekly", "html": "x"})).await;
     assert_eq!(made.status(), 201);
-    let target = json!({"type": "webhook", "url": "https://127.0.0.1:9/hook", "secret": "hunter2-of-the-hook"});
+    let target = json!({"type": "webhook", "url": "https://127.0.0.1:4439/hook", "secret": "hunter2-of-the-hook"});
     let whole = schedule(&json!({"deliveryTargets": [target]}));
     let (status, made) = ask(&server, "POST", "/schedules", KEY, &[], &whole).await;
     assert_eq!(status, 201, "{made}");
@@ -81,7 +81,7 @@ async fn secrets_are_never_shown_and_follow_to_no_other_address() {
     let (status, renamed) = ask(&server, "PATCH", &path, KEY, &[], &json!({"name": "Other"})).await;
     assert_eq!((status, &renamed["deliveryTargets"][0]["hasSecret"]), (200, &json!(true)), "{renamed}");
     let mut elsewhere = renamed.clone();
-    elsewhere["deliveryTargets"][0]["url"] = json!("https://127.0.0.1:10/hook");
+    elsewhere["deliveryTargets"][0]["url"] = json!("https://127.0.0.1:4440/hook");
     let (status, refused) = ask(&server, "PUT", &path, KEY, &[], &elsewhere).await;
     assert_eq!((status, &refused["code"]), (422, &json!("schedule_secret_required")), "{refused}");
     let inward = json!({"deliveryTargets": [{"type": "webhook", "url": "https://10.0.0.1/hook", "secret": "hunter2-of-the-hook"}]});
