@@ -52,23 +52,30 @@ pub async fn list(
             Some(word.parse().map_err(|_| refused("source", word, &known))?)
         }
     };
+    let mut words = metadata(&pairs)?;
+    if let Some(schedule) = pairs.filter("scheduleId") {
+        words = with_schedule(&words, &schedule)?;
+    }
     let filter = DocumentFilter {
         template: pairs.filter("templateKey"),
         format: pairs.filter("format"),
         source,
         from: pairs.time("createdFrom")?,
         to: pairs.time("createdTo")?,
-        metadata: metadata(&pairs)?,
+        metadata: words,
         actor: own(&caller)?,
         reached: caller.templates.clone(),
     };
-    if pairs.text("scheduleId").is_some() {
-        // No schedule has made a document yet.
-        return Ok(page.answer(&[], 0));
-    }
     let found = setup.store.tenant(caller.tenant).documents().list(&filter, page.limit, page.offset).await?;
     let items: Vec<Value> = found.items.iter().map(shown).collect();
     Ok(page.answer(&items, found.total))
+}
+
+/// Documents of schedules have their schedule and their execution among their words.
+fn with_schedule(words: &UsageMetadata, schedule: &str) -> Result<UsageMetadata, ApiError> {
+    let mut all: Map<String, Value> = words.iter().map(|(name, word)| (name.to_owned(), Value::from(word))).collect();
+    all.insert("scheduleId".to_owned(), schedule.into());
+    UsageMetadata::from_json(&Value::Object(all), "/scheduleId").map_err(|issue| ApiError::bad_request(issue.message))
 }
 
 /// What is known of a stored document.
@@ -245,7 +252,9 @@ fn metadata(pairs: &Pairs) -> Result<UsageMetadata, ApiError> {
 /// A stored document as lists and answers show it.
 pub(crate) fn shown(record: &DocumentRecord) -> Value {
     let metadata: Map<String, Value> = record.metadata.iter().map(|(name, word)| (name.to_owned(), Value::from(word))).collect();
+    let of_schedule = |name: &str| metadata.get(name).filter(|_| record.source == DocumentSource::Scheduled).cloned();
     json!({
+        "scheduleId": of_schedule("scheduleId"), "executionId": of_schedule("executionId"),
         "id": record.id, "format": record.format, "contentType": record.content_type, "filename": record.filename.as_str(),
         "sizeBytes": record.size_bytes, "sha256": hex(&record.sha256), "pageCount": record.pages, "source": record.source.as_str(),
         "templateKey": record.template, "templateVersion": record.version, "label": record.label,

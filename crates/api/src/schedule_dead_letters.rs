@@ -22,6 +22,7 @@ pub async fn list(
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, ApiError> {
+    caller.is_for_all_templates()?;
     let query = Pairs::read(query.as_deref())?;
     let page = query.page()?;
     let schedule = query.text("scheduleId").map(schedule_id).transpose()?;
@@ -37,6 +38,7 @@ pub async fn get(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
+    caller.is_for_all_templates()?;
     let found = setup.store.tenant(caller.tenant).schedule_dead_letters().get(delivery_id(&id)?).await?.ok_or_else(unknown)?;
     let mut shown = shown(&found);
     let target = found.plan.as_ref().and_then(|plan| plan.targets.get(usize::try_from(found.target_index).ok()?));
@@ -51,6 +53,7 @@ pub async fn replay(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
+    caller.is_for_all_templates()?;
     answer(setup.store.tenant(caller.tenant).schedule_dead_letters().replay(delivery_id(&id)?, &caller.actor).await?)
 }
 
@@ -61,6 +64,7 @@ pub async fn abandon(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
+    caller.is_for_all_templates()?;
     answer(setup.store.tenant(caller.tenant).schedule_dead_letters().abandon(delivery_id(&id)?, &caller.actor).await?)
 }
 

@@ -17,7 +17,7 @@ use crate::auth::Caller;
 use crate::body::{MaybeJsonBody, Path};
 use crate::error::ApiError;
 use crate::schedule_executions::shown;
-use crate::schedules::{readable, unknown};
+use crate::schedules::{reaches, readable, unknown};
 
 /// Bytes of the parameters of one trigger.
 const PARAMETERS_BYTES: usize = 256 * 1024;
@@ -43,6 +43,7 @@ pub struct TriggerBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestBody {
     /// Up to 20 addresses.
+    #[serde(default)]
     to: Vec<String>,
 }
 
@@ -55,6 +56,7 @@ pub async fn trigger(
     MaybeJsonBody(body): MaybeJsonBody<TriggerBody>,
 ) -> Result<Response, ApiError> {
     let schedule = readable(&setup, &caller, &id).await?;
+    reaches(&caller, &schedule.input)?;
     let body = body.unwrap_or_default();
     let parameters = body.parameters.filter(|given| !given.is_empty()).map(Value::Object);
     if parameters.as_ref().is_some_and(|given| given.to_string().len() > PARAMETERS_BYTES) {
@@ -77,6 +79,7 @@ pub async fn test(
     MaybeJsonBody(body): MaybeJsonBody<TestBody>,
 ) -> Result<Response, ApiError> {
     let schedule = readable(&setup, &caller, &id).await?;
+    reaches(&caller, &schedule.input)?;
     let to = body.map(|body| body.to).unwrap_or_default();
     if to.is_empty() || to.len() > TEST_RECIPIENTS_LIMIT {
         return Err(ApiError::field("/to", format!("accepted: 1 to {TEST_RECIPIENTS_LIMIT} addresses such as [\"ada@example.org\"]")));

@@ -264,7 +264,7 @@ async fn checked(
 }
 
 /// Refuses templates that the credential is not for, those of messages too.
-fn reaches(caller: &Caller, input: &ScheduleInput) -> Result<(), ApiError> {
+pub(crate) fn reaches(caller: &Caller, input: &ScheduleInput) -> Result<(), ApiError> {
     for key in input.templates() {
         match key.parse::<TemplateKey>() {
             Ok(key) => caller.reaches(&key)?,

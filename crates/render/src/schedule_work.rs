@@ -226,6 +226,10 @@ fn add(run: &ScheduleRun, targets: &[ScheduleTarget], item: BurstItem, work: &mu
             "format": format.as_str(), "template": template, "data": data, "now": run.moment,
             "metadata": { "scheduleId": run.schedule, "executionId": run.execution },
         });
+        if targets.is_empty() {
+            // What goes nowhere is kept, or nobody would ever see it.
+            body["output"] = json!({ "store": true });
+        }
         if let Value::Object(body) = &mut body {
             let named = [("version", version.map(Value::from)), ("label", label.map(Value::from)), ("options", Some(with))];
             body.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.filter(|value| !value.is_null())?))));

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::lease::{Held, LeasedQueue};
-use crate::schedule_queue::follow_job;
+use crate::schedule_queue::{abort_burst, follow_job};
 use crate::webhook_deliveries::{Callback, NewEvent, enqueue_callback, enqueue_event};
 
 const QUEUE: LeasedQueue = LeasedQueue {
@@ -238,9 +238,14 @@ impl JobQueue<'_> {
                 return Ok(ItemOutcome::Lost);
             }
             let [total, succeeded, failed] = [job.total, job.succeeded, job.failed].map(|count| u32::try_from(count).unwrap_or(0));
+            let kind: JobKind = job.kind.parse().map_err(|error| StoreError::inconsistent("jobs", error))?;
+            let given_up = match (kind, end) {
+                (JobKind::Schedule, ItemEnd::Failed { .. }) => abort_burst(&mut transaction, self.0, lease.job).await?,
+                _ => 0,
+            };
+            let failed = failed.saturating_add(u32::try_from(given_up).unwrap_or(u32::MAX));
             let job_ended = JobProgress { total, succeeded, failed }.end();
             if let Some(status) = job_ended {
-                let kind: JobKind = job.kind.parse().map_err(|error| StoreError::inconsistent("jobs", error))?;
                 let code = match (status, kind, end) {
                     (JobStatus::Failed, JobKind::Single, ItemEnd::Failed { code, .. }) => Some(*code),
                     (JobStatus::Failed, ..) => Some(ErrorCode::BatchItemsFailed),

@@ -148,8 +148,7 @@ const COLUMNS: &str = "e.execution_id, e.schedule_id, e.fire_time, e.nominal_at,
     e.missed_runs, e.test_recipients IS NOT NULL AS is_test, e.parameters::text AS parameters, e.resolved_parameters::text AS resolved_parameters,
     e.as_of, e.skip_reason, e.total, e.filtered, e.truncated, e.succeeded, e.failed, e.render_duration_ms, e.error_code, e.error_message,
     e.claimed_by, e.claimed_at, e.created_at, e.updated_at, e.ended_at,
-    (SELECT i.document_id FROM schedule_execution_items i
-     WHERE i.execution_id = e.execution_id AND i.document_id IS NOT NULL ORDER BY i.item_index LIMIT 1) AS document_id,
+    (SELECT d.document_id FROM documents d WHERE d.job_id = e.job_id ORDER BY d.item_index LIMIT 1) AS document_id,
     (SELECT json_agg(json_build_array(d.delivery_id, d.item_index, d.target_index, d.target_type, d.target, d.status, d.attempts_total,
                                       d.last_code, d.last_error, d.resolved, d.next_run_at, d.ended_at))::text
      FROM (SELECT * FROM schedule_deliveries d WHERE d.execution_id = e.execution_id ORDER BY item_index, target_index LIMIT 100) d) AS deliveries";

@@ -455,6 +455,47 @@ pub(crate) async fn follow_job(connection: &mut PgConnection, store: &Store, job
     Ok(())
 }
 
+/// Gives the other documents of an execution up when so many failed one after the other as its schedule says; says how many that were.
+/// The job's row is locked.
+pub(crate) async fn abort_burst(connection: &mut PgConnection, store: &Store, job: JobId) -> Result<u64, StoreError> {
+    let bound: Option<i64> = sqlx::query_scalar(
+        "SELECT (snapshot -> 'definition' -> 'burst' ->> 'abortAfterConsecutiveFailures')::bigint
+         FROM schedule_executions WHERE job_id = $1 AND status = 'rendering'",
+    )
+    .bind(job.as_uuid())
+    .fetch_optional(&mut *connection)
+    .await?
+    .flatten();
+    let Some(bound) = bound.filter(|bound| *bound > 0) else { return Ok(0) };
+    let last: Vec<String> = sqlx::query_scalar(
+        "SELECT status FROM job_items WHERE job_id = $1 AND status <> 'pending' ORDER BY ended_at DESC, item_index DESC LIMIT $2",
+    )
+    .bind(job.as_uuid())
+    .bind(bound)
+    .fetch_all(&mut *connection)
+    .await?;
+    if i64::try_from(last.len()).unwrap_or(i64::MAX) < bound || last.iter().any(|status| status != "failed") {
+        return Ok(0);
+    }
+    let given_up = sqlx::query(
+        "UPDATE job_items SET status = 'failed', ended_at = $2, request = NULL, lease_owner = NULL, lease_token = NULL, lease_until = NULL,
+                error_code = 'burst_aborted', error_message = $3
+         WHERE job_id = $1 AND status = 'pending'",
+    )
+    .bind(job.as_uuid())
+    .bind(store.now())
+    .bind(format!("{bound} documents failed one after the other; the others were not made"))
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    sqlx::query("UPDATE jobs SET failed = failed + $2 WHERE job_id = $1")
+        .bind(job.as_uuid())
+        .bind(i32::try_from(given_up).unwrap_or(i32::MAX))
+        .execute(&mut *connection)
+        .await?;
+    Ok(given_up)
+}
+
 /// Calls off what is under way of a schedule that goes: what was not begun, what waits for its documents, and what was not
 /// delivered. Call it in the transaction that deletes the schedule, before the row goes.
 pub(crate) async fn cancel_open(

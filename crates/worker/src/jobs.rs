@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::ErrorCode;
-use domain::documents::DocumentName;
+use domain::documents::{DocumentName, DocumentSource};
 use domain::ids::JobId;
 use domain::jobs::{JobKind, pause_after};
 use domain::options::Disposition;
@@ -238,7 +238,10 @@ impl Work {
             Source::Inline(_) => "document".to_owned(),
         };
         let (format, disposition) = (request.format, request.options.disposition);
-        let origin = Origin::of_item(item.lease.job, item.lease.index);
+        let mut origin = Origin::of_item(item.lease.job, item.lease.index);
+        if item.kind == JobKind::Schedule {
+            origin.source = DocumentSource::Scheduled;
+        }
         let (rendered, stored) = match self.setup.renderer.render_and_keep(request, origin).await {
             Ok(rendered) => rendered,
             Err(error) => return self.render_failed(item, &error),

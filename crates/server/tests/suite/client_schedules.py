@@ -1,6 +1,7 @@
 """Schedules through the public client: client_schedules.py ADDRESS KEY."""
 
 import sys
+import time
 import uuid
 
 from pulp_engine import PulpEngineClient, PulpEngineError
@@ -91,8 +92,60 @@ def calendars(client, schedule):
     refusal(lambda: client.schedules.calendars.get(made["id"]), 404, "not_found")
 
 
+def executions(client):
+    data = {"customers": [{"name": "Ann"}, {"name": "Bob"}]}
+    made = client.schedules.create({
+        "name": "Bursts", "cronExpression": "0 8 1 1 *", "enabled": False, "templateKey": DEFINITION["key"], "format": "html",
+        "dataSource": {"type": "static", "data": data}, "burst": {"itemsPath": "customers", "keyPath": "name"},
+        "deliveryTargets": [{"type": "email", "to": ["ada@example.org"]}], "deliveryCondition": {"skipIfEmpty": "nothing"},
+    })
+    skipped = ended(client, made.id, client.schedules.trigger(made.id))
+    assert (skipped.status, skipped.trigger, skipped.skip_reason) == ("skipped", "manual", "skipIfEmpty: nothing is empty"), skipped
+    run = client.schedules.trigger(made.id, parameters={"month": "May"}, as_of="2026-05-01T00:00:00Z", ignore_delivery_condition=True)
+    failed = ended(client, made.id, run)
+    assert failed.status == "failed" and "SMTP_URL" in failed.last_error, failed
+    assert (failed.burst_summary.total, failed.burst_summary.succeeded, failed.resolved_parameters) == (2, 2, {"month": "May"}), failed
+    assert [result.delivered for result in failed.delivery_results] == [False, False], failed
+    items = client.schedules.list_execution_items(made.id, failed.id, status="succeeded")
+    assert (items.total, items.items[1].key, items.items[1].recipients) == (2, "Bob", ["ada@example.org"]), items
+    assert client.schedules.list_executions(made.id, status="failed").total == 1
+    assert client.schedules.recent_failures(since_hours=1).items[0]["id"] == failed.id
+    letters = client.admin.schedule_dlq.list({"scheduleId": made.id, "limit": 10})
+    assert letters["total"] == 2, letters
+    letter = letters["items"][0]["id"]
+    assert client.admin.schedule_dlq.get(letter)["errorCode"] == "dispatcher_unavailable"
+    assert client.admin.schedule_dlq.replay(letter)["status"] == "pending"
+    ended(client, made.id, failed)
+    assert client.admin.schedule_dlq.abandon(letters["items"][1]["id"])["status"] == "abandoned"
+    refusal(lambda: client.admin.schedule_dlq.replay(letters["items"][1]["id"]), 409, "already_terminal")
+    refusal(lambda: client.schedules.test(made.id, ["no address"]), 422, "validation_failed")
+    assert ended(client, made.id, client.schedules.get_execution(made.id, client.schedules.test(made.id, ["me@example.org"])["executionId"])).status == "failed"
+    preview = client.schedules.preview_burst({"burst": {"itemsPath": "customers"}, "data": data})
+    assert (preview.total, preview.filtered, preview.truncated, len(preview.sample)) == (2, 0, 0, 2), preview
+    tried = client.schedules.test_data_source({"type": "static", "data": data}, schedule_id=made.id)
+    assert (tried["ok"], tried["data"]) == (True, data), tried
+    nowhere = client.schedules.patch(made.id, {"deliveryTargets": [], "burst": None, "deliveryCondition": None})
+    kept = ended(client, nowhere.id, client.schedules.trigger(nowhere.id))
+    assert kept.status == "completed" and kept.document_id, kept
+    page = client.documents.list(schedule_id=made.id)
+    assert (page.total, page.items[0].id, page.items[0].source, page.items[0].execution_id) == (1, kept.document_id, "scheduled", kept.id), page
+    client.schedules.delete(made.id)
+    refusal(lambda: client.schedules.trigger(made.id), 404, "not_found")
+
+
+def ended(client, schedule, execution):
+    deadline = time.monotonic() + 60
+    while True:
+        found = client.schedules.get_execution(schedule, execution.id)
+        if found.status not in ("pending", "rendering", "delivering"):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+
+
 with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     client.templates.create(DEFINITION)
     calendars(client, times(client))
+    executions(client)
 
 print("the client is content")

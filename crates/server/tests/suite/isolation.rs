@@ -255,6 +255,12 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         ("DELETE", "/schedules/{}", &things.schedule, no_id, &none),
         ("POST", "/schedules/{}/duplicate", &things.schedule, no_id, &none),
         ("GET", "/schedules/{}/preview", &things.schedule, no_id, &none),
+        ("POST", "/schedules/{}/trigger", &things.schedule, no_id, &none),
+        ("POST", "/schedules/{}/test", &things.schedule, no_id, &none),
+        ("GET", "/schedules/{}/executions", &things.schedule, no_id, &none),
+        ("GET", "/admin/schedule-dlq/{}", &things.delivery, no_id, &none),
+        ("POST", "/admin/schedule-dlq/{}/replay", &things.delivery, no_id, &none),
+        ("POST", "/admin/schedule-dlq/{}/abandon", &things.delivery, no_id, &none),
         ("GET", "/schedules/calendars/{}", &things.calendar, no_id, &none),
         ("PUT", "/schedules/calendars/{}", &things.calendar, no_id, &name),
         ("PATCH", "/schedules/calendars/{}", &things.calendar, no_id, &name),
@@ -307,6 +313,8 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
         "/schedules",
         "/schedules?templateKey=alphasecret",
         "/schedules/calendars",
+        "/schedules/recent-failures",
+        "/admin/schedule-dlq",
     ];
     // What is somebody else's is not there to be referred to either.
     let follows = json!({"cronExpression": "0 8 * * *", "calendarId": things.calendar});

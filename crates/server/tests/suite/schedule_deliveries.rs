@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-use testkit::s3::S3Server;
+use testkit::s3::{ACCESS_KEY_ID, BUCKET, S3Server};
 
 use crate::running::{KEY, Server, answer, repository, wait_until_async};
 
@@ -94,7 +94,7 @@ impl Place {
         let bucket = S3Server::start().unwrap();
         let files = folder.path().join("delivered");
         std::fs::create_dir(&files).unwrap();
-        let targets = json!([{"name": "reports", "bucket": "the-bucket", "endpoint": bucket.endpoint(), "accessKeyId": "id", "secretAccessKey": "secret", "pathStyle": true}]);
+        let targets = json!([{"name": "reports", "bucket": BUCKET, "endpoint": bucket.endpoint(), "accessKeyId": ACCESS_KEY_ID, "secretAccessKey": "secret", "pathStyle": true}]);
         let own = [
             ("SCHEDULE_S3_TARGETS", leak(targets.to_string())),
             ("SCHEDULE_DELIVERY_FOLDER", leak(files.to_str().unwrap())),
@@ -199,8 +199,8 @@ async fn what_a_schedule_makes_arrives_everywhere_and_its_history_says_so() {
     assert_eq!((&told["scheduleId"], told["files"].as_array().unwrap().len()), (&json!(schedule), 2));
     assert_eq!(told["deliveryId"], results[1]["deliveryId"]);
 
-    assert_eq!(place.bucket.count_requests("PUT", "/the-bucket/Letters/report.pdf"), 1);
-    assert_eq!(place.bucket.count_requests("PUT", "/the-bucket/Letters/report.html"), 1);
+    assert_eq!(place.bucket.count_requests("PUT", "/blobs/Letters/report.pdf"), 1);
+    assert_eq!(place.bucket.count_requests("PUT", "/blobs/Letters/report.html"), 1);
     let file = std::fs::read(place.files.join("default/out/October/report.pdf")).unwrap();
     assert!(file.starts_with(b"%PDF"));
 
