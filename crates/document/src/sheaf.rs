@@ -99,13 +99,32 @@ const OF_BODY: [&str; 4] = ["class", "id", "style", "lang"];
 const MAX_DEPTH: usize = 200;
 /// What our own elements are called. No document has them.
 const OURS: &str = "pulp-";
-/// Each document stands in a `pulp-page`, which is what `html` is to it, and its body is a `pulp-body`. Of what a document's
-/// style sheet says about everything nothing reaches what surrounds it.
-const OUR_CSS: &str = "<style>:where(pulp-body){display:block;margin:8px}\
-    body{all:unset!important;display:block!important}\
-    pulp-page{all:unset!important;display:flow-root!important;counter-reset:list-item!important}\
-    pulp-page~pulp-page{break-before:page!important}\
-    pulp-marks{display:none!important}</style>";
+/// What the body of a document has in every browser.
+const OUR_CSS: &str = "<style>:where(pulp-body){display:block;margin:8px}</style>";
+/// Each document stands in a `pulp-page`, which is what `html` is to it, and its body is a `pulp-body`. Of what a style sheet says
+/// about everything nothing reaches what surrounds the documents: nothing wins against this.
+const AROUND: &str = "all:unset!important;display:block!important";
+const OF_A_PAGE: &str = "all:unset!important;display:flow-root!important;counter-reset:list-item!important";
+const ON_A_NEW_PAGE: &str = ";break-before:page!important";
+const HIDDEN: &str = "display:none!important";
+/// The element of [`RULER`].
+const OF_THE_RULER: &str = "all:unset!important;display:block!important;break-before:page!important;width:96px!important;\
+    height:48px!important;background:#000!important;print-color-adjust:exact!important";
+
+/// What stands behind the documents of a sheaf, on a page of its own: a black box of one by half an inch. A browser makes a whole
+/// print smaller when something in it is wider than its page; then the box is smaller too, and each document is to be printed alone.
+pub const RULER: Ruler = Ruler { mark: "pulp-ruler", width_pt: 72.0, height_pt: 36.0 };
+
+/// A box of a known size at the end of a print.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ruler {
+    /// The name of the destination at which its page begins.
+    pub mark: &'static str,
+    /// From left to right, in points of 1/72 inch.
+    pub width_pt: f32,
+    /// From top to bottom.
+    pub height_pt: f32,
+}
 
 /// A document that can stand in a sheaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,12 +207,16 @@ impl Leaf {
     }
 }
 
-/// The name of the destination at which a document of a sheaf begins.
-pub fn mark(index: usize) -> String {
-    format!("{OURS}document-{index}")
+/// The names of the destinations at which the parts of a sheaf begin: its documents, and between any two an empty page, onto which
+/// falls what a document paints above or below its own pages.
+pub fn marks(documents: usize) -> Vec<String> {
+    let of = |index| [format!("{OURS}document-{index}"), format!("{OURS}gap-{index}")];
+    let mut marks: Vec<String> = (0..documents).flat_map(of).collect();
+    marks.pop();
+    marks
 }
 
-/// Documents that fit each other as one, each on pages of its own, with a [`mark`] where it begins.
+/// Documents that fit each other as one, each on pages of its own, with one of the [`marks`] where it begins.
 pub fn bind(leaves: &[&Leaf]) -> String {
     let Some(first) = leaves.first() else { return String::new() };
     let length = leaves.iter().map(|leaf| leaf.size_bytes() + 100).sum::<usize>() + first.opening.len() + first.head.len() + OUR_CSS.len();
@@ -202,23 +225,24 @@ pub fn bind(leaves: &[&Leaf]) -> String {
     html.push_str(OUR_CSS);
     html.push_str(&first.head);
     // A browser keeps a destination only where some link leads to it.
-    html.push_str("</head><body><pulp-marks>");
-    for index in 0..leaves.len() {
-        html.push_str("<a href=\"#");
-        html.push_str(&mark(index));
-        html.push_str("\"></a>");
+    html.extend(["</head><body style=\"", AROUND, "\"><pulp-marks style=\"", HIDDEN, "\">"]);
+    let marks = marks(leaves.len());
+    for mark in marks.iter().map(String::as_str).chain([RULER.mark]) {
+        html.extend(["<a href=\"#", mark, "\"></a>"]);
     }
     html.push_str("</pulp-marks>");
+    let mut names = marks.iter();
     for (index, leaf) in leaves.iter().enumerate() {
-        html.push_str("<pulp-page id=\"");
-        html.push_str(&mark(index));
-        html.push_str("\"><pulp-body");
-        html.push_str(&leaf.attributes);
-        html.push('>');
-        html.push_str(&leaf.body);
-        html.push_str("</pulp-body></pulp-page>");
+        let mut name = || names.next().map_or("", String::as_str);
+        let begin = name();
+        let on_a_new_page = if index == 0 { "" } else { ON_A_NEW_PAGE };
+        html.extend(["<pulp-page id=\"", begin, "\" style=\"", OF_A_PAGE, on_a_new_page, "\"><pulp-body", &*leaf.attributes, ">"]);
+        html.extend([&*leaf.body, "</pulp-body></pulp-page>"]);
+        if index + 1 < leaves.len() {
+            html.extend(["<pulp-gap id=\"", name(), "\" style=\"", AROUND, ON_A_NEW_PAGE, "\"></pulp-gap>"]);
+        }
     }
-    html.push_str("</body></html>");
+    html.extend(["<pulp-ruler id=\"", RULER.mark, "\" style=\"", OF_THE_RULER, "\"></pulp-ruler></body></html>"]);
     html
 }
 
@@ -451,6 +475,8 @@ mod tests {
         let bound = bind(&[&leaf, &leaf]);
         assert!(bound.contains("pulp-body{margin:0}pulp-body>p:first-child{color:red}.body,#body{color:blue}"), "{bound}");
         assert_eq!(bound.matches("<p>1</p>").count(), 2);
-        assert!(bound.contains(&format!("href=\"#{}\"", mark(1))) && bound.contains(&format!("id=\"{}\"", mark(1))));
+        let marks = marks(2);
+        assert_eq!(marks.len(), 3, "an empty page stands between them");
+        assert!(marks.iter().all(|mark| bound.contains(&format!("href=\"#{mark}\"")) && bound.contains(&format!("id=\"{mark}\""))));
     }
 }

@@ -23,7 +23,7 @@ const OF_HTML: [&str; 12] = [
 /// What of `body` holds for the whole page.
 const NOT_OF_BODY: [&str; 6] = ["background", "direction", "writing-mode", "overflow", "container", "position"];
 /// What changes numbers, places things by the page, or lets content leave its box along the page.
-const REFUSED: [&str; 37] = [
+const REFUSED: [&str; 38] = [
     "counter",
     "writing-mode",
     "contain",
@@ -61,11 +61,30 @@ const REFUSED: [&str; 37] = [
     "text-shadow",
     "text-underline-offset",
     "text-box",
+    "text-stroke",
     "-webkit-box-reflect",
 ];
 /// Properties that begin as a refused one and are harmless.
 const ALLOWED: [&str; 7] =
     ["column-gap", "page-break-inside", "page-break-before", "page-break-after", "column-rule", "column-span", "column-fill"];
+
+/// Properties whose sizes move what stands beside or below, or paint beside a line.
+const SIZED: [&str; 5] = ["margin", "padding", "border", "font-size", "gap"];
+/// The longest of their sizes in each unit, some two centimetres: behind pages of nothing browsers break pages in places where they
+/// would not otherwise. Numbers without a unit are colours' and weights'.
+const MODERATE: [(&str, f32); 11] = [
+    ("", 1000.0),
+    ("px", 80.0),
+    ("pt", 60.0),
+    ("pc", 5.0),
+    ("mm", 21.0),
+    ("cm", 2.1),
+    ("q", 84.0),
+    ("in", 0.84),
+    ("em", 5.0),
+    ("rem", 5.0),
+    ("%", 20.0),
+];
 
 /// What declarations are about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,7 +148,8 @@ fn harmless(name: &str, value: &str, on: On<'_>) -> Option<()> {
             !holds && !matches!(value, "auto" | "none" | "100%")
         }
         "grid" | "grid-template" | "float" => name != "float" && !matches!(value, "none"),
-        _ if name.starts_with("margin") => value.contains('-'),
+        // Thick lines leave the line of their text.
+        _ if name.starts_with("text-decoration") => value.contains(|character: char| character.is_ascii_digit() || character == '('),
         // By a length, text leaves its line.
         "vertical-align" | "baseline-shift" | "alignment-baseline" => {
             value.contains(|character: char| character.is_ascii_digit() || character == '(')
@@ -142,15 +162,35 @@ fn harmless(name: &str, value: &str, on: On<'_>) -> Option<()> {
         _ if name.starts_with("--") => value.contains("counter") || ["absolute", "fixed", "-"].iter().any(|word| value.contains(word)),
         _ => false,
     };
+    let by_size = SIZED.iter().any(|word| plain.contains(word)) && !is_moderate(value);
     let elsewhere = ["counter(", "counters(", "open-quote", "close-quote", "url(#", "url(\"#", "url('#", "running(", "expression("];
     let by_word = elsewhere.iter().any(|word| value.contains(word));
-    (!is_refused && !by_place && !by_value && !by_word).then_some(())
+    (!is_refused && !by_place && !by_value && !by_size && !by_word).then_some(())
 }
 
-/// Whether a line height is at least that of the letters.
+/// Whether a line height is at least that of the letters, and no whole page.
 fn holds_letters(value: &str) -> bool {
     let value = value.trim_end_matches("!important").trim();
-    matches!(value, "normal" | "inherit") || value.parse::<f32>().is_ok_and(|factor| factor >= 1.0)
+    matches!(value, "normal" | "inherit") || value.parse::<f32>().is_ok_and(|factor| (1.0..=5.0).contains(&factor))
+}
+
+/// Whether no length of a value leads backwards or over more than a part of a page.
+fn is_moderate(value: &str) -> bool {
+    // What is calculated could be anything.
+    if value.contains('(') && !value.contains("rgb") && !value.contains("hsl") {
+        return false;
+    }
+    value.split(|character: char| character.is_ascii_whitespace() || matches!(character, ',' | '/')).all(|word| {
+        let is_number = word.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '.' | '+' | '-'));
+        if !is_number {
+            return true;
+        }
+        let unit_at =
+            word.find(|character: char| !(character.is_ascii_digit() || matches!(character, '.' | '+' | '-'))).unwrap_or(word.len());
+        let (number, unit) = word.split_at(unit_at);
+        let most = MODERATE.iter().find(|(known, _)| *known == unit.trim_end_matches("!important")).map_or(0.0, |(_, most)| *most);
+        number.parse::<f32>().is_ok_and(|number| (0.0..=most).contains(&number))
+    })
 }
 
 /// Copies rules up to the end of their block; gives where that is.

@@ -5,6 +5,7 @@ use lopdf::{Dictionary, Object, ObjectId};
 
 use crate::error::PdfError;
 use crate::graft::{Graft, Target, load, member, resolved};
+use crate::ruler::{self, Ruler};
 
 /// What of the catalog is about the whole file and does not go into its pieces.
 const OF_THE_WHOLE: [&[u8]; 6] = [b"Pages", b"Dests", b"Outlines", b"StructTreeRoot", b"MarkInfo", b"Names"];
@@ -14,17 +15,26 @@ const OF_THE_WHOLE: [&[u8]; 6] = [b"Pages", b"Dests", b"Outlines", b"StructTreeR
 ///
 /// Each piece has the pages up to the next mark, what they need, and the information and catalog of the whole but its title,
 /// outline, destinations and structure: [`crate::finish()`] gives it its own.
-pub fn split(pdf: &[u8], marks: &[&str]) -> Result<Vec<Bytes>, PdfError> {
+///
+/// A `ruler` stands on the last page, which goes into no piece. Where it does not have its size, the browser scaled the print, and
+/// that is [`PdfError::Unreadable`] too.
+pub fn split(pdf: &[u8], marks: &[&str], ruler: Option<Ruler<'_>>) -> Result<Vec<Bytes>, PdfError> {
     let source = load(pdf)?;
     let catalog = source.catalog().map_err(|_| PdfError::Unreadable("it has no catalog"))?;
-    let pages: Vec<ObjectId> = source.page_iter().collect();
+    let mut pages: Vec<ObjectId> = source.page_iter().collect();
     let places = member(&source, catalog, b"Dests").ok_or(PdfError::Unreadable("it has no named destinations"))?;
-    let page_of = |mark: &&str| {
+    let page_of = |mark: &str| {
         let place = resolved(&source, places.get(mark.as_bytes()).ok()?)?.as_array().ok()?;
-        let page = place.first()?.as_reference().ok()?;
-        pages.iter().position(|id| *id == page)
+        place.first()?.as_reference().ok()
     };
-    let starts: Vec<usize> = marks.iter().map(page_of).collect::<Option<_>>().ok_or(PdfError::Unreadable("a mark is on no page"))?;
+    if let Some(ruler) = ruler {
+        let last = pages.pop().filter(|last| page_of(ruler.mark) == Some(*last));
+        if !last.is_some_and(|last| ruler::is_true(ruler, &source, last)) {
+            return Err(PdfError::Unreadable("it was scaled"));
+        }
+    }
+    let place_of = |mark: &&str| page_of(mark).and_then(|page| pages.iter().position(|id| *id == page));
+    let starts: Vec<usize> = marks.iter().map(place_of).collect::<Option<_>>().ok_or(PdfError::Unreadable("a mark is on no page"))?;
     if starts.first() != Some(&0) || !starts.is_sorted_by(|one, next| one < next) {
         return Err(PdfError::Unreadable("its marks are not each on a later page"));
     }

@@ -134,7 +134,7 @@ fn merging_keeps_to_its_limits() {
 
 #[test]
 fn each_piece_of_a_print_is_a_document_of_its_own_with_its_pages_and_nothing_of_the_others() {
-    let pieces = split(LETTERS, &MARKS).unwrap();
+    let pieces = split(LETTERS, &MARKS, None).unwrap();
     let expected: [(&[&str], u32); 3] = [(&["Dear Ada"], 1), (&["Dear Grace", "Grace, page two"], 2), (&["Dear Łucja"], 1)];
     assert_eq!(pieces.len(), 3);
     assert_eq!(pieces.iter().map(|piece| words(piece)).collect::<String>(), words(LETTERS));
@@ -169,9 +169,9 @@ fn marks_that_are_missing_or_share_a_page_or_stand_in_another_order_split_nothin
         &["letter-1", "letter-1"],
         &[],
     ] {
-        assert!(matches!(split(LETTERS, marks), Err(PdfError::Unreadable(_))), "{marks:?}");
+        assert!(matches!(split(LETTERS, marks, None), Err(PdfError::Unreadable(_))), "{marks:?}");
     }
-    assert!(matches!(split(PLAIN, &["letter-1"]), Err(PdfError::Unreadable(_))));
+    assert!(matches!(split(PLAIN, &["letter-1"], None), Err(PdfError::Unreadable(_))));
 }
 
 proptest! {
@@ -191,7 +191,7 @@ proptest! {
         if keep.index(3) == 0 {
             bytes.truncate(keep.index(length));
         }
-        drop(split(&bytes, &MARKS));
+        drop(split(&bytes, &MARKS, None));
         drop(merge(&[Part { pdf: bytes.into(), title: None }, part(PLAIN, None)], &stamp(None), ROOMY));
     }
 }

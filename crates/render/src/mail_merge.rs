@@ -7,10 +7,9 @@ use chromium::{Lane, PrintJob};
 use document::sheaf::{self, Leaf};
 use tokio::time::Instant;
 
-use crate::batches::Item;
 use crate::error::RenderError;
 use crate::printing::{Document, Prepared, phase};
-use crate::request::{Format, RenderRequest};
+use crate::request::{Format, RenderRequest, Rendered};
 use crate::run::Renderer;
 use crate::usage::Record;
 
@@ -28,9 +27,12 @@ struct Member {
     leaf: Option<Leaf>,
 }
 
+/// One of several: its place among them, and what came of it.
+type Outcome = (usize, Result<Rendered, RenderError>);
+
 impl Renderer {
     /// Renders requests of one tenant, those that fit each other with one print.
-    pub(crate) async fn render_together(&self, requests: Vec<(usize, RenderRequest)>) -> Vec<Item> {
+    pub(crate) async fn render_together(&self, requests: Vec<(usize, RenderRequest)>) -> Vec<Outcome> {
         let mut results = Vec::with_capacity(requests.len());
         let mut members = Vec::with_capacity(requests.len());
         for (index, mut request) in requests {
@@ -55,7 +57,7 @@ impl Renderer {
         results
     }
 
-    async fn print_group(&self, group: Vec<Member>) -> Vec<Item> {
+    async fn print_group(&self, group: Vec<Member>) -> Vec<Outcome> {
         let together = if group.len() > 1 { self.print_together(&group).await } else { None };
         let way = if together.is_some() { "together" } else { "alone" };
         metrics::counter!("pulp_mail_merge_documents_total", "printed" => way).increment(group.len() as u64);
@@ -95,10 +97,12 @@ impl Renderer {
         let stamps: Vec<_> = group.iter().map(|member| member.prepared.stamp.clone()).collect();
         let limits = self.pdf_limits();
         let cutting = tokio::task::spawn_blocking(move || {
-            let marks: Vec<String> = (0..stamps.len()).map(sheaf::mark).collect();
+            let marks = sheaf::marks(stamps.len());
             let marks: Vec<&str> = marks.iter().map(String::as_str).collect();
-            let pieces = pdf::split(&printed.pdf, &marks)?;
-            Ok(pieces.into_iter().zip(&stamps).map(|(piece, stamp)| pdf::finish(piece.into(), stamp, limits)).collect::<Vec<_>>())
+            let sheaf::Ruler { mark, width_pt, height_pt } = sheaf::RULER;
+            let pieces = pdf::split(&printed.pdf, &marks, Some(pdf::Ruler { mark, width_pt, height_pt }))?;
+            let documents = pieces.into_iter().step_by(2);
+            Ok(documents.zip(&stamps).map(|(piece, stamp)| pdf::finish(piece.into(), stamp, limits)).collect::<Vec<_>>())
         });
         match cutting.await.map_err(RenderError::Defect).and_then(|cut| cut.map_err(|error: pdf::PdfError| error.into())) {
             Ok(finished) => Some(finished),

@@ -65,7 +65,7 @@ impl Fixture {
         let mut batch = self.renderer.batch(&TenantId::default_tenant(), items, printing).unwrap();
         let mut found = BTreeMap::new();
         while let Some((index, outcome)) = batch.next().await {
-            assert!(found.insert(index, outcome).is_none(), "{index} came twice");
+            assert!(found.insert(index, outcome.map(|(rendered, _)| rendered)).is_none(), "{index} came twice");
         }
         found
     }
