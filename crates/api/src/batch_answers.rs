@@ -14,37 +14,16 @@ use domain::options::Disposition;
 use futures_util::stream;
 use render::{Batch, Format, Rendered};
 use serde_json::{Map, Value, json};
+use store::DocumentRecord;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::Setup;
+use crate::auth::Caller;
+use crate::document_links::{self, Here};
 use crate::error::ApiError;
+use crate::packages::{Bookmarks, Package};
 use crate::renders::{content_disposition, refusal, with_extension};
-
-/// Which package.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Packaging {
-    Zip,
-    MergedPdf,
-}
-
-/// What entries a merged PDF's outline has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Bookmarks {
-    /// One for each document, with its own below.
-    #[default]
-    Documents,
-    /// Those of the documents.
-    Own,
-}
-
-/// What a package is like.
-#[derive(Default)]
-pub(crate) struct Package {
-    pub(crate) filename: Option<String>,
-    pub(crate) title: Option<String>,
-    pub(crate) bookmarks: Bookmarks,
-}
 
 /// What an item is called.
 #[derive(Default)]
@@ -52,17 +31,34 @@ pub(crate) struct About {
     pub(crate) template: Box<str>,
     pub(crate) reference: Option<Box<str>>,
     pub(crate) metadata: Option<Value>,
+    /// The link that it is answered with instead of its document, where the request says so.
+    pub(crate) link: Option<WantedLink>,
+}
+
+/// A link to a stored document.
+#[derive(Clone, Copy)]
+pub(crate) struct WantedLink {
+    /// How long it works; the server's default where it is not said.
+    pub(crate) ttl_seconds: Option<u32>,
 }
 
 /// What an answer is made with.
 pub(crate) struct Answer {
     pub(crate) setup: Setup,
+    pub(crate) caller: Caller,
+    pub(crate) here: Here,
     pub(crate) format: Format,
     /// Of each item, by its number.
     pub(crate) about: Vec<About>,
 }
 
-type Outcome = Result<Rendered, ApiError>;
+/// What came of an item.
+pub(crate) struct Finished {
+    rendered: Rendered,
+    kept: Option<DocumentRecord>,
+}
+
+type Outcome = Result<Finished, ApiError>;
 
 impl Answer {
     fn extension(&self) -> &'static str {
@@ -94,7 +90,7 @@ impl Answer {
             }
         }
         match outcome {
-            Ok(rendered) => {
+            Ok(Finished { rendered, kept }) => {
                 put("filename", json!(self.name_of(index, rendered)));
                 if let Some(version) = rendered.version {
                     put("version", json!(version.to_string()));
@@ -108,16 +104,40 @@ impl Answer {
                 if !rendered.warnings.is_empty() {
                     put("warnings", rendered.warnings.iter().map(|(code, _)| *code).collect());
                 }
+                if let Some(kept) = kept {
+                    put("documentId", json!(kept.id));
+                    put("expiresAt", json!(kept.expires_at.to_string()));
+                    if let Some(WantedLink { ttl_seconds }) = self.link(index) {
+                        let (url, expires_at) = document_links::made(&self.setup, &self.caller, &self.here, kept, ttl_seconds);
+                        put("downloadUrl", json!(url));
+                        put("downloadUrlExpiresAt", json!(expires_at.to_string()));
+                    }
+                }
             }
             Err(error) => put("error", error.of_item()),
         }
         told
     }
 
+    fn link(&self, index: usize) -> Option<WantedLink> {
+        self.about.get(index).and_then(|about| about.link)
+    }
+
+    /// What a batch gave, as it is told. A document that is answered with its link is not held any more.
+    fn finished(&self, (index, outcome): render::Item) -> (usize, Outcome) {
+        let outcome = outcome.map(|(mut rendered, kept)| {
+            if kept.is_some() && self.link(index).is_some() {
+                rendered.body = Bytes::new();
+            }
+            Finished { rendered, kept }
+        });
+        (index, outcome.map_err(|error| refusal(&self.setup, error)))
+    }
+
     /// A result with the document in it.
     fn result(&self, index: usize, outcome: &Outcome) -> Map<String, Value> {
         let mut told = self.told(index, outcome);
-        if let Ok(rendered) = outcome {
+        if let (Ok(Finished { rendered, .. }), None) = (outcome, self.link(index)) {
             let (name, content) = match self.format {
                 Format::Pdf => ("pdf", BASE64.encode_to_string(&rendered.body)),
                 Format::Html => ("html", String::from_utf8_lossy(&rendered.body).into_owned()),
@@ -149,9 +169,9 @@ impl Collected {
         }
         let mut bytes = 0;
         let mut is_full = false;
-        while let Some((index, outcome)) = batch.next().await {
-            let outcome = outcome.map_err(|error| refusal(&answer.setup, error));
-            bytes += outcome.as_ref().map_or(0, |rendered| rendered.body.len() as u64);
+        while let Some(item) = batch.next().await {
+            let (index, outcome) = answer.finished(item);
+            bytes += outcome.as_ref().map_or(0, |finished| finished.rendered.body.len() as u64);
             if bytes > most_bytes {
                 is_full = true;
                 break;
@@ -235,8 +255,8 @@ impl Lines {
             return Some(refused);
         }
         if let Some(batch) = &mut self.batch {
-            if let Some((index, outcome)) = batch.next().await {
-                return Some((index, outcome.map_err(|error| refusal(&self.answer.setup, error))));
+            if let Some(item) = batch.next().await {
+                return Some(self.answer.finished(item));
             }
             self.batch = None;
         }
@@ -270,7 +290,7 @@ pub(crate) async fn zip(answer: &Answer, collected: Collected, package: Package)
     let mut files = Vec::with_capacity(collected.succeeded);
     for (index, outcome) in collected.outcomes.into_iter().enumerate() {
         let mut told = answer.told(index, &outcome);
-        if let Ok(rendered) = outcome {
+        if let Ok(Finished { rendered, .. }) = outcome {
             let name = free_name(&mut names, &answer.name_of(index, &rendered), index);
             told.insert("file".to_owned(), json!(name));
             files.push((name, rendered.body));
@@ -330,7 +350,7 @@ pub(crate) async fn merged(answer: &Answer, collected: Collected, package: Packa
     }
     let counts = collected.counts();
     let mut parts = Vec::with_capacity(collected.outcomes.len());
-    for (index, rendered) in collected.outcomes.into_iter().flatten().enumerate() {
+    for (index, Finished { rendered, .. }) in collected.outcomes.into_iter().flatten().enumerate() {
         let reference = answer.about.get(index).and_then(|about| about.reference.as_deref()).map(str::to_owned);
         let title = || {
             reference

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
+use domain::ErrorCode;
+use domain::documents::{DocumentOutput, RespondWith};
 use domain::issues::near_names;
+use domain::jobs::Packaging;
 use domain::usage::RenderMode;
 use domain::variants::BucketKey;
-use domain::{ErrorCode, Issue};
 use render::render_body::{self, Wanted};
 use render::{Format, Printing, RenderRequest, Source};
 use serde_json::{Map, Value, json};
@@ -16,9 +18,11 @@ use utoipa::ToSchema;
 
 use crate::Setup;
 use crate::auth::Caller;
-use crate::batch_answers::{self, About, Answer, Bookmarks, Collected, Package, Packaging};
+use crate::batch_answers::{self, About, Answer, Collected, WantedLink};
 use crate::body::AnyJson;
+use crate::document_links::Here;
 use crate::error::ApiError;
+use crate::packages::{self, Package, word};
 use crate::render_body::{BucketHeader, asker};
 use crate::renders::reach;
 
@@ -48,6 +52,9 @@ pub struct BatchBody {
     /// Words to find the renders by, under those of the items.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
+    /// How each document is kept, as in a render, where its item says nothing else.
+    #[schema(value_type = Option<Object>)]
+    output: Option<Value>,
     /// `zip` or `merged-pdf`: one file instead of the list of results.
     packaging: Option<String>,
     /// `filename`; for `merged-pdf` also `title` and `bookmarks`: `documents` (an entry for each, as without) or `own`.
@@ -64,10 +71,11 @@ pub async fn pdf(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
+    here: Here,
     headers: HeaderMap,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
-    batch(&setup, &caller, body, bucket, &headers, Format::Pdf).await
+    batch(Asked { setup, caller, bucket, here, headers }, body, Format::Pdf).await
 }
 
 /// HTML documents from templates and data, otherwise as `/render/batch`.
@@ -76,20 +84,24 @@ pub async fn html(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
+    here: Here,
     headers: HeaderMap,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
-    batch(&setup, &caller, body, bucket, &headers, Format::Html).await
+    batch(Asked { setup, caller, bucket, here, headers }, body, Format::Html).await
 }
 
-async fn batch(
-    setup: &Setup,
-    caller: &Caller,
-    body: Value,
+/// What a batch came with beside its body.
+struct Asked {
+    setup: Setup,
+    caller: Caller,
     bucket: BucketHeader,
-    headers: &HeaderMap,
-    format: Format,
-) -> Result<Response, ApiError> {
+    here: Here,
+    headers: HeaderMap,
+}
+
+async fn batch(asked: Asked, body: Value, format: Format) -> Result<Response, ApiError> {
+    let Asked { setup, caller, bucket, here, headers } = asked;
     if caller.render_token.is_some() {
         return Err(ApiError::new(
             ErrorCode::RenderTokenConstraint,
@@ -101,17 +113,22 @@ async fn batch(
     let mut about = Vec::with_capacity(body.items.len());
     let mut refused = Vec::new();
     for (index, item) in body.items.into_iter().enumerate() {
-        let (named, read) = read_item(item, bucket.0.clone(), caller, format);
-        about.push(named);
+        let (named, read) = read_item(item, bucket.0.clone(), &caller, format);
+        let link = read.as_ref().ok().and_then(link_of);
+        if link.is_some() && body.packaging.is_some() {
+            let said = "is for answers without packaging; in a package documents are files, and their documentId is in the list";
+            return Err(ApiError::field(&format!("/items/{index}/output/respondWith"), said));
+        }
+        about.push(About { link, ..named });
         match read {
             Ok(request) => requests.push((index, with_definition(request, body.definition.as_ref()))),
             Err(error) => refused.push((index, Err(error))),
         }
     }
     let batch = setup.renderer.batch(&caller.tenant, requests, body.printing)?;
-    let answer = Answer { setup: setup.clone(), format, about };
+    let answer = Answer { setup, caller, here, format, about };
     match body.packaging {
-        None if wants_lines(headers) => Ok(batch_answers::lines(answer, refused, batch)),
+        None if wants_lines(&headers) => Ok(batch_answers::lines(answer, refused, batch)),
         None => {
             let collected = Collected::of(&answer, refused, batch).await;
             Ok(batch_answers::json(answer, collected))
@@ -119,6 +136,12 @@ async fn batch(
         Some(Packaging::Zip) => batch_answers::zip(&answer, Collected::of(&answer, refused, batch).await, body.package).await,
         Some(Packaging::MergedPdf) => batch_answers::merged(&answer, Collected::of(&answer, refused, batch).await, body.package).await,
     }
+}
+
+/// The link that is wanted instead of the document.
+fn link_of(request: &RenderRequest) -> Option<WantedLink> {
+    let output = request.output.as_ref().filter(|output| output.respond_with == RespondWith::Link);
+    output.map(|output| WantedLink { ttl_seconds: output.link_ttl_seconds })
 }
 
 fn wants_lines(headers: &HeaderMap) -> bool {
@@ -146,9 +169,6 @@ impl BatchRequest {
             let hint = near.first().map_or_else(|| ".".to_owned(), |near| format!("; did you mean \"{near}\"?"));
             return Err(ApiError::bad_request(format!("\"{name}\" is no field of a batch{hint} Accepted: {}", OF_A_BATCH.join(", "))));
         }
-        if body.get("output").is_some_and(|output| !output.is_null()) {
-            return Err(no_output());
-        }
         let mut take = |name: &str| body.shift_remove(name).filter(|value| !value.is_null());
         let Some(Value::Array(items)) = take("items") else {
             return Err(ApiError::bad_request("items is missing; send an array with what each document is made from"));
@@ -156,45 +176,38 @@ impl BatchRequest {
         if items.is_empty() || items.len() > most_items {
             return Err(ApiError::field("/items", format!("has {} items; accepted: 1 to {most_items}", items.len())));
         }
-        let (definition, now, metadata) = (take("definition"), take("now"), take("metadata"));
+        let [definition, now, metadata, output] = ["definition", "now", "metadata", "output"].map(&mut take);
         if metadata.as_ref().is_some_and(|metadata| !metadata.is_object()) {
             return Err(ApiError::field("/metadata", "must be an object with texts"));
         }
-        let packaging = word(take("packaging"), "/packaging", &[("zip", Packaging::Zip), ("merged-pdf", Packaging::MergedPdf)])?;
-        if packaging == Some(Packaging::MergedPdf) && format != Format::Pdf {
-            return Err(ApiError::new(ErrorCode::PackagingUnsupported, "only PDFs can be merged into one; accepted here: zip"));
-        }
-        let printing = word(take("mode"), "/mode", &[("ordinary", Printing::Alone), ("mail-merge", Printing::Together)])?;
+        DocumentOutput::from_json(output.as_ref().unwrap_or(&Value::Null), "/output")
+            .map_err(|issues| ApiError::invalid(ErrorCode::ValidationFailed, issues))?;
+        let packaging = packages::packaging(take("packaging").as_ref(), format == Format::Pdf)?;
+        let printing = word(take("mode").as_ref(), "/mode", &[("ordinary", Printing::Alone), ("mail-merge", Printing::Together)])?;
         if printing == Some(Printing::Together) && format != Format::Pdf {
             return Err(ApiError::field("/mode", "mail-merge is a way to print; HTML is not printed"));
         }
-        let package = package_options(take("packageOptions"), packaging)?;
+        let package = Package::read(take("packageOptions").as_ref(), packaging)?;
+        let of_all = OfAll { now, metadata, output };
         let mut whole = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
-            whole.push(with_shared(index, item, definition.as_ref(), now.as_ref(), metadata.as_ref())?);
+            whole.push(with_shared(index, item, definition.as_ref(), &of_all)?);
         }
         let definition = definition.map(Arc::new);
         Ok(Self { items: whole, definition, packaging, package, printing: printing.unwrap_or(Printing::Alone) })
     }
 }
 
-/// Documents are not kept yet.
-fn no_output() -> ApiError {
-    ApiError::new(ErrorCode::NotImplemented, "output is not available in batches in this version; leave it out")
+/// What items have from the batch unless they say otherwise themselves.
+struct OfAll {
+    now: Option<Value>,
+    metadata: Option<Value>,
+    output: Option<Value>,
 }
 
 /// An item with what it has from the batch. What is no object stays as it is and is refused as an item.
-fn with_shared(
-    index: usize,
-    item: Value,
-    definition: Option<&Value>,
-    now: Option<&Value>,
-    metadata: Option<&Value>,
-) -> Result<Value, ApiError> {
+fn with_shared(index: usize, item: Value, definition: Option<&Value>, of_all: &OfAll) -> Result<Value, ApiError> {
     let Value::Object(mut item) = item else { return Ok(item) };
-    if item.get("output").is_some_and(|output| !output.is_null()) {
-        return Err(no_output());
-    }
     if let Some(definition) = definition {
         if let Some(name) = OF_A_TEMPLATE.iter().find(|name| item.get(**name).is_some_and(|value| !value.is_null())) {
             let path = format!("/items/{index}/{name}");
@@ -202,10 +215,12 @@ fn with_shared(
         }
         item.insert("definition".to_owned(), json!({ "key": definition.get("key") }));
     }
-    if let (Some(now), None) = (now, item.get("now").filter(|now| !now.is_null())) {
-        item.insert("now".to_owned(), now.clone());
+    for (name, value) in [("now", &of_all.now), ("output", &of_all.output)] {
+        if let (Some(value), true) = (value, item.get(name).is_none_or(Value::is_null)) {
+            item.insert(name.to_owned(), value.clone());
+        }
     }
-    if let Some(Value::Object(shared)) = metadata {
+    if let Some(Value::Object(shared)) = &of_all.metadata {
         match item.get_mut("metadata") {
             None | Some(Value::Null) => drop(item.insert("metadata".to_owned(), Value::Object(shared.clone()))),
             Some(Value::Object(own)) => {
@@ -229,6 +244,7 @@ fn read_item(item: Value, bucket: Option<BucketKey>, caller: &Caller, format: Fo
         template: template_of(&item),
         reference: reference.as_ref().and_then(Value::as_str).map(Box::from),
         metadata: item.get("metadata").filter(|metadata| metadata.is_object()).cloned(),
+        link: None,
     };
     if reference.is_some_and(|reference| reference.as_str().is_none_or(|text| text.chars().count() > SHORT_TEXT)) {
         return (
@@ -259,40 +275,4 @@ fn with_definition(mut request: RenderRequest, shared: Option<&Arc<Value>>) -> R
 fn template_of(item: &Map<String, Value>) -> Box<str> {
     let key = item.get("template").or_else(|| item.get("definition").and_then(|definition| definition.get("key")));
     key.and_then(Value::as_str).unwrap_or("inline").chars().take(SHORT_TEXT).collect()
-}
-
-/// One of a few words.
-fn word<T: Copy>(given: Option<Value>, path: &str, known: &[(&str, T)]) -> Result<Option<T>, ApiError> {
-    let Some(given) = given else { return Ok(None) };
-    let found = given.as_str().and_then(|text| known.iter().find(|(word, _)| *word == text));
-    let accepted = || known.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-    found.map(|(_, meaning)| Some(*meaning)).ok_or_else(|| ApiError::field(path, format!("accepted: {}", accepted())))
-}
-
-fn package_options(given: Option<Value>, packaging: Option<Packaging>) -> Result<Package, ApiError> {
-    let known: &[&str] = match packaging {
-        Some(Packaging::MergedPdf) => &["filename", "title", "bookmarks"],
-        _ => &["filename"],
-    };
-    let Some(given) = given else { return Ok(Package::default()) };
-    let Value::Object(mut given) = given else { return Err(ApiError::field("/packageOptions", "must be an object")) };
-    if packaging.is_none() {
-        return Err(ApiError::field("/packageOptions", "belongs to packaging; send \"packaging\": \"zip\" or \"merged-pdf\" with it"));
-    }
-    if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
-        let path = format!("/packageOptions/{}", name.chars().take(SHORT_TEXT).collect::<String>());
-        return Err(ApiError::field(&path, format!("is no option of this package; accepted: {}", known.join(", "))));
-    }
-    let mut text = |name: &str| match given.shift_remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if !text.trim().is_empty() && text.chars().count() <= SHORT_TEXT => Ok(Some(text)),
-        Some(_) => {
-            let issue = Issue::new(format!("/packageOptions/{name}"), format!("must be text of at most {SHORT_TEXT} characters"));
-            Err(ApiError::invalid(ErrorCode::ValidationFailed, vec![issue]))
-        }
-    };
-    let (filename, title) = (text("filename")?, text("title")?);
-    let known = [("documents", Bookmarks::Documents), ("own", Bookmarks::Own)];
-    let bookmarks = word(given.shift_remove("bookmarks").filter(|value| !value.is_null()), "/packageOptions/bookmarks", &known)?;
-    Ok(Package { filename, title, bookmarks: bookmarks.unwrap_or_default() })
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use domain::ErrorCode;
 use domain::options::Disposition;
 use domain::signed_tokens::TokenRefusal;
+use jiff::Timestamp;
 use render::NoDownload;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -123,13 +124,18 @@ fn refused(setup: &Setup, why: &TokenRefusal, client: Option<Client>) -> ApiErro
 
 /// The answer to a render whose document was stored and is wanted as a link.
 pub(crate) fn stored(setup: &Setup, caller: &Caller, here: &Here, record: &DocumentRecord, link_ttl_seconds: Option<u32>) -> Value {
-    let link = setup.renderer.documents().link(&caller.tenant, record, link_ttl_seconds, record.disposition);
+    let (url, link_expires_at) = made(setup, caller, here, record, link_ttl_seconds);
     json!({
         "documentId": record.id, "format": record.format, "contentType": record.content_type, "filename": record.filename.as_str(),
         "sizeBytes": record.size_bytes, "pageCount": record.pages, "sha256": hex(&record.sha256),
-        "expiresAt": record.expires_at.to_string(), "downloadUrl": address(setup, here, &link.path),
-        "downloadUrlExpiresAt": link.expires_at.to_string(),
+        "expiresAt": record.expires_at.to_string(), "downloadUrl": url, "downloadUrlExpiresAt": link_expires_at.to_string(),
     })
+}
+
+/// The address of a link to a document of the caller's, and its end.
+pub(crate) fn made(setup: &Setup, caller: &Caller, here: &Here, record: &DocumentRecord, ttl_seconds: Option<u32>) -> (String, Timestamp) {
+    let link = setup.renderer.documents().link(&caller.tenant, record, ttl_seconds, record.disposition);
+    (address(setup, here, &link.path), link.expires_at)
 }
 
 /// The whole address of a path: under the operator's address where there is one, else under the one that the request came to.

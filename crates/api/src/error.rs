@@ -233,6 +233,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+#[expect(clippy::too_many_lines, reason = "one list, in which each code stands once")]
 fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest

@@ -18,6 +18,7 @@ use store::{IdempotencyKey, NewJob, NewJobItem};
 
 use crate::auth::Caller;
 use crate::error::ApiError;
+use crate::packages::{self, Package};
 use crate::render_body::asker;
 use crate::renders::reach;
 use crate::requests::current_correlation_id;
@@ -63,10 +64,8 @@ impl Submission<'_> {
         let format = format.map_or_else(|| known_format(given.as_ref()), Ok)?;
         let reference = text("/reference", reference, REFERENCE_CHARS)?;
         let correlation_id = text("/correlationId", correlation, SHORT_TEXT)?.map(Box::from).or_else(current_correlation_id);
-        if options.is_some_and(|options| options.as_object().is_none_or(|options| !options.is_empty())) {
-            return Err(ApiError::new(ErrorCode::NotImplemented, "packageOptions is not available for jobs in this version; leave it out"));
-        }
-        let packaging = packaging_of(packaging, format, items.is_some())?;
+        let packaging = packaging_of(packaging.as_ref(), format, items.is_some())?;
+        Package::read(options.as_ref(), packaging)?;
         let callback = callbacks::read(url, secret)?;
         let mut job = NewJob {
             id: JobId::generate(),
@@ -76,6 +75,7 @@ impl Submission<'_> {
             metadata: None,
             correlation_id,
             packaging,
+            package_options: options.map(|options| options.to_string()),
             definition: None,
             inline: false,
             datasets: Vec::new(),
@@ -312,17 +312,12 @@ fn known_format(given: Option<&Value>) -> Result<Format, ApiError> {
     Err(ApiError::field("/format", "accepted: pdf, html"))
 }
 
-fn packaging_of(given: Option<Value>, format: Format, has_items: bool) -> Result<Option<Packaging>, ApiError> {
-    let Some(given) = given else { return Ok(None) };
-    let packaging =
-        given.as_str().and_then(|word| word.parse().ok()).ok_or_else(|| ApiError::field("/packaging", "accepted: zip, merged-pdf"))?;
-    if !has_items {
+fn packaging_of(given: Option<&Value>, format: Format, has_items: bool) -> Result<Option<Packaging>, ApiError> {
+    let packaging = packages::packaging(given, format == Format::Pdf)?;
+    if packaging.is_some() && !has_items {
         return Err(ApiError::new(ErrorCode::PackagingUnsupported, "packaging is for jobs with items"));
     }
-    if packaging == Packaging::MergedPdf && format != Format::Pdf {
-        return Err(ApiError::new(ErrorCode::PackagingUnsupported, "only PDFs can be merged into one; accepted here: zip"));
-    }
-    Ok(Some(packaging))
+    Ok(packaging)
 }
 
 fn field(path: &str, message: impl Into<String>) -> RefusedBody {

@@ -26,6 +26,7 @@ use crate::body::Path;
 use crate::documents::{self, SANDBOX};
 use crate::error::ApiError;
 use crate::jobs::readable;
+use crate::packages::{Bookmarks, Package};
 use crate::renders::{content_disposition, refusal};
 use crate::zip_stream::ZipStream;
 
@@ -154,12 +155,14 @@ pub async fn package(
         return Err(ApiError::new(ErrorCode::BatchItemsFailed, said));
     }
     let counts = [items.len(), items.len() - failed, failed];
+    let options: Option<Value> = job.package_options.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let package = Package::read(options.as_ref(), Some(packaging))?;
     let (body, kind, extension) = match packaging {
         Packaging::Zip => (zipped(&setup, &caller, items, counts)?, "application/zip", "zip"),
-        Packaging::MergedPdf => (merged(&setup, &caller, &items).await?, "application/pdf", "pdf"),
+        Packaging::MergedPdf => (merged(&setup, &caller, &items, &package).await?, "application/pdf", "pdf"),
     };
     drop(turn);
-    let name = job.reference.as_deref().unwrap_or("batch");
+    let name = package.filename.as_deref().or(job.reference.as_deref()).unwrap_or("batch");
     let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
     let headers = response.headers_mut();
     headers.extend(
@@ -189,7 +192,7 @@ async fn withhold(setup: &Setup, caller: &Caller, item: &mut JobItemRecord) -> R
     Ok(())
 }
 
-async fn merged(setup: &Setup, caller: &Caller, items: &[JobItemRecord]) -> Result<Body, ApiError> {
+async fn merged(setup: &Setup, caller: &Caller, items: &[JobItemRecord], package: &Package) -> Result<Body, ApiError> {
     let most = setup.jobs.max_inline_bytes;
     let total: u64 = items.iter().filter_map(|item| item.output.as_ref()).map(|output| output.size_bytes).sum();
     if total > most {
@@ -199,10 +202,11 @@ async fn merged(setup: &Setup, caller: &Caller, items: &[JobItemRecord]) -> Resu
     let mut parts = Vec::with_capacity(items.len());
     for (item, output) in items.iter().filter_map(|item| Some((item, item.output.as_ref()?))) {
         let content = opened(setup, caller, output).await?;
-        let title = item.reference.clone().unwrap_or_else(|| output.filename.trim_end_matches(".pdf").to_owned());
-        parts.push((content.collect(most).await.map_err(render::RenderError::from)?, Some(title)));
+        let title = || item.reference.clone().unwrap_or_else(|| output.filename.trim_end_matches(".pdf").to_owned());
+        let title = (package.bookmarks == Bookmarks::Documents).then(title);
+        parts.push((content.collect(most).await.map_err(render::RenderError::from)?, title));
     }
-    let merging = setup.renderer.merge(parts, None).await;
+    let merging = setup.renderer.merge(parts, package.title.clone()).await;
     Ok(Body::from(merging.map_err(|error| refusal(setup, error))?))
 }
 

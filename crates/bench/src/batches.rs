@@ -33,7 +33,7 @@ pub async fn run(options: &BatchOptions, groups: &Groups, facts: &[(&str, String
     let server = servers::start_product(groups, &options.places, &[]).await?;
     let facts = facts.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(" · ");
     let mut text = format!(
-        "CPU milliseconds per document of everything the server starts; {} documents each time, median (least–greatest) of {} rounds. {facts}\n\n\
+        "## Batches and mail merges\n\nCPU milliseconds per document of everything the server starts; {} documents each time, median (least–greatest) of {} rounds. {facts}\n\n\
          | document | way | CPU-ms per document | singles ÷ this |\n|---|---|---|---|\n",
         options.items, options.rounds
     );

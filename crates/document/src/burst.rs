@@ -155,28 +155,31 @@ mod tests {
 
     use super::*;
 
-    fn of(value: Value) -> Burst {
-        Burst::from_json(&value, "").unwrap()
+    fn of(value: &Value) -> Burst {
+        Burst::from_json(value, "").unwrap()
     }
 
     #[test]
     fn each_element_is_the_data_of_its_document() {
         let data = json!({"title": "T", "customers": [{"id": 7, "name": "a"}, {"id": "x", "name": "b"}]});
-        let plain = burst(&of(json!({"itemsPath": "customers", "keyPath": "id"})), &data).unwrap();
+        let plain = burst(&of(&json!({"itemsPath": "customers", "keyPath": "id"})), &data).unwrap();
         assert_eq!(plain.items[0], BurstItem { key: Some("7".to_owned()), data: json!({"id": 7, "name": "a"}) });
-        let merged = burst(&of(json!({"itemsPath": "customers", "itemAs": "customer", "mergeParent": true})), &data).unwrap();
+        let merged = burst(&of(&json!({"itemsPath": "customers", "itemAs": "customer", "mergeParent": true})), &data).unwrap();
         assert_eq!(merged.items[1].data, json!({"title": "T", "customer": {"id": "x", "name": "b"}}), "without the list itself");
-        let bare = burst(&of(json!({"itemsPath": "xs"})), &json!({"xs": [1, null]})).unwrap();
+        let bare = burst(&of(&json!({"itemsPath": "xs"})), &json!({"xs": [1, null]})).unwrap();
         assert_eq!(bare.items[1].data, json!({"item": null}));
     }
 
     #[test]
     fn a_condition_leaves_out_and_a_bound_cuts_or_fails() {
         let data = json!({"xs": [{"n": 1}, {"n": 0}, {"n": 2}, {"n": 3}]});
-        let cut = burst(&of(json!({"itemsPath": "xs", "itemCondition": "n", "maxItems": 2, "onOverflow": "truncate"})), &data).unwrap();
+        let cut = burst(&of(&json!({"itemsPath": "xs", "itemCondition": "n", "maxItems": 2, "onOverflow": "truncate"})), &data).unwrap();
         assert_eq!((cut.total, cut.filtered, cut.truncated, cut.items.len()), (4, 1, 1, 2));
-        let refused = burst(&of(json!({"itemsPath": "xs", "maxItems": 2})), &data).unwrap_err();
+        let refused = burst(&of(&json!({"itemsPath": "xs", "maxItems": 2})), &data).unwrap_err();
         assert_eq!((refused.code(), refused), (ErrorCode::BurstOverflow, BurstError::Overflow { found: 4, limit: 2 }));
-        assert_eq!(burst(&of(json!({"itemsPath": "ys"})), &data).unwrap_err().to_string(), "ys leads to nothing; it has to lead to a list");
+        assert_eq!(
+            burst(&of(&json!({"itemsPath": "ys"})), &data).unwrap_err().to_string(),
+            "ys leads to nothing; it has to lead to a list"
+        );
     }
 }

@@ -117,12 +117,12 @@ impl<'a> Fields<'a> {
         };
         let mut texts = Vec::new();
         for (key, value) in given {
-            match value.as_str().filter(|text| text.chars().count() <= most_chars && !text.contains(['\r', '\n', '\0'])) {
-                Some(text) => texts.push((key.clone(), text.to_owned())),
-                None => {
-                    let path = pointer(&self.path(name), key);
-                    self.issues.push(Issue::new(path, format!("must be text of up to {most_chars} characters, on one line")));
-                }
+            let text = value.as_str().filter(|text| text.chars().count() <= most_chars && !text.contains(['\r', '\n', '\0']));
+            if let Some(text) = text {
+                texts.push((key.clone(), text.to_owned()));
+            } else {
+                let path = pointer(&self.path(name), key);
+                self.issues.push(Issue::new(path, format!("must be text of up to {most_chars} characters, on one line")));
             }
         }
         texts

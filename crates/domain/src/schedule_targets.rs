@@ -22,6 +22,7 @@ const LATER: [&str; 8] = ["sftp", "azure-blob", "sharepoint", "onedrive", "slack
 
 /// Somewhere a schedule's documents go. Texts marked as templates hold expressions over the document's data.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a schedule has a few of them, most of which are e-mails")]
 pub enum ScheduleTarget {
     /// By e-mail.
     Email(EmailTarget),
@@ -175,8 +176,8 @@ impl ScheduleTarget {
     pub fn from_json(value: &Value, path: &str) -> Result<Self, Vec<Issue>> {
         let mut fields = Fields::of(value, path, "{\"type\": \"email\", \"to\": [\"ada@example.org\"]}")?;
         let read = match fields.get("type").and_then(Value::as_str) {
-            Some("email") => email(&mut fields).map(Self::Email),
-            Some("s3") => bucket(&mut fields).map(Self::S3),
+            Some("email") => Some(Self::Email(email(&mut fields))),
+            Some("s3") => Some(Self::S3(bucket(&mut fields))),
             Some("webhook") => webhook(&mut fields).map(Self::Webhook),
             Some("folder") => {
                 Some(Self::Folder(FolderTarget { folder: fields.text("folderPath", SHORT), filename: fields.text("filename", SHORT) }))
@@ -194,7 +195,7 @@ impl ScheduleTarget {
     }
 }
 
-fn email(fields: &mut Fields<'_>) -> Option<EmailTarget> {
+fn email(fields: &mut Fields<'_>) -> EmailTarget {
     let [to, cc, bcc] = ["to", "cc", "bcc"].map(|name| addresses(fields, name));
     let target = EmailTarget {
         to,
@@ -228,7 +229,7 @@ fn email(fields: &mut Fields<'_>) -> Option<EmailTarget> {
     if target.body_html.is_some() && target.body_template.is_some() {
         fields.refuse("bodyTemplate", "and bodyHtml exclude each other");
     }
-    Some(target)
+    target
 }
 
 fn addresses(fields: &mut Fields<'_>, name: &str) -> Vec<String> {
@@ -278,7 +279,7 @@ fn body_template(fields: &mut Fields<'_>) -> Option<BodyTemplate> {
     fields.take(read)
 }
 
-fn bucket(fields: &mut Fields<'_>) -> Option<BucketTarget> {
+fn bucket(fields: &mut Fields<'_>) -> BucketTarget {
     let bucket = fields.needed_text("bucket", 255, "reports");
     let target = BucketTarget {
         bucket: bucket.unwrap_or_default(),
@@ -289,7 +290,7 @@ fn bucket(fields: &mut Fields<'_>) -> Option<BucketTarget> {
     if target.metadata.iter().any(|(name, value)| !is_header_name(name) || !value.is_ascii()) {
         fields.refuse("metadata", "names may have letters, digits and '-', and texts are ASCII");
     }
-    Some(target)
+    target
 }
 
 fn is_header_name(name: &str) -> bool {

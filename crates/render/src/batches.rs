@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::TenantId;
+use store::DocumentRecord;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
+use crate::documents::{Keeping, Origin};
 use crate::error::RenderError;
 use crate::mail_merge::DOCUMENTS_PER_PRINT;
 use crate::request::{RenderRequest, Rendered};
@@ -25,8 +27,8 @@ pub enum Printing {
     Together,
 }
 
-/// One of a batch: its place in the request, and what came of it.
-pub type Item = (usize, Result<Rendered, RenderError>);
+/// One of a batch: its place in the request, and what came of it, with the stored document where it was to be kept.
+pub type Item = (usize, Result<(Rendered, Option<DocumentRecord>), RenderError>);
 
 /// A batch that is being rendered. Dropping it stops the work.
 #[derive(Debug)]
@@ -117,7 +119,38 @@ impl Work {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    async fn render(&self, mut items: Vec<(usize, RenderRequest)>) -> Vec<Item> {
+    /// Renders, and keeps what is to be kept. What cannot be kept as it asks is not rendered.
+    async fn render(&self, items: Vec<(usize, RenderRequest)>) -> Vec<Item> {
+        let documents = self.renderer.documents();
+        let (mut ended, mut keepings) = (Vec::with_capacity(items.len()), HashMap::new());
+        let mut wanted = Vec::with_capacity(items.len());
+        for (index, request) in items {
+            match documents.keeping(&request) {
+                Ok(keeping) => {
+                    keepings.extend(keeping.map(|keeping| (index, (keeping, Origin::of(request.attribution.mode)))));
+                    wanted.push((index, request));
+                }
+                Err(error) => ended.push((index, Err(error))),
+            }
+        }
+        for (index, outcome) in self.printed(wanted).await {
+            ended.push((index, self.kept(outcome, keepings.remove(&index)).await));
+        }
+        ended
+    }
+
+    async fn kept(
+        &self,
+        outcome: Result<Rendered, RenderError>,
+        keeping: Option<(Keeping, Origin)>,
+    ) -> Result<(Rendered, Option<DocumentRecord>), RenderError> {
+        let rendered = outcome?;
+        let Some((keeping, origin)) = keeping else { return Ok((rendered, None)) };
+        let kept = self.renderer.documents().keep(&keeping, &rendered, origin).await?;
+        Ok((rendered, Some(kept)))
+    }
+
+    async fn printed(&self, mut items: Vec<(usize, RenderRequest)>) -> Vec<(usize, Result<Rendered, RenderError>)> {
         let renderer = &self.renderer;
         // First come, first served: as each batch asks for a few places at a time, batches have turns. A free place is had
         // whatever the time, so that the time is asked for too.

@@ -243,9 +243,10 @@ impl RenderError {
             Self::DataUrlRejected(_) | Self::DataUrlsOff => ErrorCode::DataUrlRejected,
             Self::DataFetchFailed(_) => ErrorCode::DataFetchFailed,
             Self::DataFromUrlTooLarge { .. } => ErrorCode::DataSourceResponseTooLarge,
-            Self::AssetBinaryMissing { .. } | Self::DocumentBytesMissing { .. } | Self::DatasetBytesMissing { .. } | Self::Blobs(BlobError::Corrupt { .. }) => {
-                ErrorCode::AssetBinaryMissing
-            }
+            Self::AssetBinaryMissing { .. }
+            | Self::DocumentBytesMissing { .. }
+            | Self::DatasetBytesMissing { .. }
+            | Self::Blobs(BlobError::Corrupt { .. }) => ErrorCode::AssetBinaryMissing,
             Self::Blobs(BlobError::TooLarge { .. }) => ErrorCode::PayloadTooLarge,
             Self::Blobs(BlobError::OutOfRange { .. }) => ErrorCode::BadRequest,
             Self::Store(StoreError::TenantArchived) => ErrorCode::TenantArchived,

@@ -48,23 +48,10 @@ const OF_A_STORED_TEMPLATE: [&str; 4] = ["version", "label", "asOf", "bucketKey"
 /// What the data can come from.
 const OF_THE_DATA: [&str; 4] = ["data", "dataInput", "dataUrl", "dataRef"];
 /// What a conversion takes.
-const OF_A_CONVERSION: &[&str] = &[
-    "html",
-    "data",
-    "dataInput",
-    "dataUrl",
-    "dataHeaders",
-    "dataRef",
-    "options",
-    "locale",
-    "metadata",
-    "strictBindings",
-    "now",
-    "output",
-];
+const OF_A_CONVERSION: &[&str] =
+    &["html", "data", "dataInput", "dataUrl", "dataHeaders", "dataRef", "options", "locale", "metadata", "strictBindings", "now", "output"];
 /// Published fields that this version does not have.
-const LATER: [&str; 8] =
-    ["tableId", "parameters", "aiNarratives", "csv", "email", "html", "image", "xlsx"];
+const LATER: [&str; 8] = ["tableId", "parameters", "aiNarratives", "csv", "email", "html", "image", "xlsx"];
 
 /// Whether a document is wanted, or only to know what it would meet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -239,7 +226,8 @@ fn data_source(object: &mut Map<String, Value>, mode: RenderMode) -> Result<Data
     }
     let headers = take("dataHeaders");
     if let Some(url) = take("dataUrl") {
-        let from = DataUrl::from_json(&url, headers.as_ref()).map_err(|issue| RefusedBody::invalid(ErrorCode::ValidationFailed, vec![issue]))?;
+        let from =
+            DataUrl::from_json(&url, headers.as_ref()).map_err(|issue| RefusedBody::invalid(ErrorCode::ValidationFailed, vec![issue]))?;
         return Ok(DataSource::Url(Arc::new(from)));
     }
     Ok(DataSource::default())

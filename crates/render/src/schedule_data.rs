@@ -152,6 +152,10 @@ fn filled_in(value: &Value, data: &Value) -> Result<Value, ScheduleError> {
     })
 }
 
+fn hex_of(byte: u8) -> String {
+    format!("{byte:02X}")
+}
+
 /// For a query: everything but letters, digits and `-._~` is written as `%XX`.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -159,7 +163,8 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            out.push('%');
+            out.push_str(&hex_of(byte));
         }
     }
     out

@@ -36,6 +36,8 @@ pub struct NewJob {
     pub correlation_id: Option<Box<str>>,
     /// How its documents are wanted in one piece.
     pub packaging: Option<Packaging>,
+    /// What that is like, as a JSON object.
+    pub package_options: Option<String>,
     /// The definition that all items share, as JSON text.
     pub definition: Option<String>,
     /// Whether an item has a definition of its own, or shares that one.
@@ -121,6 +123,8 @@ pub struct JobRecord {
     pub correlation_id: Option<String>,
     /// How its documents are wanted in one piece.
     pub packaging: Option<Packaging>,
+    /// What that is like, as a JSON object.
+    pub package_options: Option<String>,
     /// The stored templates of its items, each once.
     pub templates: Vec<String>,
     /// Whether an item is of no stored template.
@@ -270,11 +274,11 @@ impl Jobs<'_> {
                 JobRow,
                 r#"INSERT INTO jobs (job_id, tenant_id, kind, format, total, reference, metadata, correlation_id, packaging, definition,
                                      templates, inline, actor, actor_scope, request_id, idempotency_key, request_sha256, created_at,
-                                     expires_at, callback_url, callback_secret, datasets)
+                                     expires_at, callback_url, callback_secret, datasets, package_options)
                    VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10::text::json, $11::text[], $12, $13, $14, $15, $16, $17, $18,
-                           $18::timestamptz + make_interval(secs => $19), $20, $21, $22)
+                           $18::timestamptz + make_interval(secs => $19), $20, $21, $22, $23::text::jsonb)
                    RETURNING job_id, kind, format, status, total, succeeded, failed, cancel_requested, failure_code, reference,
-                             metadata::text, correlation_id, packaging, templates, inline, callback_url IS NOT NULL AS "has_callback!",
+                             metadata::text, correlation_id, packaging, package_options::text, templates, inline, callback_url IS NOT NULL AS "has_callback!",
                              callback_attempts, callback_delivered_at IS NOT NULL AS "callback_delivered!", created_at, started_at,
                              completed_at, expires_at"#,
                 new.id.as_uuid(),
@@ -298,7 +302,8 @@ impl Jobs<'_> {
                 new.retention.as_secs_f64(),
                 new.callback.as_ref().map(|(url, _)| url.as_str()),
                 new.callback.as_ref().map(|(_, secret)| secret.as_str()),
-                &new.datasets.iter().map(|id| id.as_uuid()).collect::<Vec<_>>()
+                &new.datasets.iter().map(|id| id.as_uuid()).collect::<Vec<_>>(),
+                new.package_options
             )
             .fetch_one(&mut *write)
             .await?;
@@ -382,7 +387,7 @@ impl Jobs<'_> {
         let row = sqlx::query_as!(
             JobRow,
             r#"SELECT job_id, kind, format, status, total, succeeded, failed, cancel_requested, failure_code, reference, metadata::text,
-                      correlation_id, packaging, templates, inline, callback_url IS NOT NULL AS "has_callback!", callback_attempts,
+                      correlation_id, packaging, package_options::text, templates, inline, callback_url IS NOT NULL AS "has_callback!", callback_attempts,
                       callback_delivered_at IS NOT NULL AS "callback_delivered!", created_at, started_at, completed_at, expires_at
                FROM jobs WHERE tenant_id = $1 AND job_id = $2 AND kind <> 'schedule'"#,
             self.0.tenant.as_str(),
@@ -401,7 +406,7 @@ impl Jobs<'_> {
             let rows = sqlx::query_as!(
                 JobRow,
                 r#"SELECT job_id, kind, format, status, total, succeeded, failed, cancel_requested, failure_code, reference,
-                          metadata::text, correlation_id, packaging, templates, inline, callback_url IS NOT NULL AS "has_callback!",
+                          metadata::text, correlation_id, packaging, package_options::text, templates, inline, callback_url IS NOT NULL AS "has_callback!",
                           callback_attempts, callback_delivered_at IS NOT NULL AS "callback_delivered!", created_at, started_at,
                           completed_at, expires_at
                    FROM jobs
@@ -590,6 +595,7 @@ struct JobRow {
     metadata: Option<String>,
     correlation_id: Option<String>,
     packaging: Option<String>,
+    package_options: Option<String>,
     templates: Vec<String>,
     inline: bool,
     has_callback: bool,
@@ -619,6 +625,7 @@ impl TryFrom<JobRow> for JobRecord {
             metadata: row.metadata,
             correlation_id: row.correlation_id,
             packaging: row.packaging.as_deref().map(str::parse).transpose().map_err(wrong)?,
+            package_options: row.package_options,
             templates: row.templates,
             inline: row.inline,
             has_callback: row.has_callback,

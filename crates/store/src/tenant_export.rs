@@ -443,7 +443,7 @@ const JOBS: &str = concat!(
     "SELECT job_id::text AS place,
             json_build_object('id', job_id, 'kind', kind, 'format', format, 'status', status, 'total', total, 'succeeded', succeeded,
      'failed', failed, 'failureCode', failure_code, 'reference', reference, 'metadata', metadata, 'correlationId', correlation_id,
-     'packaging', packaging, 'definition', definition, 'actor', actor, 'requestId', request_id, 'webhookUrl', callback_url, 'createdAt', ",
+     'packaging', packaging, 'packageOptions', package_options, 'definition', definition, 'actor', actor, 'requestId', request_id, 'webhookUrl', callback_url, 'createdAt', ",
     utc!("created_at"),
     ", 'startedAt', ",
     utc!("started_at"),

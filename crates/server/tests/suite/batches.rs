@@ -1,6 +1,7 @@
 //! Several documents in one request: what they cost others, what is said about bad ones, and that printed together they are the
 //! same.
 
+use std::io::Cursor;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -129,8 +130,13 @@ async fn a_bad_batch_is_told_where_it_is_wrong_and_a_bad_item_spoils_no_other() 
         (json!({"items": [good], "packageOptions": {}}), 422, "validation_failed", "packaging"),
         (json!({"items": [good], "packaging": "zip", "packageOptions": {"title": "x"}}), 422, "validation_failed", "filename"),
         (json!({"items": [good], "definition": {"key": "x", "name": "x", "html": "x"}}), 422, "validation_failed", "/items/0/template"),
-        (json!({"items": [good], "output": {"mode": "link"}}), 501, "not_implemented", "output"),
-        (json!({"items": [{"template": "card", "output": {"mode": "link"}}]}), 501, "not_implemented", "output"),
+        (json!({"items": [good], "output": {"mode": "link"}}), 422, "validation_failed", "/output/mode"),
+        (
+            json!({"items": [good], "output": {"store": true, "respondWith": "link"}, "packaging": "zip"}),
+            422,
+            "validation_failed",
+            "/items/0/output",
+        ),
     ] {
         let (found, told) = batch(&server, &body).await;
         assert_eq!((found, &told["code"]), (status, &json!(code)), "{body}: {told}");
@@ -142,7 +148,12 @@ async fn a_bad_batch_is_told_where_it_is_wrong_and_a_bad_item_spoils_no_other() 
     assert_eq!(told["results"][0]["error"]["code"], "bad_request");
     let wrong = &told["results"][2];
     assert_eq!((&wrong["reference"], &wrong["error"]["details"]["issues"][0]["path"]), (&json!("r"), &json!("/data")), "{wrong}");
-    for item in [json!({"template": "card", "reference": 7}), json!({"template": "card", "dryRun": true})] {
+    for item in [
+        json!({"template": "card", "reference": 7}),
+        json!({"template": "card", "dryRun": true}),
+        json!({"template": "card", "output": {"mode": "link"}}),
+        json!({"template": "card", "output": {"store": true, "ttlSeconds": 4_000_000_000_u32}}),
+    ] {
         let (_, told) = batch(&server, &json!({"items": [item]})).await;
         assert_eq!(told["results"][0]["error"]["code"], "validation_failed", "{told}");
     }
@@ -155,6 +166,44 @@ async fn a_bad_batch_is_told_where_it_is_wrong_and_a_bad_item_spoils_no_other() 
     let told = html(json!({"items": [large, large, large]})).await;
     assert_eq!((&told["total"], &told["failed"]), (&json!(3), &json!(2)), "{}", told["results"][2]);
     assert!(told.to_string().contains("pdf_too_large"));
+}
+
+#[tokio::test]
+async fn documents_of_a_batch_are_stored_and_answered_with_their_links_where_that_is_asked_for() {
+    let server = Server::start();
+    created(&server, &json!({"key": "card", "name": "Card", "html": "<p>Dear {{name}}</p>"})).await;
+    let item = |name: &str| json!({"template": "card", "data": {"name": name}});
+    let mut own = item("Bob");
+    own["output"] = json!({"store": true, "respondWith": "link", "linkTtlSeconds": 60, "filename": "for-bob", "maxDownloads": 1});
+    let mut not = item("Cem");
+    not["output"] = json!({"store": false});
+    let items = json!([item("Ada"), own, not]);
+    for mode in ["ordinary", "mail-merge"] {
+        let body = json!({"items": items, "mode": mode, "output": {"store": true, "metadata": {"run": mode}}});
+        let (status, told) = batch(&server, &body).await;
+        assert_eq!((status, &told["succeeded"]), (200, &json!(3)), "{told}");
+        let [stored, linked, plain] = [0, 1, 2].map(|at| told["results"][at].clone());
+        let id = stored["documentId"].as_str().unwrap();
+        let kept = server.get(&format!("/documents/{id}/content")).await.bytes().await.unwrap();
+        assert_eq!(kept, pdf_of(&stored), "the stored document is the one of the answer");
+        assert!(stored["expiresAt"].is_string() && stored["downloadUrl"].is_null());
+        assert!(linked["pdf"].is_null() && linked["downloadUrlExpiresAt"].is_string(), "{linked}");
+        let fetched = reqwest::get(linked["downloadUrl"].as_str().unwrap()).await.unwrap();
+        assert!(fetched.headers()["content-disposition"].to_str().unwrap().contains("for-bob.pdf"));
+        assert!(pdf::words(&fetched.bytes().await.unwrap()).contains("Dear Bob"));
+        assert_eq!(reqwest::get(linked["downloadUrl"].as_str().unwrap()).await.unwrap().status(), 410);
+        assert!(plain["documentId"].is_null() && pdf::words(&pdf_of(&plain)).contains("Dear Cem"));
+        let listed: Value = server.get(&format!("/documents?source=batch&metadata[run]={mode}")).await.json().await.unwrap();
+        assert_eq!(listed["total"], 1, "an item's own output is not mixed with that of all: {listed}");
+    }
+    // A package names the documents that were stored.
+    let body = json!({"items": [item("Ada")], "output": {"store": true}, "packaging": "zip"});
+    let answer = server.post("/render/batch", &body).await;
+    assert_eq!(answer.status(), 200);
+    let mut archive = zip::ZipArchive::new(Cursor::new(answer.bytes().await.unwrap())).unwrap();
+    let manifest: Value = serde_json::from_reader(archive.by_name("manifest.json").unwrap()).unwrap();
+    let id = manifest["items"][0]["documentId"].as_str().unwrap_or_else(|| panic!("{manifest}"));
+    assert_eq!(server.get(&format!("/documents/{id}")).await.status(), 200);
 }
 
 #[tokio::test]

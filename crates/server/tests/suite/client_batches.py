@@ -57,7 +57,9 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     refusal(lambda: client.batch.package("html", items, packaging="merged-pdf"), 422, "packaging_unsupported")
 
     refusal(lambda: client.batch.pdf([]), 422, "validation_failed")
-    refusal(lambda: client.batch.pdf(items, output={"mode": "link"}), 501, "not_implemented")
+    refusal(lambda: client.batch.pdf(items, output={"mode": "link"}), 422, "validation_failed")
+    stored = client.batch.pdf(items, output={"store": True, "respondWith": "link"})
+    assert all(result.document_id and result.download_url and result.pdf is None for result in stored.results if result.success), stored
     for later in (client.batch.docx, client.batch.pptx, client.batch.csv, client.batch.xlsx):
         refusal(lambda: later(items), 501, "not_implemented")
 

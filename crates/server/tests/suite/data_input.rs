@@ -21,7 +21,7 @@ async fn sent(server: &Server, path: &str, body: &Value) -> (u16, Value) {
 }
 
 async fn template(server: &Server) {
-    let made = server.post("/templates", &json!({"key": "invoice", "name": "Invoice", "html": INVOICE})).await;
+    let made = server.post("/templates", &json!({"key": "file-invoice", "name": "Invoice", "html": INVOICE})).await;
     assert_eq!(made.status(), 201);
 }
 
@@ -50,14 +50,14 @@ async fn an_invoice_from_a_file_is_the_same_at_every_door_and_as_from_its_data()
     let server = Server::start();
     template(&server).await;
     let now = "2026-11-21T10:00:00Z";
-    let request = json!({"template": "invoice", "dataInput": lines(), "now": now});
+    let request = json!({"template": "file-invoice", "dataInput": lines(), "now": now});
     let pdf = server.pdf_of(&request).await;
     let shown = words(&pdf);
     for word in ["Bolt M4", "12", "19.99", "Nut; zinc", "0.5"] {
         assert!(shown.contains(word), "{word} is missing: {shown}");
     }
     let (_, told) = sent(&server, "/data/convert", &lines()).await;
-    assert_eq!(server.pdf_of(&json!({"template": "invoice", "data": told["data"], "now": now})).await, pdf);
+    assert_eq!(server.pdf_of(&json!({"template": "file-invoice", "data": told["data"], "now": now})).await, pdf);
 
     let mut job = request.clone();
     job["format"] = json!("pdf");
@@ -69,13 +69,13 @@ async fn an_invoice_from_a_file_is_the_same_at_every_door_and_as_from_its_data()
     let (status, batch) = sent(
         &server,
         "/render/batch",
-        &json!({"items": [request, {"template": "invoice", "dataInput": {"format": "csv", "content": "a\n\"b"}}]}),
+        &json!({"items": [request, {"template": "file-invoice", "dataInput": {"format": "csv", "content": "a\n\"b"}}]}),
     )
     .await;
     assert_eq!((status, &batch["succeeded"], &batch["failed"]), (200, &json!(1), &json!(1)), "{batch}");
     assert_eq!(batch["results"][1]["error"]["code"], json!("data_input_invalid"), "{batch}");
 
-    let (status, report) = sent(&server, "/render/pdf", &json!({"template": "invoice", "dataInput": lines(), "dryRun": true})).await;
+    let (status, report) = sent(&server, "/render/pdf", &json!({"template": "file-invoice", "dataInput": lines(), "dryRun": true})).await;
     assert_eq!((status, &report["valid"]), (200, &json!(true)), "{report}");
 }
 
@@ -83,24 +83,24 @@ async fn an_invoice_from_a_file_is_the_same_at_every_door_and_as_from_its_data()
 async fn what_is_wrong_with_a_file_is_told_at_each_door() {
     let server = Server::start();
     template(&server).await;
-    let both = json!({"template": "invoice", "data": {}, "dataInput": lines()});
+    let both = json!({"template": "file-invoice", "data": {}, "dataInput": lines()});
     let (status, told) = sent(&server, "/render/pdf", &both).await;
     assert_eq!((status, &told["code"]), (400, &json!("bad_request")), "{told}");
     assert!(told["message"].as_str().unwrap().contains("data and dataInput exclude each other"), "{told}");
 
     let unknown = json!({"format": "xlsx", "content": "", "shet": 1});
-    let (status, told) = sent(&server, "/render/html", &json!({"template": "invoice", "dataInput": unknown})).await;
+    let (status, told) = sent(&server, "/render/html", &json!({"template": "file-invoice", "dataInput": unknown})).await;
     assert_eq!(
         (status, &told["code"], &told["issues"][0]["path"]),
         (422, &json!("data_input_invalid"), &json!("/dataInput/shet")),
         "{told}"
     );
     let (status, told) =
-        sent(&server, "/render/jobs", &json!({"format": "pdf", "items": [{"template": "invoice", "dataInput": unknown}]})).await;
+        sent(&server, "/render/jobs", &json!({"format": "pdf", "items": [{"template": "file-invoice", "dataInput": unknown}]})).await;
     assert_eq!((status, &told["issues"][0]["path"]), (422, &json!("/items/0/dataInput/shet")), "{told}");
 
     // What only the reading shows fails the item, when its time comes.
-    let broken = json!({"format": "pdf", "template": "invoice", "dataInput": {"format": "xml", "content": "<a>"}});
+    let broken = json!({"format": "pdf", "template": "file-invoice", "dataInput": {"format": "xml", "content": "<a>"}});
     let job = ended(&server, &submitted(&server, &broken).await).await;
     assert_eq!((&job["status"], &job["failureCode"]), (&json!("failed"), &json!("data_input_invalid")), "{job}");
 }
@@ -108,7 +108,6 @@ async fn what_is_wrong_with_a_file_is_told_at_each_door() {
 #[tokio::test]
 async fn the_examples_of_the_page_about_files_do_what_it_says() {
     let server = Server::start();
-    template(&server).await;
     let page = std::fs::read_to_string(repository().join("docs/data.md")).unwrap();
     let (_, chapter) = page.split_once("\n## Files\n").expect("the chapter");
     let chapter = chapter.split("\n## ").next().unwrap();
@@ -124,6 +123,6 @@ async fn the_examples_of_the_page_about_files_do_what_it_says() {
     for line in chapter.lines().filter_map(|line| line.strip_prefix("# {")) {
         assert!(said.contains(line), "{line} is missing: {said}");
     }
-    let shown = words(&std::fs::read(folder.path().join("invoice.pdf")).unwrap());
+    let shown = words(&std::fs::read(folder.path().join("prices.pdf")).unwrap());
     assert!(shown.contains("Bolt M4") && shown.contains("19.99"), "{shown}");
 }

@@ -253,7 +253,9 @@ async fn a_document_of_a_job_that_is_stored_is_fetched_as_the_stored_one() {
     let definition = json!({"key": "d", "name": "D", "html": "<p>{{a}}</p>"});
     let item = |a: &str, output: Value| json!({"data": {"a": a}, "output": output});
     let items = [item("one", json!({"store": true, "maxDownloads": 1})), item("two", json!({"store": true})), item("three", json!(null))];
-    let id = submitted(&server, &json!({"format": "html", "definition": definition, "items": items, "packaging": "zip"})).await;
+    let body =
+        json!({"format": "html", "definition": definition, "items": items, "packaging": "zip", "packageOptions": {"filename": "may"}});
+    let id = submitted(&server, &body).await;
     let job = ended(&server, &id).await;
     let document = |n: usize| job["items"][n]["documentId"].as_str().unwrap().to_owned();
     let content = |n: usize| format!("/render/jobs/{id}/items/{n}/content");
@@ -270,8 +272,9 @@ async fn a_document_of_a_job_that_is_stored_is_fetched_as_the_stored_one() {
     let (_, inline) = answer(ask(&server, "GET", &format!("/render/jobs/{id}?include=content"))).await;
     let given: Vec<bool> = inline["items"].as_array().unwrap().iter().map(|item| item["content"].is_string()).collect();
     assert_eq!(given, [false, false, true], "{inline}");
-    let package = bytes(&server, &format!("/render/jobs/{id}/package")).await;
-    let archive = zip::ZipArchive::new(Cursor::new(package)).unwrap();
+    let package = ask(&server, "GET", &format!("/render/jobs/{id}/package")).send().await.unwrap();
+    assert!(package.headers()["content-disposition"].to_str().unwrap().contains("may.zip"));
+    let archive = zip::ZipArchive::new(Cursor::new(package.bytes().await.unwrap())).unwrap();
     assert_eq!(archive.len(), 2, "the manifest, and what is still for everybody");
 
     lose(&server.data_dir().join("assets"));

@@ -33,6 +33,7 @@ pub fn new_job(kind: JobKind, items: usize) -> NewJob {
         metadata: None,
         correlation_id: None,
         packaging: None,
+        package_options: None,
         definition: None,
         inline: false,
         datasets: Vec::new(),
