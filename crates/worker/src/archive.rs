@@ -38,7 +38,7 @@ mod tests {
         let archive = zipped(files.into_iter()).unwrap();
         assert_eq!(archive, zipped(files.into_iter()).unwrap());
         let mut read = zip::ZipArchive::new(Cursor::new(archive)).unwrap();
-        let names: Vec<String> = (0..read.len()).map(|at| read.by_index(at).unwrap().name().to_owned()).collect();
+        let names: Vec<String> = (0..read.len()).map(|at| read.by_index(at).unwrap().name().unwrap().into_owned()).collect();
         assert_eq!(names, ["a.pdf", "a (2).pdf", "x_y.html"]);
     }
 }

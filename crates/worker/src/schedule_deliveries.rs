@@ -208,23 +208,22 @@ async fn deliver(setup: Arc<ScheduleDeliverySetup>, delivery: ClaimedScheduleDel
     if let Err(error) = &result {
         tracing::info!(?error, attempt = delivery.attempt, "something of a schedule did not arrive");
     }
-    let word = match &result {
-        Err(Undelivered::Ours(_)) => match queue.give_back(&delivery.lease, jittered(AFTER_FAILURE)).await {
+    let word = if matches!(result, Err(Undelivered::Ours(_))) {
+        match queue.give_back(&delivery.lease, jittered(AFTER_FAILURE)).await {
             Ok(true) => "put_off",
             Ok(false) => "lost",
             Err(error) => untold(&error),
-        },
-        _ => {
-            let attempt = judged(&setup, &delivery, result, began.elapsed());
-            let word = attempt.status.as_str();
-            match queue.finish(&delivery.lease, &attempt).await {
-                Ok(true) => word,
-                Ok(false) => {
-                    tracing::warn!("a delivery was somebody else's, or gone, when its attempt ended; it may arrive twice");
-                    "lost"
-                }
-                Err(error) => untold(&error),
+        }
+    } else {
+        let attempt = judged(&setup, &delivery, result, began.elapsed());
+        let word = attempt.status.as_str();
+        match queue.finish(&delivery.lease, &attempt).await {
+            Ok(true) => word,
+            Ok(false) => {
+                tracing::warn!("a delivery was somebody else's, or gone, when its attempt ended; it may arrive twice");
+                "lost"
             }
+            Err(error) => untold(&error),
         }
     };
     metrics::counter!("pulp_schedule_deliveries_total", "outcome" => word).increment(1);

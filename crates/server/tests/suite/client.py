@@ -214,7 +214,7 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     assert client.usage.get_quota() == client.tenant.get_quota()
     refusal(lambda: client.usage.rollup({"from": "2020-01-01"}), 400, "usage_window_too_wide")
     refusal(lambda: client.usage.admin_rollup({}), 403, "super_admin_only")
-    refusal(lambda: client.schedules.list(), 501, "not_implemented")
+    refusal(lambda: client.catalogue.list(), 501, "not_implemented")
 
     assets = client.assets
     logo = assets.upload(PNG, "Logo.png", content_type="image/png", folder="brand", tags=["logo", "grey"], alt_text="A dot")

@@ -100,9 +100,15 @@ impl Place {
             ("SCHEDULE_DELIVERY_FOLDER", leak(files.to_str().unwrap())),
             ("SCHEDULE_DELIVERY_MAX_ATTEMPTS", "2"),
             ("DOCUMENTS_BASE_URL", "https://pulp.example"),
+            ("DATA_URL_ENABLED", "true"),
+            ("SCHEDULE_LEASE_MS", "20000"),
         ];
         let server = Server::start_with(Box::leak(settings(&receivers, &own).into_boxed_slice()));
-        for (key, html) in [("dear", "<h1>Dear {{name}}</h1>"), ("cover", "<p>Good morning {{name}}</p>")] {
+        for (key, html) in [
+            ("dear", "<h1>Dear {{name}}</h1>"),
+            ("cover", "<p>Good morning {{name}}</p>"),
+            ("list", "{{#each people}}{{name}} asked {{{asked}}} as {{as}}{{/each}}"),
+        ] {
             assert_eq!(server.post("/templates", &json!({"key": key, "name": key, "html": html})).await.status(), 201);
         }
         Self { server, receivers, _folder: folder, files, bucket }
@@ -339,4 +345,70 @@ async fn receivers_that_are_broken_and_schedules_whose_label_vanished_leave_thei
     let ended = place.ended(&schedule, &execution).await;
     assert_eq!(ended["status"], json!("failed"), "{ended}");
     assert!(ended["lastError"].as_str().unwrap().contains("has no label \"prod\""), "{ended}");
+}
+
+#[tokio::test]
+async fn data_is_got_with_secrets_that_nobody_sees_again() {
+    let place = Place::new().await;
+    let (schedule, ended) = place
+        .run(json!({
+            "format": "html", "templateKey": "list",
+            "parameters": {"month": {"type": "string", "value": "May & June"}},
+            "dataSource": {"type": "url", "url": place.receivers.url("/data"), "query": {"month": "{{parameters.month}}"},
+                           "headers": {"Authorization": "Bearer a-token-of-the-test"}, "arrayKey": "people"},
+            "deliveryTargets": [{"type": "webhook", "url": place.receivers.url("/ok")}],
+        }))
+        .await;
+    assert_eq!(ended["status"], json!("completed"), "{ended}");
+    let told: Value = serde_json::from_str(place.receivers.calls("/ok")[0]["body"].as_str().unwrap()).unwrap();
+    let file = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, told["files"][0]["content"].as_str().unwrap()).unwrap();
+    let page = String::from_utf8(file).unwrap();
+    assert!(page.contains("Ada asked /data?month=May%20%26%20June as Bearer a-token-of-the-test"), "{page}");
+    let (_, shown) = place.ask("GET", &format!("/schedules/{schedule}"), &Value::Null).await;
+    assert!(!shown.to_string().contains("a-token-of-the-test"), "{shown}");
+    let (_, tried) = place.ask("POST", "/schedules/data-source/test", &json!({"scheduleId": schedule})).await;
+    assert_eq!((&tried["ok"], &tried["shape"]["people"]), (&json!(true), &json!("list of 1")), "{tried}");
+    let inward = json!({"dataSource": {"type": "url", "url": "https://10.0.0.1/data"}});
+    let (_, refused) = place.ask("POST", "/schedules/data-source/test", &inward).await;
+    assert_eq!((&refused["ok"], &refused["errorCode"]), (&json!(false), &json!("data_url_rejected")), "{refused}");
+    assert!(!place.server.log().contains("a-token-of-the-test"));
+}
+
+#[tokio::test]
+async fn a_burst_that_fails_again_and_again_is_given_up_and_a_schedule_that_goes_takes_its_deliveries_with_it() {
+    let place = Place::new().await;
+    let template = json!({"key": "strict", "name": "S", "html": "{{name}}", "inputSchema": {"type": "object", "required": ["name"]}});
+    assert_eq!(place.ask("POST", "/templates", &template).await.0, 201);
+    let (schedule, ended) = place
+        .run(json!({
+            "templateKey": "strict", "format": "html", "dataSource": {"type": "static", "data": {"xs": vec![json!({}); 12]}},
+            "burst": {"itemsPath": "xs", "abortAfterConsecutiveFailures": 2}, "deliveryTargets": [{"type": "folder"}],
+        }))
+        .await;
+    assert_eq!((&ended["status"], &ended["burstSummary"]["failed"]), (&json!("failed"), &json!(12)), "{ended}");
+    let path = format!("/schedules/{schedule}/executions/{}/items?limit=20", ended["id"].as_str().unwrap());
+    let (_, items) = place.ask("GET", &path, &Value::Null).await;
+    let aborted = items["items"].as_array().unwrap().iter().filter(|item| item["errorCode"] == json!("burst_aborted")).count();
+    assert!((1..=10).contains(&aborted), "{items}");
+
+    let schedule =
+        place.schedule(json!({"format": "html", "deliveryTargets": [{"type": "webhook", "url": place.receivers.url("/broken")}]})).await;
+    place.trigger(&schedule, json!({})).await;
+    wait_until_async("a first attempt", async || (!place.receivers.calls("/broken").is_empty()).then_some(())).await;
+    assert_eq!(place.ask("DELETE", &format!("/schedules/{schedule}"), &Value::Null).await.0, 204);
+    let (_, letters) = place.ask("GET", &format!("/admin/schedule-dlq?scheduleId={schedule}"), &Value::Null).await;
+    assert_eq!((&letters["total"], &letters["items"][0]["errorCode"]), (&json!(1), &json!("schedule_gone")), "{letters}");
+}
+
+#[tokio::test]
+async fn a_mail_server_that_hangs_holds_nobody_else_up() {
+    let place = Place::new().await;
+    let both = json!({"format": "html", "deliveryTargets": [{"type": "email", "to": ["hang@example.org"]}, {"type": "webhook", "url": place.receivers.url("/ok")}]});
+    let schedule = place.schedule(both).await;
+    let execution = place.trigger(&schedule, json!({})).await;
+    wait_until_async("the call arrived", async || (place.receivers.calls("/ok").len() == 1).then_some(())).await;
+    let ended = place.ended(&schedule, &execution).await;
+    let [mail, call] = [&ended["deliveryResults"][0], &ended["deliveryResults"][1]];
+    assert_eq!((&ended["status"], &call["delivered"]), (&json!("failed"), &json!(true)), "{ended}");
+    assert_eq!((&mail["attempts"], &mail["errorCode"]), (&json!(2), &json!("delivery_timeout")), "{ended}");
 }

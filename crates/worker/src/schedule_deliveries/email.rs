@@ -169,7 +169,8 @@ fn message(smtp: &Smtp, id: &str, plan: &DeliveryPlan, email: &PlannedEmail, par
         text = Some(format!("{}\n{}\n", plan.schedule_name, plan.fire_time));
     }
     if !parts.linked.is_empty() {
-        let lines = parts.linked.iter().map(|(name, url)| format!("{name}: {url}\n")).collect::<String>();
+        let mut lines = parts.linked.iter().map(|(name, url)| format!("{name}: {url}")).collect::<Vec<_>>().join("\n");
+        lines.push('\n');
         text = Some(text.map_or_else(|| lines.clone(), |text| format!("{text}\n\n{lines}")));
         html = html.map(|html| with_links(&html, &parts.linked));
     }
@@ -198,7 +199,8 @@ fn message(smtp: &Smtp, id: &str, plan: &DeliveryPlan, email: &PlannedEmail, par
 /// The links below the rest of the page.
 fn with_links(html: &str, links: &[(String, String)]) -> String {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-    let list: String = links.iter().map(|(name, url)| format!("<p><a href=\"{}\">{}</a></p>", escape(url), escape(name))).collect();
+    let list =
+        links.iter().map(|(name, url)| format!("<p><a href=\"{}\">{}</a></p>", escape(url), escape(name))).collect::<Vec<_>>().concat();
     match html.to_ascii_lowercase().rfind("</body>") {
         Some(at) => format!("{}{list}{}", &html[..at], &html[at..]),
         None => format!("{html}{list}"),
@@ -208,7 +210,7 @@ fn with_links(html: &str, links: &[(String, String)]) -> String {
 /// What a mail server's answer means: 5xx is for good, 4xx (greylisting, a full mailbox) is for later, and silence is its being away.
 fn judged(error: &lettre::transport::smtp::Error) -> Undelivered {
     let said = described(error);
-    let status = error.status().map(|code| u16::from(code));
+    let status = error.status().map(u16::from);
     match status {
         // Too many connections, going down: nobody gets through.
         Some(421) => Undelivered::Away("smtp_unavailable", format!("the mail server answered {said}"), None),
