@@ -18,7 +18,7 @@ pub async fn capabilities(State(setup): State<Setup>) -> Json<Value> {
         "formats": ["pdf", "html"],
         "definitions": ["document", "html"],
         "features": [
-            "templates", "versions", "templateMeta", "templateFolders", "templateTrash", "labels", "labelProofs", "labelRollback", "samples", "assets", "diff", "compatibility", "drafts", "inferSchema", "formMetadata", "bindings", "dependencies", "dependents", "dryRun", "convert", "batches", "mailMerge", "jobs", "datasets", "dataInput", "editorTokens", "documents", "renderTokens", "apiKeys", "users", "audit", "usage", "webhooks",
+            "templates", "versions", "templateMeta", "templateFolders", "templateTrash", "labels", "labelProofs", "labelRollback", "samples", "assets", "diff", "compatibility", "drafts", "inferSchema", "formMetadata", "bindings", "dependencies", "dependents", "dryRun", "convert", "batches", "mailMerge", "jobs", "datasets", "dataInput", "editorTokens", "documents", "schedules", "renderTokens", "apiKeys", "users", "audit", "usage", "webhooks",
         ],
         "defaultLiveLabel": setup.renderer.releases().default_live_label,
         "protectedLabels": setup.renderer.releases().protected,
