@@ -260,6 +260,7 @@ fn execution_work(work: ScheduleWork, resolved_parameters: Option<Value>, retent
         metadata: None,
         correlation_id: None,
         packaging: None,
+        package_options: None,
         definition: None,
         inline: false,
         datasets: Vec::new(),
