@@ -43,6 +43,10 @@ mod heavy_reads;
 mod isolation;
 #[path = "suite/job_deaths.rs"]
 mod job_deaths;
+#[path = "suite/job_outages.rs"]
+mod job_outages;
+#[path = "suite/job_poison.rs"]
+mod job_poison;
 #[path = "suite/jobs.rs"]
 mod jobs;
 #[path = "suite/keys.rs"]

@@ -160,7 +160,7 @@ fn named(word: &str) -> serde_json::Value {
 }
 
 /// The renderers of a browser: its sandbox makes them children of another process, in the same process group.
-fn renderers(browser: u32) -> Vec<u32> {
+pub fn renderers(browser: u32) -> Vec<u32> {
     let is_renderer = |folder: &std::path::Path| {
         let read = |file: &str| String::from_utf8_lossy(&std::fs::read(folder.join(file)).unwrap_or_default()).into_owned();
         let stat = read("stat");

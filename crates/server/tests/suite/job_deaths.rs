@@ -27,6 +27,37 @@ async fn all_renders(server: &Server) -> Vec<Value> {
     }
 }
 
+/// Every document of these jobs is there and whole, and none was rendered after it was finished, by the log of renders, where the
+/// metadata `n` is the item's reference. Gives how many renders there were, and how many of them were thrown away.
+pub async fn made_once(server: &Server, jobs: &[String], documents: usize) -> (usize, usize) {
+    let mut items = HashMap::new();
+    for id in jobs {
+        let (_, job) = answer(ask(server, "GET", &format!("/render/jobs/{id}"))).await;
+        assert_eq!(job["status"], json!("completed"), "{job}");
+        for item in job["items"].as_array().unwrap() {
+            assert_eq!(item["status"], json!("succeeded"), "{item}");
+            let content = ask(server, "GET", item["contentUrl"].as_str().unwrap()).send().await.unwrap();
+            assert_eq!(content.status(), 200);
+            let content = content.bytes().await.unwrap();
+            assert_eq!(Some(content.len() as u64), item["sizeBytes"].as_u64());
+            assert!(content.starts_with(b"%PDF-"), "{item}");
+            items.insert(item["reference"].as_str().unwrap().to_owned(), item.clone());
+        }
+    }
+    assert_eq!(items.len(), documents);
+    let renders = all_renders(server).await;
+    let mut begun_again = 0;
+    for render in &renders {
+        let item = &items[render["metadata"]["n"].as_str().unwrap()];
+        if render["id"] != item["renderId"] {
+            begun_again += 1;
+            let moment = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+            assert!(moment(&render["renderedAt"]) <= moment(&item["completedAt"]), "{render} was rendered after it was finished: {item}");
+        }
+    }
+    (renders.len(), begun_again)
+}
+
 /// Submits jobs of 100 documents each to three replicas and kills two of them in the middle.
 async fn survive(documents: usize) {
     let database = TestDatabase::empty().await;
@@ -82,36 +113,11 @@ async fn survive(documents: usize) {
     let took = began.elapsed();
     assert_eq!(deaths.len(), 2, "both died while there was work");
 
-    let mut items = HashMap::new();
-    for id in &jobs {
-        let (_, job) = answer(ask(survivor, "GET", &format!("/render/jobs/{id}"))).await;
-        assert_eq!(job["status"], json!("completed"), "{job}");
-        for item in job["items"].as_array().unwrap() {
-            assert_eq!(item["status"], json!("succeeded"), "{item}");
-            let content = ask(survivor, "GET", item["contentUrl"].as_str().unwrap()).send().await.unwrap();
-            assert_eq!(content.status(), 200);
-            let content = content.bytes().await.unwrap();
-            assert_eq!(Some(content.len() as u64), item["sizeBytes"].as_u64());
-            assert!(content.starts_with(b"%PDF-"), "{item}");
-            items.insert(item["reference"].as_str().unwrap().to_owned(), item.clone());
-        }
-    }
-    assert_eq!(items.len(), documents);
-    let renders = all_renders(survivor).await;
-    let mut begun_again = 0;
-    for render in &renders {
-        let item = &items[render["metadata"]["n"].as_str().unwrap()];
-        if render["id"] != item["renderId"] {
-            begun_again += 1;
-            let moment = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-            assert!(moment(&render["renderedAt"]) <= moment(&item["completedAt"]), "{render} was rendered after it was finished: {item}");
-        }
-    }
+    let (renders, begun_again) = made_once(survivor, &jobs, documents).await;
     println!(
-        "{documents} documents in {} jobs: all ended after {:.1} s; replicas died at {deaths:?}; {} renders in the log, {begun_again} of them thrown away",
+        "{documents} documents in {} jobs: all ended after {:.1} s; replicas died at {deaths:?}; {renders} renders in the log, {begun_again} of them thrown away",
         jobs.len(),
-        took.as_secs_f64(),
-        renders.len()
+        took.as_secs_f64()
     );
     assert!(begun_again <= 2 * 8, "only what was under way is made again");
 }

@@ -265,7 +265,8 @@ pub async fn wait_until_async<T>(what: &str, mut ask: impl AsyncFnMut() -> Optio
     }
 }
 
+/// The pause between two looks at a condition.
 #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition")]
-fn pause() {
+pub fn pause() {
     std::thread::sleep(POLL);
 }

@@ -49,7 +49,8 @@ impl Receivers {
         self.taken().into_iter().filter(|taken| taken["smtp"] == json!(true)).collect()
     }
 
-    fn calls(&self, path: &str) -> Vec<Value> {
+    /// The calls of that path that they took so far.
+    pub fn calls(&self, path: &str) -> Vec<Value> {
         self.taken().into_iter().filter(|taken| taken["path"] == json!(path)).collect()
     }
 }
