@@ -1,4 +1,5 @@
 //! When schedules are due, against a second reckoning that only looks at what clocks on the wall show, minute by minute.
+#![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

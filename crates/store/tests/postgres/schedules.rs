@@ -25,10 +25,10 @@ pub async fn put_history(fixture: &Fixture, tenant: &TenantStore) {
            SELECT gen_random_uuid(), tenant_id, 'Letters', true, '0 8 * * *', 'UTC', 'letter', '{"format": "pdf"}',
                   '{"targets": {"0": {"secret": "hunter2-of-the-target"}}}', calendar_id, '2999-01-01', now(), 'anna', now()
            FROM schedule_calendars WHERE tenant_id = 'TENANT'"#,
-        r#"INSERT INTO schedule_executions (execution_id, tenant_id, schedule_id, schedule_revision, template_key, fire_time, trigger, snapshot,
+        r"INSERT INTO schedule_executions (execution_id, tenant_id, schedule_id, schedule_revision, template_key, fire_time, trigger, snapshot,
                                             snapshot_secrets, created_at, updated_at)
            SELECT gen_random_uuid(), tenant_id, schedule_id, revision, template_key, now(), 'cron', '{}', secrets, now(), now()
-           FROM schedules WHERE tenant_id = 'TENANT'"#,
+           FROM schedules WHERE tenant_id = 'TENANT'",
         "INSERT INTO schedule_execution_items (execution_id, item_index, tenant_id, key, created_at, updated_at)
          SELECT execution_id, 0, tenant_id, 'anna', now(), now() FROM schedule_executions WHERE tenant_id = 'TENANT'",
         "INSERT INTO schedule_deliveries (delivery_id, tenant_id, execution_id, schedule_id, item_index, target_index, target_type, target,
@@ -176,7 +176,7 @@ async fn what_was_missed_is_in_the_history_as_each_policy_has_it() {
     let tick = fixture.store.schedule_ticks().run(10).await.unwrap();
     assert_eq!((tick.schedules, tick.invalid), (4, 0));
     assert!(tick.late_by >= Duration::from_mins(5));
-    let [once, skip, catch_up, one] = [made[0], made[1], made[2], made[3]];
+    let [once, skip, catch_up, other] = [made[0], made[1], made[2], made[3]];
     // The last minute is only late; the five before it, or six where one began meanwhile, were missed.
     let skip = history(&fixture, skip).await;
     let [row] = &skip[..] else { panic!("{skip:?}") };
@@ -185,7 +185,7 @@ async fn what_was_missed_is_in_the_history_as_each_policy_has_it() {
     let once = history(&fixture, once).await;
     assert_eq!(once, [format!("pending {}", missed - 1), "pending 0".to_owned()]);
     assert_eq!(history(&fixture, catch_up).await.len(), once.len() + 1);
-    assert_eq!(history(&fixture, one).await.len(), 1);
+    assert_eq!(history(&fixture, other).await.len(), 1);
     let ended = tenant.schedules().get(made[3]).await.unwrap().unwrap();
     assert_eq!((ended.next_run_at, ended.run_count), (None, 1));
     assert!(tenant.schedules().get(made[0]).await.unwrap().unwrap().last_fired_at.is_some());
