@@ -40,8 +40,12 @@ async fn outlives(server: &Server, take_away: impl FnOnce(), give_back: impl Asy
     let back = Instant::now();
     wait_until_async("all is done", async || done(server, &id).await.filter(|done| *done == DOCUMENTS)).await;
     let (renders, thrown_away) = made_once(server, std::slice::from_ref(&id), DOCUMENTS).await;
-    println!("{before} done before; all done {:.1} s after; {renders} renders in the log, {thrown_away} thrown away", back.elapsed().as_secs_f64());
-    let (status, stored) = answer(reqwest::Client::new().get(server.url("/documents?limit=1")).header("X-Api-Key", crate::running::KEY)).await;
+    println!(
+        "{before} done before; all done {:.1} s after; {renders} renders in the log, {thrown_away} thrown away",
+        back.elapsed().as_secs_f64()
+    );
+    let (status, stored) =
+        answer(reqwest::Client::new().get(server.url("/documents?limit=1")).header("X-Api-Key", crate::running::KEY)).await;
     assert_eq!((status, stored["total"].as_u64()), (200, Some(DOCUMENTS as u64 / 2)), "each is stored once: {stored}");
 }
 
@@ -56,12 +60,16 @@ async fn a_database_that_does_not_answer_for_a_while_and_then_dies_fails_no_docu
             drop(std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(std::process::Stdio::null()).status());
         }
     };
-    outlives(&server, || signal("STOP"), async || {
-        tokio::time::sleep(OUTAGE).await;
-        signal("CONT");
-        kill("KILL", postgres);
-        wait_until("another process runs the database", || children(server.pid(), "postgres").iter().any(|now| *now != postgres));
-    })
+    outlives(
+        &server,
+        || signal("STOP"),
+        async || {
+            tokio::time::sleep(OUTAGE).await;
+            signal("CONT");
+            kill("KILL", postgres);
+            wait_until("another process runs the database", || children(server.pid(), "postgres").iter().any(|now| *now != postgres));
+        },
+    )
     .await;
 }
 
@@ -69,12 +77,16 @@ async fn a_database_that_does_not_answer_for_a_while_and_then_dies_fails_no_docu
 async fn a_bucket_that_is_away_for_a_while_fails_no_document_of_a_job() {
     let s3 = S3Server::start().unwrap();
     let server = server_with_bucket(s3.endpoint());
-    outlives(&server, || s3.set_fault(Fault::Closed), async || {
-        tokio::time::sleep(OUTAGE / 2).await;
-        s3.set_fault(Fault::Silent);
-        tokio::time::sleep(OUTAGE / 2).await;
-        s3.set_fault(Fault::None);
-    })
+    outlives(
+        &server,
+        || s3.set_fault(Fault::Closed),
+        async || {
+            tokio::time::sleep(OUTAGE / 2).await;
+            s3.set_fault(Fault::Silent);
+            tokio::time::sleep(OUTAGE / 2).await;
+            s3.set_fault(Fault::None);
+        },
+    )
     .await;
 }
 

@@ -65,7 +65,10 @@ async fn a_document_that_kills_its_browser_every_time_fails_after_its_attempts_a
                     right.fetch_add(1, Ordering::Relaxed);
                 } else {
                     let refusal: Value = serde_json::from_slice(&bytes).unwrap();
-                    assert!(matches!((status, refusal["code"].as_str()), (502, Some("engine_crash")) | (503, Some(_))), "{status}: {refusal}");
+                    assert!(
+                        matches!((status, refusal["code"].as_str()), (502, Some("engine_crash")) | (503, Some(_))),
+                        "{status}: {refusal}"
+                    );
                     failed += 1;
                 }
             }
