@@ -47,6 +47,8 @@ mod job_deaths;
 mod job_outages;
 #[path = "suite/job_poison.rs"]
 mod job_poison;
+#[path = "suite/job_storage.rs"]
+mod job_storage;
 #[path = "suite/jobs.rs"]
 mod jobs;
 #[path = "suite/keys.rs"]

@@ -190,7 +190,7 @@ impl AssetVersions<'_> {
         .await
     }
 
-    /// Bytes that the tenant keeps in assets: each different content once, however many versions have it.
+    /// Bytes that the tenant keeps in assets, stored documents and results of jobs: each different content once, however many have it.
     pub async fn stored_bytes(&self) -> Result<u64, StoreError> {
         speak!(self.0.store, "asset_versions.stored_bytes", {
             let mut connection = self.0.store.acquire().await?;
@@ -364,13 +364,15 @@ pub(crate) async fn room_for(
     Ok(limits.storage_standing(before, handle.store.now().to_jiff()))
 }
 
-/// What a tenant keeps in all: each different content of its assets, and of its stored documents.
+/// What a tenant keeps in all: each different content of its assets, and of its documents, be they stored or results of jobs.
 pub(crate) async fn stored_bytes(connection: &mut PgConnection, tenant: &TenantId) -> Result<u64, StoreError> {
     let bytes = sqlx::query_scalar!(
         r#"SELECT COALESCE(sum(size_bytes), 0)::bigint AS "bytes!"
            FROM (SELECT DISTINCT content_hash, size_bytes FROM asset_versions WHERE tenant_id = $1
                  UNION ALL
-                 SELECT DISTINCT sha256, size_bytes FROM documents WHERE tenant_id = $1) AS contents"#,
+                 (SELECT sha256, size_bytes FROM documents WHERE tenant_id = $1
+                  UNION
+                  SELECT sha256, size_bytes FROM job_items WHERE tenant_id = $1 AND sha256 IS NOT NULL)) AS contents"#,
         tenant.as_str()
     )
     .fetch_one(connection)

@@ -4,7 +4,7 @@ use domain::audit::AuditKind;
 use domain::documents::{DocumentName, DocumentSource};
 use domain::ids::{DocumentId, JobId, RequestId, UsageId};
 use domain::options::Disposition;
-use domain::quotas::QuotaStanding;
+use domain::quotas::{QuotaStanding, Quotas};
 use domain::templates::{TemplateKey, TemplateVersion};
 use domain::usage::UsageMetadata;
 use domain::{Actor, AuditEvent, TenantId};
@@ -200,7 +200,7 @@ impl Documents<'_> {
             let record = row.record()?;
             // The end of the chain is taken before the room is judged, so that two cannot both take the last of it.
             let end = write.chain_end().await?;
-            if let Some(full) = room_for(&mut write, self.0, &record).await? {
+            if let Some(full) = room_for(&mut write, &self.0.store, &self.0.tenant, (&record.sha256, record.size_bytes)).await? {
                 return Ok(StoreDocumentOutcome::Full(Box::new(full)));
             }
             let event = AuditEvent::new(AuditKind::DocumentStored, record.id)
@@ -445,31 +445,36 @@ impl Store {
     }
 }
 
-/// Whether the tenant may keep as much as it does now, the document that was just written with it; where it stood before that
-/// when it may not. Bytes that were there already take no more room.
-async fn room_for(
+/// Whether the tenant may keep as much as it does now, the document of these bytes that was just written with it; where it stood
+/// before that when it may not. Bytes that were there already take no more room. Call it with the end of the tenant's chain taken.
+pub(crate) async fn room_for(
     connection: &mut PgConnection,
-    handle: &TenantStore,
-    added: &DocumentRecord,
+    store: &Store,
+    tenant: &TenantId,
+    (sha256, size_bytes): (&[u8; 32], u64),
 ) -> Result<Option<QuotaStanding>, StoreError> {
-    let tenant = handle.tenant.as_str();
-    let stored =
-        sqlx::query_scalar!("SELECT quotas::text AS quotas FROM tenants WHERE tenant_id = $1", tenant).fetch_one(&mut *connection).await?;
-    let limits = quotas(stored.as_deref())?;
+    let limits = storage_limits(connection, tenant).await?;
     let Some(limit) = limits.storage_bytes else { return Ok(None) };
-    let used = stored_bytes(connection, &handle.tenant).await?;
+    let used = stored_bytes(connection, tenant).await?;
     if used <= limit {
         return Ok(None);
     }
     let copies = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM documents WHERE tenant_id = $1 AND sha256 = $2"#,
-        tenant,
-        added.sha256.as_slice()
+        r#"SELECT (SELECT count(*) FROM (SELECT FROM documents WHERE tenant_id = $1 AND sha256 = $2 LIMIT 2) AS stored)
+                + (SELECT count(*) FROM (SELECT FROM job_items WHERE tenant_id = $1 AND sha256 = $2 LIMIT 2) AS made) AS "count!""#,
+        tenant.as_str(),
+        sha256.as_slice()
     );
     if copies.fetch_one(connection).await? > 1 {
         return Ok(None);
     }
-    Ok(limits.storage_standing(used.saturating_sub(added.size_bytes), handle.store.now().to_jiff()))
+    Ok(limits.storage_standing(used.saturating_sub(size_bytes), store.now().to_jiff()))
+}
+
+/// The tenant's limits.
+pub(crate) async fn storage_limits(connection: &mut PgConnection, tenant: &TenantId) -> Result<Quotas, StoreError> {
+    let stored = sqlx::query_scalar!("SELECT quotas::text AS quotas FROM tenants WHERE tenant_id = $1", tenant.as_str());
+    quotas(stored.fetch_one(connection).await?.as_deref())
 }
 
 fn disposition_word(disposition: Disposition) -> &'static str {

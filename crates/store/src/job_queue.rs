@@ -16,6 +16,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use uuid::Uuid;
 
 use crate::connect::{Store, speak};
+use crate::documents::{room_for, storage_limits};
 use crate::error::StoreError;
 use crate::lease::{Held, LeasedQueue};
 use crate::schedule_queue::{abort_burst, follow_job};
@@ -111,6 +112,8 @@ pub struct ItemOutput {
 pub enum ItemOutcome {
     /// It is kept.
     Kept {
+        /// How the item ended: failed where there was a document, and the tenant had no room for it.
+        status: JobItemStatus,
         /// What the job stands as, when this was its last item.
         job_ended: Option<JobStatus>,
     },
@@ -216,47 +219,72 @@ impl JobQueue<'_> {
         .await
     }
 
-    /// Ends an item, and with its last one the job, which is kept for `retention` from then on.
+    /// Ends an item, and with its last one the job, which is kept for `retention` from then on. A document that the tenant has no
+    /// room for is none.
     pub async fn finish(&self, lease: &ItemLease, end: &ItemEnd, retention: Duration) -> Result<ItemOutcome, StoreError> {
         speak!(self.0, "jobs.finish", {
             let mut connection = self.0.acquire().await?;
-            let mut transaction = connection.begin().await?;
-            let succeeded = matches!(end, ItemEnd::Succeeded(_));
-            let job = sqlx::query!(
-                "UPDATE jobs SET succeeded = succeeded + $2, failed = failed + $3, status = 'processing', started_at = COALESCE(started_at, $4)
-                 WHERE job_id = $1 AND status IN ('pending', 'processing') AND succeeded + failed < total
-                 RETURNING tenant_id, kind, total, succeeded, failed",
-                lease.job.as_uuid(),
-                i32::from(succeeded),
-                i32::from(!succeeded),
-                self.0.now() as _
-            )
-            .fetch_optional(&mut *transaction)
-            .await?;
-            let Some(job) = job else { return Ok(ItemOutcome::Lost) };
-            if !end_item(&mut transaction, lease, end, self.0.now()).await? {
-                return Ok(ItemOutcome::Lost);
+            if let Some(outcome) = self.try_finish(&mut connection, lease, end, retention).await? {
+                return Ok(outcome);
             }
-            let [total, succeeded, failed] = [job.total, job.succeeded, job.failed].map(|count| u32::try_from(count).unwrap_or(0));
-            let kind: JobKind = job.kind.parse().map_err(|error| StoreError::inconsistent("jobs", error))?;
-            let given_up = match (kind, end) {
-                (JobKind::Schedule, ItemEnd::Failed { .. }) => abort_burst(&mut transaction, self.0, lease.job).await?,
-                _ => 0,
-            };
-            let failed = failed.saturating_add(u32::try_from(given_up).unwrap_or(u32::MAX));
-            let job_ended = JobProgress { total, succeeded, failed }.end();
-            if let Some(status) = job_ended {
-                let code = match (status, kind, end) {
-                    (JobStatus::Failed, JobKind::Single, ItemEnd::Failed { code, .. }) => Some(*code),
-                    (JobStatus::Failed, ..) => Some(ErrorCode::BatchItemsFailed),
-                    _ => None,
-                };
-                end_job(&mut transaction, self.0, lease.job, JobEnd { status, code, retention }).await?;
-            }
-            transaction.commit().await?;
-            Ok(ItemOutcome::Kept { job_ended })
+            let message = "the document is not kept: this tenant keeps as many bytes as it may; remove something, or keep jobs and documents for a shorter time";
+            let full = ItemEnd::Failed { code: ErrorCode::QuotaExceeded, message: message.to_owned() };
+            let outcome = self.try_finish(&mut connection, lease, &full, retention).await?;
+            outcome.ok_or_else(|| StoreError::inconsistent("job_items", "a failure took room"))
         })
         .await
+    }
+
+    /// Nothing, and nothing was changed, where the tenant has no room for the document.
+    async fn try_finish(
+        &self,
+        connection: &mut PgConnection,
+        lease: &ItemLease,
+        end: &ItemEnd,
+        retention: Duration,
+    ) -> Result<Option<ItemOutcome>, StoreError> {
+        let mut transaction = connection.begin().await?;
+        let succeeded = matches!(end, ItemEnd::Succeeded(_));
+        let job = sqlx::query!(
+            "UPDATE jobs SET succeeded = succeeded + $2, failed = failed + $3, status = 'processing', started_at = COALESCE(started_at, $4)
+             WHERE job_id = $1 AND status IN ('pending', 'processing') AND succeeded + failed < total
+             RETURNING tenant_id, kind, total, succeeded, failed",
+            lease.job.as_uuid(),
+            i32::from(succeeded),
+            i32::from(!succeeded),
+            self.0.now() as _
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(job) = job else { return Ok(Some(ItemOutcome::Lost)) };
+        if !end_item(&mut transaction, lease, end, self.0.now()).await? {
+            return Ok(Some(ItemOutcome::Lost));
+        }
+        // What is a stored document was judged as one.
+        if let ItemEnd::Succeeded(output @ ItemOutput { document: None, .. }) = end
+            && !has_room(&mut transaction, self.0, &job.tenant_id, output).await?
+        {
+            return Ok(None);
+        }
+        let [total, succeeded, failed] = [job.total, job.succeeded, job.failed].map(|count| u32::try_from(count).unwrap_or(0));
+        let kind: JobKind = job.kind.parse().map_err(|error| StoreError::inconsistent("jobs", error))?;
+        let given_up = match (kind, end) {
+            (JobKind::Schedule, ItemEnd::Failed { .. }) => abort_burst(&mut transaction, self.0, lease.job).await?,
+            _ => 0,
+        };
+        let failed = failed.saturating_add(u32::try_from(given_up).unwrap_or(u32::MAX));
+        let job_ended = JobProgress { total, succeeded, failed }.end();
+        if let Some(status) = job_ended {
+            let code = match (status, kind, end) {
+                (JobStatus::Failed, JobKind::Single, ItemEnd::Failed { code, .. }) => Some(*code),
+                (JobStatus::Failed, ..) => Some(ErrorCode::BatchItemsFailed),
+                _ => None,
+            };
+            end_job(&mut transaction, self.0, lease.job, JobEnd { status, code, retention }).await?;
+        }
+        transaction.commit().await?;
+        let status = if matches!(end, ItemEnd::Succeeded(_)) { JobItemStatus::Succeeded } else { JobItemStatus::Failed };
+        Ok(Some(ItemOutcome::Kept { status, job_ended }))
     }
 
     /// Lets go of an item that was not made; it is due again after `next_in`. `code` is what was met, if anything was. False
@@ -341,6 +369,18 @@ impl JobQueue<'_> {
 
 fn index(lease: &ItemLease) -> i32 {
     i32::try_from(lease.index).unwrap_or(i32::MAX)
+}
+
+/// Whether the tenant may keep the document that was just entered. Most have no limit, and then nothing is summed up.
+async fn has_room(connection: &mut PgConnection, store: &Store, tenant: &str, output: &ItemOutput) -> Result<bool, StoreError> {
+    let tenant: TenantId = tenant.parse().map_err(|error| StoreError::inconsistent("jobs", error))?;
+    if storage_limits(connection, &tenant).await?.storage_bytes.is_none() {
+        return Ok(true);
+    }
+    // As for stored documents: two never take the last of the room both.
+    let chain = sqlx::query_scalar!("SELECT last_seq FROM audit_chains WHERE tenant_id = $1 FOR UPDATE", tenant.as_str());
+    chain.fetch_one(&mut *connection).await?;
+    Ok(room_for(connection, store, &tenant, (&output.sha256, output.size_bytes)).await?.is_none())
 }
 
 /// Enters how an item ended; false when it is not the holder's any more.

@@ -360,12 +360,12 @@ impl Work {
                 JobKind::Single | JobKind::Batch => self.setup.options.retention,
             };
             match self.setup.store.job_queue().finish(&item.lease, end, retention).await {
-                Ok(ItemOutcome::Kept { job_ended }) => {
+                Ok(ItemOutcome::Kept { status: item_status, job_ended }) => {
                     if let Some(status) = job_ended {
                         metrics::counter!("pulp_jobs_ended_total", "status" => status.as_str()).increment(1);
                         tracing::info!(job = %item.lease.job, tenant = %item.tenant, status = status.as_str(), "a job has ended");
                     }
-                    return if matches!(end, ItemEnd::Succeeded(_)) { "succeeded" } else { "failed" };
+                    return item_status.as_str();
                 }
                 Ok(ItemOutcome::Lost) => return Self::lost(&item.lease),
                 Err(error @ StoreError::Unavailable { .. }) if Instant::now() < give_up => {

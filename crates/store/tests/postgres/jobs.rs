@@ -6,7 +6,7 @@ use domain::ErrorCode;
 use domain::ids::{JobId, UsageId};
 use domain::jobs::{JobItemStatus, JobKind, JobStatus};
 use domain::tenants::TenantStatus;
-use domain::{Clock, TenantId};
+use domain::{Clock, Quotas, TenantId};
 use store::{
     Attempt, CancelJobOutcome, ClaimedItem, ItemEnd, ItemOutcome, ItemOutput, JobSubmission, NewJob, NewJobItem, Store, TenantStore,
 };
@@ -53,9 +53,13 @@ pub async fn submit(tenant: &TenantStore, kind: JobKind, items: usize) -> JobId 
 }
 
 fn done() -> ItemEnd {
+    document(7, 10)
+}
+
+fn document(content: u8, size_bytes: u64) -> ItemEnd {
     ItemEnd::Succeeded(ItemOutput {
-        sha256: [7; 32],
-        size_bytes: 10,
+        sha256: [content; 32],
+        size_bytes,
         content_type: "application/pdf".to_owned(),
         filename: "letter.pdf".to_owned(),
         disposition: "attachment",
@@ -112,13 +116,17 @@ async fn an_item_ends_once_and_its_job_with_the_last_one() {
     let held: Vec<_> = again.iter().map(|item| item.lease).collect();
     assert_eq!(queue.renew(&held, LEASE).await.unwrap().len(), 2);
 
-    assert_eq!(queue.finish(&again[0].lease, &done(), KEPT).await.unwrap(), ItemOutcome::Kept { job_ended: None });
+    assert_eq!(
+        queue.finish(&again[0].lease, &done(), KEPT).await.unwrap(),
+        ItemOutcome::Kept { status: JobItemStatus::Succeeded, job_ended: None }
+    );
     assert_eq!(queue.finish(&again[0].lease, &done(), KEPT).await.unwrap(), ItemOutcome::Lost, "once");
     assert!(queue.give_back(&again[1].lease, Attempt::Free, Some(ErrorCode::ServiceUnavailable), Duration::ZERO).await.unwrap());
     let third = claim_one(&fixture.store).await.unwrap();
     assert_eq!((third.attempt, third.last_code.as_deref()), (2, Some("service_unavailable")), "an attempt that was free is not counted");
     let failed = ItemEnd::Failed { code: ErrorCode::ValidationFailed, message: "no\0".repeat(3_000) };
-    assert_eq!(queue.finish(&third.lease, &failed, KEPT).await.unwrap(), ItemOutcome::Kept { job_ended: Some(JobStatus::Completed) });
+    let last = ItemOutcome::Kept { status: JobItemStatus::Failed, job_ended: Some(JobStatus::Completed) };
+    assert_eq!(queue.finish(&third.lease, &failed, KEPT).await.unwrap(), last);
     let record = fixture.tenant.jobs().get(job).await.unwrap().unwrap();
     assert_eq!((record.status, record.progress.succeeded, record.progress.failed), (JobStatus::Completed, 1, 1));
     let items = fixture.tenant.jobs().items(job, 0, 10).await.unwrap();
@@ -152,6 +160,45 @@ async fn what_is_called_off_ends_at_once_and_what_has_expired_goes() {
     assert!(fixture.tenant.jobs().get(job).await.unwrap().is_none());
     let refused = fixture.database.query("SELECT count(*) FROM audit_events WHERE event = 'job.cancelled'").await;
     assert_eq!(refused, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_take_room_once_for_each_content_and_give_it_back_with_their_retention() {
+    let fixture = Fixture::new().await;
+    let tenant = tenant(&fixture, "acme").await;
+    let quotas = Quotas { storage_bytes: Some(100), ..Quotas::default() };
+    fixture.store.tenants().update(tenant.tenant_id(), None, Some(quotas), &NOBODY).await.unwrap();
+    let queue = fixture.store.job_queue();
+    let first = submit(&tenant, JobKind::Batch, 4).await;
+    let items = queue.claim(4, LEASE).await.unwrap();
+    let finish = async |item: &ClaimedItem, end: &ItemEnd, kept: Duration| match queue.finish(&item.lease, end, kept).await.unwrap() {
+        ItemOutcome::Kept { status, .. } => status,
+        ItemOutcome::Lost => panic!("{item:?}"),
+    };
+    let one_second = Duration::from_secs(1);
+    assert_eq!(finish(&items[0], &document(1, 60), one_second).await, JobItemStatus::Succeeded);
+    assert_eq!(finish(&items[1], &document(2, 41), one_second).await, JobItemStatus::Failed, "41 more are one too many");
+    assert_eq!(finish(&items[2], &document(1, 60), one_second).await, JobItemStatus::Succeeded, "the same bytes take no room");
+    assert_eq!(finish(&items[3], &document(3, 40), one_second).await, JobItemStatus::Succeeded);
+    let full = tenant.jobs().items(first, 1, 1).await.unwrap().pop().unwrap();
+    assert_eq!(full.error.as_ref().map(|(code, _)| code.as_str()), Some("quota_exceeded"), "{full:?}");
+    assert_eq!(tenant.asset_versions().stored_bytes().await.unwrap(), 100);
+    let record = tenant.jobs().get(first).await.unwrap().unwrap();
+    assert_eq!((record.status, record.progress.succeeded, record.progress.failed), (JobStatus::Completed, 3, 1));
+
+    let second = submit(&tenant, JobKind::Single, 1).await;
+    let item = claim_one(&fixture.store).await.unwrap();
+    assert_eq!(finish(&item, &document(2, 41), KEPT).await, JobItemStatus::Failed);
+    let record = tenant.jobs().get(second).await.unwrap().unwrap();
+    assert_eq!((record.status, record.failure_code.as_deref()), (JobStatus::Failed, Some("quota_exceeded")));
+    assert!(claim_one(&fixture.store).await.is_none(), "it is not tried again");
+
+    let later = Clock::system().now() + Duration::from_mins(1);
+    queue.delete_expired(later, Clock::system().now(), 100).await.unwrap();
+    assert_eq!(tenant.asset_versions().stored_bytes().await.unwrap(), 0, "what has expired takes no room");
+    submit(&tenant, JobKind::Single, 1).await;
+    let item = claim_one(&fixture.store).await.unwrap();
+    assert_eq!(finish(&item, &document(2, 41), KEPT).await, JobItemStatus::Succeeded);
 }
 
 #[tokio::test(flavor = "multi_thread")]
