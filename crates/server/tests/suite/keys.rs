@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::postgres::TestDatabase;
 
-use crate::running::{EDITOR_KEY, KEY, Server, answer};
+use crate::running::{EDITOR_KEY, KEY, Server, answer, wait_until_async};
 
 fn request(server: &Server, method: &str, path: &str, key: &str) -> reqwest::RequestBuilder {
     reqwest::Client::new().request(method.parse().unwrap(), server.url(path)).header("X-Api-Key", key)
@@ -208,4 +208,40 @@ async fn users_come_in_pages_and_no_tenant_has_more_of_them_than_it_may() {
     }
     assert_eq!(answer(request(&server, "DELETE", "/admin/users/person-00001", KEY)).await.0, 200);
     assert_eq!(create("one-too-many").await.0, 201, "there is room again");
+}
+
+#[tokio::test]
+async fn what_a_key_began_outlives_it_and_the_audit_log_leads_to_all_of_it() {
+    let server = Server::start_with(&[("JOB_CONCURRENCY", "1")]);
+    let (id, key) = made(&server, json!({"name": "billing", "scope": "render"})).await;
+    let definition = json!({"key": "d", "name": "D", "html": "<p>{{n}}</p>"});
+    let kept = json!({"definition": definition, "output": {"store": true, "respondWith": "link"}});
+    let (status, kept) = answer(request(&server, "POST", "/render/html", &key).json(&kept)).await;
+    assert_eq!(status, 201, "{kept}");
+    let items: Vec<Value> = (0..400).map(|n| json!({"data": {"n": n}})).collect();
+    let job = json!({"format": "pdf", "definition": definition, "items": items});
+    let (status, job) = answer(request(&server, "POST", "/render/jobs", &key).json(&job)).await;
+    assert_eq!(status, 202, "{job}");
+    assert_eq!(answer(request(&server, "POST", &format!("/admin/api-keys/{id}/revoke"), KEY)).await.0, 200);
+    assert_eq!(reads(&server, "/render/jobs", &key).await.0, 401);
+
+    let began = async |event: &str| {
+        let found: Value = server.get(&format!("/audit-events?event={event}&actor=apikey:{id}")).await.json().await.unwrap();
+        assert_eq!(found["total"], json!(1), "{found}");
+        found["items"][0]["resourceId"].as_str().unwrap().to_owned()
+    };
+    let (found_job, found_document) = (began("job.submitted").await, began("document.stored").await);
+    assert_eq!((json!(found_job), json!(found_document)), (job["jobId"].clone(), kept["documentId"].clone()));
+    let done = async || {
+        let job: Value = server.get(&format!("/render/jobs/{found_job}")).await.json().await.unwrap();
+        job["progress"]["completed"].as_u64().unwrap()
+    };
+    let before = done().await;
+    wait_until_async("the job goes on", async || (done().await > before).then_some(())).await;
+    let (status, cancelled) = answer(request(&server, "POST", &format!("/render/jobs/{found_job}/cancel"), KEY)).await;
+    assert_eq!((status, &cancelled["status"]), (200, &json!("cancelled")), "{cancelled}");
+    let link = kept["downloadUrl"].as_str().unwrap();
+    assert_eq!(reqwest::get(link).await.unwrap().status(), 200);
+    assert_eq!(answer(request(&server, "POST", &format!("/documents/{found_document}/links/revoke"), KEY)).await.0, 200);
+    assert_eq!(reqwest::get(link).await.unwrap().status(), 404);
 }
