@@ -19,19 +19,20 @@ pub async fn live(State(setup): State<Setup>) -> Json<Value> {
     Json(json!({ "status": "ok", "version": setup.version, "timestamp": setup.clock.now().to_string() }))
 }
 
-/// New work is welcome: the database answers and a browser can print.
-#[utoipa::path(get, path = "/health/ready", tag = "health", responses((status = 200, description = "Ready"), (status = 503, description = "Degraded; `checks` names the part")))]
+/// New work is welcome: the database answers and a browser can print. Without the stored files most of it is too.
+#[utoipa::path(get, path = "/health/ready", tag = "health", responses((status = 200, description = "Ready; `degraded` while the stored files are away, which `checks.storedFiles` says"), (status = 503, description = "Degraded; `checks` names the part")))]
 pub async fn ready(State(setup): State<Setup>) -> Response {
-    let storage = setup.store.ping(STORAGE_TIMEOUT).await.is_ok();
+    let (storage, stored_files) = tokio::join!(setup.store.ping(STORAGE_TIMEOUT), setup.renderer.has_stored_files());
+    let storage = storage.is_ok();
     let browser = setup.renderer.pool_status().healthy_tabs > 0;
     let accepting = setup.readiness.is_on();
     let word = |good: bool| if good { "ok" } else { "error" };
     let good = storage && browser && accepting;
     let body = json!({
-        "status": if good { "ok" } else { "degraded" },
+        "status": if good && stored_files { "ok" } else { "degraded" },
         "version": setup.version,
         "timestamp": setup.clock.now().to_string(),
-        "checks": { "storage": word(storage), "browser": word(browser), "accepting": word(accepting) },
+        "checks": { "storage": word(storage), "browser": word(browser), "accepting": word(accepting), "storedFiles": word(stored_files) },
     });
     let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body)).into_response()

@@ -27,6 +27,7 @@ mod request;
 mod run;
 mod schedule_data;
 mod schedule_work;
+mod stored_files;
 mod template_tests;
 mod templates;
 mod usage;

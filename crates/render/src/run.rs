@@ -37,6 +37,7 @@ use crate::labels::{Via, Which};
 use crate::limits::Limits;
 use crate::parts::{Checking, EffectiveTemplate};
 use crate::request::{RenderRequest, Rendered, Source};
+use crate::stored_files::StoredFiles;
 use crate::templates::{Resolved, Templates};
 use crate::usage::{Usage, UsageOptions};
 
@@ -78,6 +79,7 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     templates: Templates,
     assets: Assets,
+    pub(crate) stored_files: StoredFiles,
     proofs: Proofs,
     documents: Documents,
     datasets: Datasets,
@@ -102,6 +104,7 @@ impl Renderer {
         let proofs = Proofs::new(setup.blobs.clone());
         let documents = Documents::new(setup.store.clone(), setup.blobs.clone(), setup.clock.clone(), setup.documents);
         let datasets = Datasets::new(setup.store.clone(), setup.blobs.clone(), setup.datasets);
+        let stored_files = StoredFiles::new(setup.blobs.clone());
         let assets = Assets::new(setup.store.clone(), setup.blobs);
         tokio::spawn(listen(setup.store, templates.clone(), assets.clone(), usage.clone()));
         tokio::spawn(usage.clone().keep());
@@ -117,6 +120,7 @@ impl Renderer {
             limits: setup.limits,
             templates,
             assets,
+            stored_files,
             proofs,
             documents,
             datasets,

@@ -389,10 +389,29 @@ async fn while_the_bucket_is_away_uploads_say_so_and_renders_go_on() {
     assert_eq!(refusal(server.get(made["url"].as_str().unwrap()).await).await.0, 503);
     assert_eq!(render().await.status(), 200);
     assert!(server.is_ready(), "what is cached renders: the balancer keeps this replica");
+    let readiness = async |files: &'static str| {
+        let ready = server.get("/health/ready").await;
+        assert_eq!(ready.status(), 200, "most of the work goes on");
+        let ready: Value = ready.json().await.unwrap();
+        assert_eq!(ready["checks"]["storage"], "ok");
+        (ready["checks"]["storedFiles"] == files).then(|| ready["status"].as_str().unwrap().to_owned())
+    };
+    let away = crate::running::wait_until_async("it says what is away", async || readiness("error").await).await;
+    assert_eq!(away, "degraded");
+    let plain = server.pdf_of(&json!({"definition": {"key": "y", "name": "Y", "html": "<p>no picture</p>"}})).await;
+    assert!(plain.starts_with(b"%PDF-"), "what names no asset renders");
+    s3.set_fault(Fault::Silent);
+    let asked = std::time::Instant::now();
+    for _ in 0..20 {
+        assert_eq!(readiness("error").await.as_deref(), Some("degraded"));
+    }
+    assert!(asked.elapsed() < std::time::Duration::from_secs(8), "nobody waits for a place that does not answer: {:?}", asked.elapsed());
     let listed: Value = server.get("/assets").await.json().await.unwrap();
     assert_eq!(listed["total"], 1, "no row is left of an upload without bytes");
 
     s3.set_fault(Fault::None);
+    let back = crate::running::wait_until_async("it is back", async || readiness("ok").await).await;
+    assert_eq!(back, "ok");
     let form = Form::new().part("file", part(large_png(100), "new.png", "image/png"));
     assert_eq!(send(&server, Method::POST, "/assets/upload", form).await.status(), 201);
     assert_eq!(server.get(made["url"].as_str().unwrap()).await.status(), 200);
