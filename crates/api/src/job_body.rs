@@ -214,6 +214,9 @@ impl Submission<'_> {
 
     fn idempotency(&self, body: &Value) -> Result<Option<IdempotencyKey>, ApiError> {
         let Some(key) = idempotency_key(self.headers)? else { return Ok(None) };
+        // The same object in another order is the same request.
+        let mut body = body.clone();
+        body.sort_all_objects();
         Ok(Some(IdempotencyKey { key: key.to_owned(), request_sha256: Sha256::digest(body.to_string()).into() }))
     }
 }

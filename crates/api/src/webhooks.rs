@@ -11,6 +11,7 @@ use domain::webhooks::{
     DESCRIPTION_LIMIT_CHARS, EventPattern, EventType, MAX_OVERLAP_SECONDS, PATTERNS_LIMIT, SECRET_CHARS, TEMPLATE_KEYS_LIMIT,
 };
 use domain::{ErrorCode, Issue, SecretText};
+use outbound::OutboundError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{NewWebhook, WEBHOOKS_LIMIT, WebhookInsertion, WebhookPatch, WebhookRecord};
@@ -211,9 +212,12 @@ pub async fn ping(State(setup): State<Setup>, Extension(caller): Extension<Calle
 pub(crate) async fn judge_url(setup: &Setup, path: &str, url: &str) -> Result<(), ApiError> {
     setup.outbound.judge(url).await.map_err(|refusal| {
         tracing::info!(reason = %refusal, "a URL for messages is refused");
-        let message =
-            "is none that messages are sent to: it has to be https, with a host that everybody can reach, without a user or password";
-        ApiError::invalid(ErrorCode::WebhookUrlRejected, vec![Issue::new(path, message.to_owned())])
+        let message = match &refusal {
+            OutboundError::Refused(refused) if refused.port().is_some() => format!("is none that messages are sent to: {}", refusal.told()),
+            _ => "is none that messages are sent to: it has to be https, with a host that everybody can reach, without a user or password"
+                .to_owned(),
+        };
+        ApiError::invalid(ErrorCode::WebhookUrlRejected, vec![Issue::new(path, message)])
     })
 }
 

@@ -46,7 +46,7 @@ pub struct Call<'a> {
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// How long the other side wants to be left alone.
+    /// How long the other side wants to be left alone, in seconds or until a moment: a day at most.
     pub retry_after: Option<Duration>,
     /// What it says its bytes are.
     pub content_type: Option<String>,

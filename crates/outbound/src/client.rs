@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::outbound::{OutboundPolicy, OutboundRefusal, OutboundUrl, check_url};
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use jiff::fmt::rfc2822;
+use reqwest::header::{CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::tls::Certificate;
 use reqwest::{Client, RequestBuilder, Response};
@@ -21,6 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that nobody used for so long is closed.
 const IDLE: Duration = Duration::from_secs(30);
 const IDLE_CONNECTIONS: usize = 2;
+/// Nobody is left alone for longer, whatever is asked for; whoever calls may have a shorter bound.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// What may be called, and who is trusted there.
 #[derive(Clone, Debug, Default)]
@@ -122,14 +125,14 @@ impl Outbound {
             let to = to.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect();
             return Err(OutboundError::Redirected { status: status.as_u16(), to });
         }
-        let (retry_after, content_type) = (text(&response, RETRY_AFTER), text(&response, CONTENT_TYPE));
+        let retry_after = text(&response, RETRY_AFTER).and_then(|after| retry_after(&after, text(&response, DATE).as_deref()));
+        let content_type = text(&response, CONTENT_TYPE);
         let left = call.timeout.saturating_sub(since.elapsed());
         let body = match timeout(left, read(response, call)).await {
             Ok(body) => body?,
             Err(_) if call.too_long == TooLong::Cut => Vec::new(),
             Err(_) => return Err(OutboundError::TimedOut { after: call.timeout }),
         };
-        let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         Ok(Answer { status: status.as_u16(), retry_after, content_type, body })
     }
 }
@@ -157,13 +160,22 @@ async fn read(mut response: Response, call: Call<'_>) -> Result<Vec<u8>, Outboun
     }
 }
 
+/// Seconds, or a moment by the clock of whoever says it: how far that is away says the `Date` beside it. Without one nobody knows.
+fn retry_after(after: &str, date: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = after.trim().parse() {
+        return Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
+    }
+    let moment = |text: &str| rfc2822::parse(text.trim()).ok().map(|zoned| zoned.timestamp());
+    let away = moment(after)?.duration_since(moment(date?)?);
+    Some(Duration::try_from(away).unwrap_or_default().min(LONGEST_RETRY_AFTER))
+}
+
 fn text(response: &Response, name: reqwest::header::HeaderName) -> Option<String> {
     response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn refused(refusal: OutboundRefusal) -> OutboundError {
-    OutboundError::Refused(refusal.to_string())
+    OutboundError::Refused(refusal.into())
 }
 
 fn failure(error: reqwest::Error, limit: Duration) -> OutboundError {

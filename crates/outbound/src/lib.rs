@@ -14,5 +14,5 @@ mod resolver;
 
 pub use call::{Answer, Call, Method, TooLong};
 pub use client::{Options, Outbound};
-pub use error::OutboundError;
+pub use error::{OutboundError, Refusal};
 pub use resolver::{Lookup, Resolved};

@@ -67,7 +67,7 @@ impl Judge {
                 asked.map_err(|error| OutboundError::Unreachable(format!("its name has no address: {error}")))?
             }
         };
-        let pinned = judge_resolution(host, &found, &self.policy).map_err(|refusal| OutboundError::Refused(refusal.to_string()))?;
+        let pinned = judge_resolution(host, &found, &self.policy).map_err(|refusal| OutboundError::Refused(refusal.into()))?;
         Ok(pinned.addresses().to_vec())
     }
 }
@@ -76,7 +76,7 @@ impl Resolve for Judge {
     fn resolve(&self, name: Name) -> Resolving {
         let judge = self.clone();
         async move {
-            let host: HostName = name.as_str().parse().map_err(|error| OutboundError::Refused(format!("{error}")))?;
+            let host: HostName = name.as_str().parse().map_err(|error| OutboundError::Refused(format!("{error}").into()))?;
             let addresses = judge.addresses(&OutboundHost::Name(host)).await?;
             let sockets: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(sockets)

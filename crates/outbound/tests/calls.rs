@@ -109,6 +109,31 @@ async fn a_name_on_the_operators_list_is_called_at_the_address_that_was_judged()
 }
 
 #[tokio::test]
+async fn a_receiver_says_in_seconds_or_with_a_moment_how_long_it_wants_to_be_left_alone() {
+    let after = async |headers: &str| {
+        let here = sink(format!("HTTP/1.1 503 Busy\r\n{headers}content-length: 0\r\n\r\n").leak(), Then::Closes).await;
+        let answer = outbound("127.0.0.1", Lookup::System).send(call(&format!("http://127.0.0.1:{}/", here.port))).await.unwrap();
+        answer.retry_after.map(|after| after.as_secs())
+    };
+    let date = "date: Sat, 21 Nov 2026 10:00:00 GMT\r\n";
+    assert_eq!(after(&format!("{date}retry-after: Sat, 21 Nov 2026 10:02:05 GMT\r\n")).await, Some(125), "by the receiver's own clock");
+    assert_eq!(after(&format!("{date}retry-after: Sat, 21 Nov 2026 09:00:00 GMT\r\n")).await, Some(0), "it is over");
+    assert_eq!(after(&format!("{date}retry-after: Fri, 01 Jan 2100 00:00:00 GMT\r\n")).await, Some(86_400), "a day at most");
+    assert_eq!(after("retry-after: 99999999999999999\r\n").await, Some(86_400));
+    assert_eq!(after("retry-after: Sat, 21 Nov 2026 10:02:05 GMT\r\n").await, None, "nobody knows by which clock");
+    assert_eq!(after(&format!("{date}retry-after: soon\r\n")).await, None);
+}
+
+#[tokio::test]
+async fn a_port_that_is_not_called_is_named_and_nothing_else_of_the_network() {
+    let out = outbound("", Lookup::System);
+    let refused = out.send(call("http://example.org:22/")).await.unwrap_err();
+    assert_eq!(refused.told(), "the URL names port 22, which this server does not call");
+    let refused = out.send(call("http://127.0.0.1:8080/")).await.unwrap_err();
+    assert_eq!(refused.told(), "the URL leads to an address that this server does not call");
+}
+
+#[tokio::test]
 async fn a_redirect_is_told_without_its_secrets_and_not_followed() {
     let there = sink("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Then::Closes).await;
     let location = format!("HTTP/1.1 307 There\r\nlocation: http://127.0.0.1:{}/a?token=hush\r\ncontent-length: 0\r\n\r\n", there.port);

@@ -192,6 +192,10 @@ async fn what_a_request_would_be_refused_for_is_refused_at_submission() {
     let (status, first) = keyed("key-1", &body).await;
     let (again, second) = keyed("key-1", &body).await;
     assert_eq!((status, again, &first["jobId"]), (202, 202, &second["jobId"]), "the same request is the same job");
+    let turned: String = format!(r#"{{"items": [{0}, {0}, {0}], "format": "pdf"}}"#, r#"{"data": {"name": "x"}, "template": "greeting"}"#);
+    let turned =
+        ask(&server, "POST", "/render/jobs").header("Idempotency-Key", "key-1").header("Content-Type", "application/json").body(turned);
+    assert_eq!(answer(turned).await.1["jobId"], first["jobId"], "in whatever order its fields are");
     let other = json!({"format": "html", "items": [item, item, item]});
     assert_eq!(keyed("key-1", &other).await.1["code"], json!("idempotency_key_reused"));
     assert_eq!(keyed("a b", &body).await.1["code"], json!("idempotency_key_invalid"));
