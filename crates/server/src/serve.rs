@@ -139,7 +139,7 @@ impl Running {
             datasets: config.datasets,
             data_urls: config.outbound.data_urls.map(|options| {
                 // Half of the renders under way at most wait for somebody else's server.
-                render::DataUrls::new(outbound.clone(), options, (config.max_concurrent_pages + config.max_queue_depth) / 2)
+                render::DataUrls::new(outbound.clone(), options, usize::midpoint(config.max_concurrent_pages, config.max_queue_depth))
             }),
         });
         let examples = match config.examples {

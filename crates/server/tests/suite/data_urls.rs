@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::running::{KEY, Server, answer, wait_until_async};
+use crate::running::{KEY, Server, answer, pause, wait_until_async};
 
 const ALLOWED: &[(&str, &str)] = &[
     ("DATA_URL_ENABLED", "true"),
@@ -90,7 +90,7 @@ fn serve(mut stream: TcpStream, sent: &AtomicU64, asked: &AtomicU64) -> std::io:
             while began.elapsed() < Duration::from_secs(30) {
                 stream.write_all(b" ")?;
                 stream.flush()?;
-                std::thread::sleep(Duration::from_millis(50));
+                pause();
             }
             Ok(())
         }

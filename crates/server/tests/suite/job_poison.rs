@@ -47,7 +47,7 @@ async fn a_document_that_kills_its_browser_every_time_fails_after_its_attempts_a
     let own = settings(&receivers, &[("RENDER_MAX_CONCURRENT_PAGES", "3"), ("JOB_CONCURRENCY", "2"), ("JOB_MAX_ATTEMPTS", "3")]);
     let server = Arc::new(Server::start_with(Box::leak(own.into_boxed_slice())));
     let (stop, right) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let killer = {
+    let deaths = {
         let (pid, stop) = (server.pid(), Arc::clone(&stop));
         tokio::task::spawn_blocking(move || kill_large_ones(pid, &stop))
     };
@@ -100,7 +100,7 @@ async fn a_document_that_kills_its_browser_every_time_fails_after_its_attempts_a
     // And afterwards.
     wait_until_async("the other one has gone on", async || (right.load(Ordering::Relaxed) > right_by_then + 20).then_some(())).await;
     stop.store(true, Ordering::Relaxed);
-    let (failed, killed) = (other.await.unwrap(), killer.await.unwrap());
+    let (failed, killed) = (other.await.unwrap(), deaths.await.unwrap());
     let right = right.load(Ordering::Relaxed);
     println!("{killed} browsers died of one document; somebody else got {right} documents meanwhile, and {failed} errors");
     // Each attempt is tried a second time at once, in another browser.
