@@ -310,14 +310,17 @@ async fn a_tick_costs_the_same_however_many_schedules_and_old_executions_there_a
                  SELECT gen_random_uuid(), 'default', 'Letters', true, '0 8 * * *', 'Europe/Berlin', 'letter',
                         '{{\"format\": \"pdf\", \"dataSource\": {{\"type\": \"template\"}}, \"deliveryTargets\": []}}',
                         now() + n * interval '1 second' + interval '1 day', now(), 'x', now()
-                 FROM generate_series(1, {schedules}) n;
-                 INSERT INTO schedule_executions (execution_id, tenant_id, schedule_id, schedule_revision, template_key, fire_time, trigger, status,
+                 FROM generate_series(1, {schedules}) n"
+            ))
+            .await;
+        for _ in 0..executions / 50_000 {
+            let old = "INSERT INTO schedule_executions (execution_id, tenant_id, schedule_id, schedule_revision, template_key, fire_time, trigger, status,
                                                   created_at, updated_at, ended_at)
                  SELECT gen_random_uuid(), 'default', gen_random_uuid(), 1, 'letter', now() - n * interval '1 second', 'cron', 'completed', now(),
                         now(), now()
-                 FROM generate_series(1, {executions}) n;"
-            ))
-            .await;
+                 FROM generate_series(1, 50000) n";
+            fixture.database.query(old).await;
+        }
         fixture.database.query("VACUUM ANALYZE schedules, schedule_executions").await;
         let mut idle = Vec::new();
         for _ in 0..200 {
