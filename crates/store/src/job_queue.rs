@@ -260,12 +260,6 @@ impl JobQueue<'_> {
         if !end_item(&mut transaction, lease, end, self.0.now()).await? {
             return Ok(Some(ItemOutcome::Lost));
         }
-        // What is a stored document was judged as one.
-        if let ItemEnd::Succeeded(output @ ItemOutput { document: None, .. }) = end
-            && !has_room(&mut transaction, self.0, &job.tenant_id, output).await?
-        {
-            return Ok(None);
-        }
         let [total, succeeded, failed] = [job.total, job.succeeded, job.failed].map(|count| u32::try_from(count).unwrap_or(0));
         let kind: JobKind = job.kind.parse().map_err(|error| StoreError::inconsistent("jobs", error))?;
         let given_up = match (kind, end) {
@@ -281,6 +275,12 @@ impl JobQueue<'_> {
                 _ => None,
             };
             end_job(&mut transaction, self.0, lease.job, JobEnd { status, code, retention }).await?;
+        }
+        // Last, as the end of the chain is taken last by everybody. What is a stored document was judged as one.
+        if let ItemEnd::Succeeded(output @ ItemOutput { document: None, .. }) = end
+            && !has_room(&mut transaction, self.0, &job.tenant_id, output).await?
+        {
+            return Ok(None);
         }
         transaction.commit().await?;
         let status = if matches!(end, ItemEnd::Succeeded(_)) { JobItemStatus::Succeeded } else { JobItemStatus::Failed };
