@@ -186,6 +186,12 @@ async fn what_a_request_would_be_refused_for_is_refused_at_submission() {
     let (status, other) = answer(ask(&server, "POST", "/render/batch/async").json(&told)).await;
     assert_eq!((status, &other["issues"][0]["path"]), (422, &json!("/format")), "{other}");
 
+    let told =
+        json!({"format": "pdf", "items": [item], "webhookUrl": "https://example.com:22/x", "webhookSecret": "a-secret-of-the-tests"});
+    let (status, other) = answer(ask(&server, "POST", "/render/jobs").json(&told)).await;
+    assert_eq!((status, &other["code"]), (422, &json!("webhook_url_rejected")), "{other}");
+    assert!(other["issues"][0]["message"].as_str().unwrap().contains("port 22"), "{other}");
+
     // Nobody makes anything here: what is open stays open.
     let body = json!({"format": "pdf", "items": [item, item, item]});
     let keyed = |key: &str, body: &Value| answer(ask(&server, "POST", "/render/jobs").header("Idempotency-Key", key).json(body));
