@@ -9,7 +9,7 @@ use domain::assets::{
 };
 use domain::ids::AssetId;
 use domain::{ErrorCode, Issue};
-use render::AssetDetails;
+use render::{AssetDetails, Upload};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{
@@ -21,13 +21,19 @@ use crate::asset_upload::receive;
 use crate::auth::Caller;
 use crate::body::{JsonBody, Path, nullable};
 use crate::error::ApiError;
+use crate::idempotency::{Attempt, hash_of_parts, once};
 use crate::preconditions::{etag, expected};
 use crate::query::{Pairs, Switch, refused};
 
 /// Uploads a file as a new asset: multipart, with the part `file` and optionally `folder`, `tags` (with commas) and `altText`.
-#[utoipa::path(post, path = "/assets/upload", tag = "assets", request_body(content_type = "multipart/form-data", content = Value),
+#[utoipa::path(post, path = "/assets/upload", tag = "assets", request_body(content_type = "multipart/form-data", content = Value), params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, description = "The asset; ETag is its version"), (status = 413, description = "The file is too large"), (status = 415, description = "The type is not accepted, or not the declared one")))]
-pub async fn upload(State(setup): State<Setup>, Extension(caller): Extension<Caller>, request: Request) -> Result<Response, ApiError> {
+pub async fn upload(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    attempt: Attempt,
+    request: Request,
+) -> Result<Response, ApiError> {
     let received = receive(&setup, request, &["folder", "tags", "altText"]).await?;
     let field = |name: &str| received.fields.get(name).map(String::as_str).filter(|text| !text.trim().is_empty());
     let mut issues = Vec::new();
@@ -37,9 +43,24 @@ pub async fn upload(State(setup): State<Setup>, Extension(caller): Extension<Cal
         folder: field("folder").and_then(|text| checked_folder(text, &mut issues)),
     };
     refuse(issues)?;
-    let outcome = setup.renderer.assets().add(&caller.tenant, received.upload, &details, &caller.actor).await?;
+    let upload = received.upload;
+    let fields = || received.fields.iter().flat_map(|(name, text)| [name.as_bytes(), text.as_bytes()]);
+    let file = [upload.file_name.as_bytes(), upload.declared_type.as_deref().unwrap_or_default().as_bytes(), &upload.sha256];
+    // Not the body as it came, whose boundaries differ from one attempt to the next.
+    match attempt.of(&caller, || hash_of_parts(file.into_iter().chain(fields())))? {
+        None => add(&setup, &caller, upload, &details).await,
+        Some(named) => {
+            let (its_setup, its_caller) = (setup.clone(), caller.clone());
+            let work = async move { add(&its_setup, &its_caller, upload, &details).await.into_response() };
+            Ok(once(&setup, &caller, named, work).await)
+        }
+    }
+}
+
+async fn add(setup: &Setup, caller: &Caller, upload: Upload, details: &AssetDetails) -> Result<Response, ApiError> {
+    let outcome = setup.renderer.assets().add(&caller.tenant, upload, details, &caller.actor).await?;
     let made = written(outcome, None)?;
-    Ok((StatusCode::CREATED, [(header::ETAG, etag(made.version))], Json(summary(&setup, &made))).into_response())
+    Ok((StatusCode::CREATED, [(header::ETAG, etag(made.version))], Json(summary(setup, &made))).into_response())
 }
 
 /// Lists assets.

@@ -16,7 +16,7 @@ use crate::body::{AnyJson, Path};
 use crate::error::ApiError;
 use crate::job_body::Submission;
 use crate::job_results;
-use crate::jobs::{JobBody, accepted, inserted, polled, readable, unknown};
+use crate::jobs::{JobBody, Submitted, accepted, inserted, polled, readable, unknown};
 use crate::render_body::BucketHeader;
 
 /// Submits a batch of PDFs; its end is told to `webhookUrl`, and can be asked for.
@@ -44,11 +44,11 @@ pub async fn submit(
         return Err(ApiError::field("/format", "must be \"pdf\" here; /render/jobs takes the other formats"));
     }
     let submission = Submission { caller: &caller, headers: &headers, bucket: bucket.0, limits: &setup.jobs };
-    let job = inserted(&setup, &caller, &submission.read(body, Some(Format::Pdf))?).await?;
+    let Submitted { job, before } = inserted(&setup, &caller, &submission.read(body, Some(Format::Pdf))?).await?;
     let body = json!({
         "jobId": job.id, "status": job.status.as_str(), "createdAt": job.created_at, "pollUrl": format!("/render/batch/jobs/{}", job.id),
     });
-    Ok(accepted(&job, body))
+    Ok(accepted(&job, before, body))
 }
 
 /// How a batch stands, with its documents once it has ended; where they are more than one answer holds, with their addresses.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use domain::ErrorCode;
 use domain::documents::{DocumentOutput, RespondWith};
 use domain::issues::near_names;
@@ -22,9 +22,10 @@ use crate::batch_answers::{self, About, Answer, Collected, WantedLink};
 use crate::body::AnyJson;
 use crate::document_links::Here;
 use crate::error::ApiError;
+use crate::idempotency::{Attempt, hash_of_json, once};
 use crate::packages::{self, Package, word};
 use crate::render_body::{BucketHeader, asker};
-use crate::renders::reach;
+use crate::renders::{is_stored, reach};
 
 /// What a batch takes.
 const OF_A_BATCH: [&str; 8] = ["items", "definition", "now", "output", "metadata", "packaging", "packageOptions", "mode"];
@@ -66,29 +67,31 @@ pub struct BatchBody {
 
 /// PDFs from templates and data. Items fail one by one; with `Accept: application/x-ndjson` each result is a line as soon as it
 /// is there, and a summary ends them.
-#[utoipa::path(post, path = "/render/batch", tag = "render", request_body = BatchBody, responses((status = 200, description = "total, succeeded, failed and results; lines of them; or the package", content_type = "application/json"), (status = 422, description = "The request is at fault, or a package would lack documents"), (status = 503, description = "Saturated; see Retry-After")))]
+#[utoipa::path(post, path = "/render/batch", tag = "render", request_body = BatchBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "total, succeeded, failed and results; lines of them; or the package", content_type = "application/json"), (status = 422, description = "The request is at fault, or a package would lack documents"), (status = 503, description = "Saturated; see Retry-After")))]
 pub async fn pdf(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
     here: Here,
     headers: HeaderMap,
+    attempt: Attempt,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
-    batch(Asked { setup, caller, bucket, here, headers }, body, Format::Pdf).await
+    Asked { setup, caller, bucket, here, headers }.batch(attempt, body, Format::Pdf).await
 }
 
 /// HTML documents from templates and data, otherwise as `/render/batch`.
-#[utoipa::path(post, path = "/render/batch/html", tag = "render", request_body = BatchBody, responses((status = 200, description = "total, succeeded, failed and results; lines of them; or the package", content_type = "application/json"), (status = 422, description = "The request is at fault, or a package would lack documents")))]
+#[utoipa::path(post, path = "/render/batch/html", tag = "render", request_body = BatchBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "total, succeeded, failed and results; lines of them; or the package", content_type = "application/json"), (status = 422, description = "The request is at fault, or a package would lack documents")))]
 pub async fn html(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
     here: Here,
     headers: HeaderMap,
+    attempt: Attempt,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
-    batch(Asked { setup, caller, bucket, here, headers }, body, Format::Html).await
+    Asked { setup, caller, bucket, here, headers }.batch(attempt, body, Format::Html).await
 }
 
 /// What a batch came with beside its body.
@@ -98,6 +101,18 @@ struct Asked {
     bucket: BucketHeader,
     here: Here,
     headers: HeaderMap,
+}
+
+impl Asked {
+    /// Answers, once under its key where a document is stored.
+    async fn batch(self, attempt: Attempt, body: Value, format: Format) -> Result<Response, ApiError> {
+        let of_an_item = || body.get("items").and_then(Value::as_array).is_some_and(|items| items.iter().any(is_stored));
+        let stores = is_stored(&body) || of_an_item();
+        let named = if stores { attempt.of(&self.caller, || hash_of_json(&body))? } else { None };
+        let Some(named) = named else { return batch(self, body, format).await };
+        let (setup, caller) = (self.setup.clone(), self.caller.clone());
+        Ok(once(&setup, &caller, named, async move { batch(self, body, format).await.into_response() }).await)
+    }
 }
 
 async fn batch(asked: Asked, body: Value, format: Format) -> Result<Response, ApiError> {

@@ -22,7 +22,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 /// The headers of answers that callers read beyond those every page may read.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Content-Disposition, Deprecation, ETag, Link, Location, Retry-After, Sunset, WWW-Authenticate, X-Batch-Failed, \
+    "Content-Disposition, Deprecation, ETag, Idempotent-Replayed, Link, Location, Retry-After, Sunset, WWW-Authenticate, X-Batch-Failed, \
      X-Batch-Succeeded, X-Batch-Total, X-Correlation-Id, X-PulpEngine-Bates-Range, X-PulpEngine-Book-Parts, \
      X-PulpEngine-Bucket, X-PulpEngine-Document-Id, X-PulpEngine-Form-Filled, X-PulpEngine-Form-Unmatched, \
      X-PulpEngine-Resolved-Label, X-PulpEngine-Resolved-Version, X-PulpEngine-Variant, X-Quota-Limit, \

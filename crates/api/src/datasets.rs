@@ -21,6 +21,7 @@ use crate::auth::Caller;
 use crate::body::{JsonBytes, Path};
 use crate::documents::hex;
 use crate::error::ApiError;
+use crate::idempotency::REPLAYED;
 use crate::job_body::idempotency_key;
 use crate::query::Pairs;
 
@@ -32,7 +33,8 @@ pub async fn create(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     JsonBytes(json): JsonBytes,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<Response, ApiError> {
+    refuse_render_tokens(&caller)?;
     let pairs = Pairs::read(query.as_deref())?;
     let datasets = setup.renderer.datasets();
     let limits = datasets.limits();
@@ -45,7 +47,10 @@ pub async fn create(
     }
     let upload = DatasetUpload { life_seconds, idempotency_key: idempotency_key(&headers)? };
     match datasets.put(&caller.tenant, json, upload, &caller.actor).await? {
-        TemporaryDatasetOutcome::Stored(record) => Ok((StatusCode::CREATED, Json(shown(&record).into()))),
+        TemporaryDatasetOutcome::Stored(record) => Ok((StatusCode::CREATED, Json(Value::from(shown(&record)))).into_response()),
+        TemporaryDatasetOutcome::Repeated(record) => {
+            Ok((StatusCode::CREATED, [REPLAYED], Json(Value::from(shown(&record)))).into_response())
+        }
         TemporaryDatasetOutcome::Full(full) => Err(ApiError::new(ErrorCode::DatasetLimitExceeded, full.to_string())),
         TemporaryDatasetOutcome::KeyReused => {
             let said = "something else was uploaded under this Idempotency-Key; use another key for another upload";
@@ -57,6 +62,7 @@ pub async fn create(
 /// What is known of a dataset, and its data as it was uploaded.
 #[utoipa::path(get, path = "/datasets/{id}", tag = "datasets", params(("id" = String, Path)), responses((status = 200, description = "id, sizeBytes, sha256, createdAt, expiresAt and data", content_type = "application/json"), (status = 404, description = "Unknown, or its time is over")))]
 pub async fn get(State(setup): State<Setup>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    refuse_render_tokens(&caller)?;
     let opened = setup.renderer.datasets().open(&caller.tenant, known_id(&id)?).await?;
     let (record, content) = opened.ok_or_else(none)?;
     // The data stands in the answer as it came, without being read again.
@@ -81,8 +87,20 @@ pub async fn delete(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
+    refuse_render_tokens(&caller)?;
     let removed = setup.store.tenant(caller.tenant).temporary_datasets().delete(known_id(&id)?, &caller.actor).await?;
     if removed { Ok(StatusCode::NO_CONTENT) } else { Err(none()) }
+}
+
+/// Whoever opens a page has its render token: it renders from datasets, and neither fills, reads nor empties the store of them.
+fn refuse_render_tokens(caller: &Caller) -> Result<(), ApiError> {
+    if caller.render_token.is_none() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::RenderTokenConstraint,
+        "a render token is for documents; a dataset is uploaded, read and removed with a key",
+    ))
 }
 
 fn shown(record: &TemporaryDataset) -> Map<String, Value> {

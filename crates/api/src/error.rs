@@ -268,6 +268,8 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::WebhookSubscriptionLimitReached
         | ErrorCode::JobNotCompleted
         | ErrorCode::IdempotencyKeyReused
+        | ErrorCode::IdempotencyKeyInUse
+        | ErrorCode::IdempotencyReplayUnavailable
         | ErrorCode::DraftIdentityRequired
         | ErrorCode::AssetInUse
         | ErrorCode::AssetSlugConflict

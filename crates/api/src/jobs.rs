@@ -21,6 +21,7 @@ use crate::body::{AnyJson, Path};
 use crate::callbacks;
 use crate::datasets;
 use crate::error::ApiError;
+use crate::idempotency::REPLAYED;
 use crate::job_body::Submission;
 use crate::job_results;
 use crate::query::{Pairs, refused};
@@ -65,7 +66,7 @@ pub async fn submit(
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
     let submission = Submission { caller: &caller, headers: &headers, bucket: bucket.0, limits: &setup.jobs };
-    let job = inserted(&setup, &caller, &submission.read(body, None)?).await?;
+    let Submitted { job, before } = inserted(&setup, &caller, &submission.read(body, None)?).await?;
     let mut body = json!({
         "jobId": job.id, "kind": job.kind.as_str(), "format": job.format, "status": job.status.as_str(), "createdAt": job.created_at,
         "pollUrl": format!("/render/jobs/{}", job.id),
@@ -73,15 +74,22 @@ pub async fn submit(
     if let Some(reference) = &job.reference {
         body["reference"] = reference.as_str().into();
     }
-    Ok(accepted(&job, body))
+    Ok(accepted(&job, before, body))
+}
+
+/// A job in the queue, and whether it was there before under the same key.
+pub(crate) struct Submitted {
+    pub(crate) job: JobRecord,
+    pub(crate) before: bool,
 }
 
 /// Puts a job into the queue.
-pub(crate) async fn inserted(setup: &Setup, caller: &Caller, new: &NewJob) -> Result<JobRecord, ApiError> {
+pub(crate) async fn inserted(setup: &Setup, caller: &Caller, new: &NewJob) -> Result<Submitted, ApiError> {
     callbacks::judge(setup, new.callback.as_ref()).await?;
     let outcome = setup.store.tenant(caller.tenant.clone()).jobs().insert(new, setup.jobs.max_open_items, &caller.actor).await?;
     match outcome {
-        JobSubmission::Inserted(job) | JobSubmission::Repeated(job) => Ok(*job),
+        JobSubmission::Inserted(job) => Ok(Submitted { job: *job, before: false }),
+        JobSubmission::Repeated(job) => Ok(Submitted { job: *job, before: true }),
         JobSubmission::KeyReused => {
             let said = "something else was submitted under this Idempotency-Key; use another key for another request";
             Err(ApiError::new(ErrorCode::IdempotencyKeyReused, said))
@@ -95,8 +103,9 @@ pub(crate) async fn inserted(setup: &Setup, caller: &Caller, new: &NewJob) -> Re
     }
 }
 
-pub(crate) fn accepted(job: &JobRecord, body: Value) -> Response {
+pub(crate) fn accepted(job: &JobRecord, before: bool, body: Value) -> Response {
     let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
+    response.headers_mut().extend(before.then_some(REPLAYED));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(job.progress.look_again_in_s()));
     response
 }

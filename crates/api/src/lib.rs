@@ -40,6 +40,7 @@ mod form_fields;
 mod health;
 mod heavy_reads;
 mod https;
+mod idempotency;
 mod identity;
 mod incoming;
 mod inference;
@@ -115,6 +116,7 @@ pub use configured_keys::{ConfiguredKey, ConfiguredKeys};
 pub use cors::AllowedOrigins;
 pub use heavy_reads::HeavyReads;
 pub use https::Https;
+pub use idempotency::Repeats;
 pub use identity::{EditorTokens, Identity, IdentitySetup, Tenancy, WithoutCredential};
 pub use people::{Newcomers, Oidc, RolesBy};
 pub use rates::Rate;
@@ -145,6 +147,8 @@ pub struct Setup {
     pub bodies_bytes: usize,
     /// The turns of questions that read much.
     pub heavy_reads: HeavyReads,
+    /// Those that wait for the same request to be carried out.
+    pub repeats: Repeats,
     /// Where files arrive.
     pub uploads: Uploads,
     /// Who may read the bytes of assets.

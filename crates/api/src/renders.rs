@@ -1,5 +1,7 @@
 //! Documents from templates and data.
 
+use std::pin::Pin;
+
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -16,43 +18,47 @@ use crate::body::AnyJson;
 use crate::document_links::{self, Here};
 use crate::documents::{DOCUMENT_ID, SANDBOX};
 use crate::error::{ApiError, IssueBody};
+use crate::idempotency::{Attempt, hash_of_json, once};
 use crate::render_body::{self, BucketHeader, ConversionBody, RenderBody, Wanted};
 use crate::render_tokens;
 
 /// A PDF from a template and data; with `dryRun`, what that would meet.
-#[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = RenderBody, responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 201, description = "The document is stored, and this is a link to it"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
+#[utoipa::path(post, path = "/render/pdf", tag = "render", request_body = RenderBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "The PDF, or the dry run's report", content_type = "application/pdf"), (status = 201, description = "The document is stored, and this is a link to it"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault"), (status = 503, description = "Saturated; see Retry-After")))]
 pub async fn pdf(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
     here: Here,
+    attempt: Attempt,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
-    render(&setup, &caller, &here, body, bucket, Format::Pdf).await
+    Asked { setup, caller, here }.render(attempt, body, bucket, Format::Pdf).await
 }
 
 /// The whole HTML document that would be printed.
-#[utoipa::path(post, path = "/render/html", tag = "render", request_body = RenderBody, responses((status = 200, description = "The HTML, or the dry run's report", content_type = "text/html"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault")))]
+#[utoipa::path(post, path = "/render/html", tag = "render", request_body = RenderBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "The HTML, or the dry run's report", content_type = "text/html"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault")))]
 pub async fn html(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
     here: Here,
+    attempt: Attempt,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
-    render(&setup, &caller, &here, body, bucket, Format::Html).await
+    Asked { setup, caller, here }.render(attempt, body, bucket, Format::Html).await
 }
 
 /// The old name of `/render/pdf`.
-#[utoipa::path(post, path = "/render", tag = "render", request_body = RenderBody, responses((status = 200, description = "As /render/pdf", content_type = "application/pdf")))]
+#[utoipa::path(post, path = "/render", tag = "render", request_body = RenderBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "As /render/pdf", content_type = "application/pdf")))]
 pub async fn deprecated(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     bucket: BucketHeader,
     here: Here,
+    attempt: Attempt,
     AnyJson(body): AnyJson,
 ) -> Response {
-    let mut response = render(&setup, &caller, &here, body, bucket, Format::Pdf).await.into_response();
+    let mut response = Asked { setup, caller, here }.render(attempt, body, bucket, Format::Pdf).await.into_response();
     let headers = response.headers_mut();
     headers.insert("deprecation", HeaderValue::from_static("true"));
     headers.insert("sunset", HeaderValue::from_static("Thu, 31 Dec 2027 23:59:59 GMT"));
@@ -61,16 +67,24 @@ pub async fn deprecated(
 }
 
 /// A PDF from HTML and data that come with the request.
-#[utoipa::path(post, path = "/render/convert/pdf", tag = "render", request_body = ConversionBody, responses((status = 200, description = "The PDF", content_type = "application/pdf"), (status = 422, description = "The HTML or the data is at fault")))]
+#[utoipa::path(post, path = "/render/convert/pdf", tag = "render", request_body = ConversionBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "The PDF", content_type = "application/pdf"), (status = 422, description = "The HTML or the data is at fault")))]
 pub async fn convert(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,
     here: Here,
+    attempt: Attempt,
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
     caller.is_for_all_templates()?;
-    let request = render_body::read_conversion(body, &caller)?;
-    document(&setup, &caller, &here, request).await
+    let asked = Asked { setup, caller, here };
+    asked
+        .kept_once(attempt, body, |asked, body| {
+            Box::pin(async move {
+                let request = render_body::read_conversion(body, &asked.caller)?;
+                document(&asked.setup, &asked.caller, &asked.here, request).await
+            })
+        })
+        .await
 }
 
 /// Whether a template would render this data.
@@ -100,6 +114,39 @@ pub async fn validate(
 
 fn render_issue(message: String) -> IssueBody {
     IssueBody { path: String::new(), message, code: Some("RENDER_ERROR") }
+}
+
+/// Who asks, and where.
+struct Asked {
+    setup: Setup,
+    caller: Caller,
+    here: Here,
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>>;
+
+impl Asked {
+    async fn render(self, attempt: Attempt, body: Value, bucket: BucketHeader, format: Format) -> Result<Response, ApiError> {
+        self.kept_once(attempt, body, move |asked, body| {
+            Box::pin(async move { render(&asked.setup, &asked.caller, &asked.here, body, bucket, format).await })
+        })
+        .await
+    }
+
+    /// Answers, once under its key where something is stored. Everything else can be repeated as it is and asks nobody about a key.
+    async fn kept_once(self, attempt: Attempt, body: Value, answer: impl FnOnce(Self, Value) -> Answering) -> Result<Response, ApiError> {
+        let stores = is_stored(&body) && body.get("dryRun") != Some(&Value::Bool(true));
+        let named = if stores { attempt.of(&self.caller, || hash_of_json(&body))? } else { None };
+        let Some(named) = named else { return answer(self, body).await };
+        let (setup, caller) = (self.setup.clone(), self.caller.clone());
+        let answer = answer(self, body);
+        Ok(once(&setup, &caller, named, async move { answer.await.into_response() }).await)
+    }
+}
+
+/// Whether a request, or an item of one, asks to have its document stored.
+pub(crate) fn is_stored(body: &Value) -> bool {
+    body.pointer("/output/store") == Some(&Value::Bool(true))
 }
 
 async fn render(

@@ -32,6 +32,11 @@ pub fn current_correlation_id() -> Option<Box<str>> {
     CORRELATION.try_with(Clone::clone).unwrap_or_default()
 }
 
+/// Work that goes on apart from its request, and is still known under its ids.
+pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(current_request_id(), CORRELATION.scope(current_correlation_id(), work))
+}
+
 /// Names the request, answers with the name, logs and counts the outcome.
 pub async fn identify(request: Request, next: Next) -> Response {
     let id = requested_id(&request).unwrap_or_else(RequestId::generate);

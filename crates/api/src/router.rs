@@ -18,10 +18,9 @@ use crate::auth;
 use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::form_fields;
-use crate::identity::Identity;
 use crate::{
-    AssetAccess, Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors,
-    data_conversion, datasets, dead_letters, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, inference,
+    Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors, data_conversion,
+    datasets, dead_letters, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, idempotency, inference,
     job_results, jobs, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders,
     requests, samples, schedule_calendars, schedule_data_sources, schedule_dead_letters, schedule_executions, schedule_previews,
     schedule_triggers, schedules, security_headers, system, template_datasets, template_dependencies, template_dependents,
@@ -51,16 +50,21 @@ impl utoipa::Modify for ApiKeyHeader {
 }
 
 #[expect(clippy::too_many_lines, reason = "a table of contents is read as one")]
-fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
-    let identity = doors.map(|(identity, _)| identity);
-    // Without an identity the routes are only described.
-    let needs = |action: Action, routes: OpenApiRouter<Setup>| match identity {
-        Some(identity) => routes.route_layer(from_fn_with_state((identity.clone(), action), auth::require)),
+fn routes(setup: Option<&Setup>) -> OpenApiRouter<Setup> {
+    // Without a setup the routes are only described.
+    let needs = |action: Action, routes: OpenApiRouter<Setup>| match setup {
+        Some(setup) => routes.route_layer(from_fn_with_state((setup.identity.clone(), action), auth::require)),
+        None => routes,
+    };
+    // Carried out once under an `Idempotency-Key`. Renders, batches and uploads see to it themselves, jobs, datasets and schedules in
+    // their rows.
+    let once = |routes: OpenApiRouter<Setup>| match setup {
+        Some(setup) => routes.route_layer(from_fn_with_state(setup.clone(), idempotency::keyed)),
         None => routes,
     };
     let files = OpenApiRouter::new().routes(routes!(asset_content::get));
-    let files = match doors {
-        Some((identity, access)) => files.route_layer(from_fn_with_state((identity.clone(), access), asset_content::guard)),
+    let files = match setup {
+        Some(setup) => files.route_layer(from_fn_with_state((setup.identity.clone(), setup.asset_access), asset_content::guard)),
         None => files,
     };
     OpenApiRouter::with_openapi(Description::openapi())
@@ -126,8 +130,7 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
         ))
         .merge(needs(
             Action::TemplateWrite,
-            OpenApiRouter::new()
-                .routes(routes!(templates::create))
+            once(OpenApiRouter::new().routes(routes!(templates::create)))
                 .routes(routes!(templates::update))
                 .routes(routes!(template_meta::update))
                 .routes(routes!(template_folders::create))
@@ -141,7 +144,7 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
             Action::TemplateDelete,
             OpenApiRouter::new().routes(routes!(templates::delete)).routes(routes!(template_trash::undelete)),
         ))
-        .merge(needs(Action::TemplateRestore, OpenApiRouter::new().routes(routes!(template_versions::restore))))
+        .merge(needs(Action::TemplateRestore, once(OpenApiRouter::new().routes(routes!(template_versions::restore)))))
         .merge(needs(
             Action::TemplateRelease,
             OpenApiRouter::new()
@@ -232,11 +235,10 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
         ))
         .merge(needs(
             Action::ScheduleManage,
-            OpenApiRouter::new()
+            once(OpenApiRouter::new().routes(routes!(schedule_triggers::trigger)))
                 .routes(routes!(schedules::create))
                 .routes(routes!(schedules::replace, schedules::update, schedules::delete))
                 .routes(routes!(schedules::duplicate))
-                .routes(routes!(schedule_triggers::trigger))
                 .routes(routes!(schedule_triggers::test))
                 .routes(routes!(schedule_data_sources::test))
                 .routes(routes!(schedule_data_sources::preview))
@@ -310,7 +312,7 @@ fn routes(doors: Option<(&Identity, AssetAccess)>) -> OpenApiRouter<Setup> {
 }
 
 pub(crate) fn router(setup: Setup) -> Router {
-    let (documented, description) = routes(Some((&setup.identity, setup.asset_access))).split_for_parts();
+    let (documented, description) = routes(Some(&setup)).split_for_parts();
     // Tells what is there only to those who may use something.
     let later = not_implemented::router().route_layer(from_fn_with_state((setup.identity.clone(), Action::ServerRead), auth::require));
     let mut router = documented.merge(later);

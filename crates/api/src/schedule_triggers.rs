@@ -48,7 +48,7 @@ pub struct TestBody {
 }
 
 /// Has a schedule executed at once, whether it is switched on or not.
-#[utoipa::path(post, path = "/schedules/{id}/trigger", tag = "schedules", request_body = TriggerBody, params(("id" = String, Path)), responses((status = 202, description = "The execution")))]
+#[utoipa::path(post, path = "/schedules/{id}/trigger", tag = "schedules", request_body = TriggerBody, params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header)), responses((status = 202, description = "The execution")))]
 pub async fn trigger(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,

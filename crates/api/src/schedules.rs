@@ -22,6 +22,7 @@ use crate::Setup;
 use crate::auth::Caller;
 use crate::body::{AnyJson, MaybeJsonBody, Path};
 use crate::error::ApiError;
+use crate::idempotency::REPLAYED;
 use crate::job_body::idempotency_key;
 use crate::preconditions::{etag, expected};
 use crate::query::{Pairs, Switch};
@@ -137,7 +138,9 @@ pub async fn create(
             let said = "another schedule was made under this Idempotency-Key; use another key for another request";
             return Err(ApiError::new(ErrorCode::IdempotencyKeyReused, said));
         }
-        return Ok(answer(StatusCode::CREATED, &made));
+        let mut response = answer(StatusCode::CREATED, &made);
+        response.headers_mut().extend([REPLAYED]);
+        return Ok(response);
     }
     let written = schedules.schedules().insert(NewSchedule { id, input: &input, secrets: &secrets }, &caller.actor).await?;
     Ok(answer(StatusCode::CREATED, &written_or_refused(written)?))

@@ -83,7 +83,7 @@ pub async fn set_note(
 }
 
 /// Makes the definition of an old version current again, as a new version.
-#[utoipa::path(post, path = "/templates/{key}/versions/{version}/restore", tag = "versions", params(("key" = String, Path), ("version" = String, Path)), responses((status = 200, description = "Restored; ETag is the new version"), (status = 404, description = "Unknown"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
+#[utoipa::path(post, path = "/templates/{key}/versions/{version}/restore", tag = "versions", params(("key" = String, Path), ("version" = String, Path), ("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "Restored; ETag is the new version"), (status = 404, description = "Unknown"), (status = 412, description = "Somebody else saved meanwhile"), (status = 428, description = "If-Match is missing")))]
 pub async fn restore(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,

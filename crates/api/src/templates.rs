@@ -48,7 +48,7 @@ pub async fn list(
 }
 
 /// Makes a template from a definition.
-#[utoipa::path(post, path = "/templates", tag = "templates", request_body = Value, responses((status = 201, description = "Made"), (status = 409, description = "The key is taken"), (status = 422, description = "The definition is not valid")))]
+#[utoipa::path(post, path = "/templates", tag = "templates", request_body = Value, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 201, description = "Made"), (status = 409, description = "The key is taken"), (status = 422, description = "The definition is not valid")))]
 pub async fn create(
     State(setup): State<Setup>,
     Extension(caller): Extension<Caller>,

@@ -129,6 +129,10 @@ codes! {
     IdempotencyKeyInvalid = "idempotency_key_invalid",
     /// Something else was asked for under the same idempotency key.
     IdempotencyKeyReused = "idempotency_key_reused",
+    /// A request under the same idempotency key is still under way.
+    IdempotencyKeyInUse = "idempotency_key_in_use",
+    /// The request was carried out, but its answer cannot be given again.
+    IdempotencyReplayUnavailable = "idempotency_replay_unavailable",
     /// There is a folder of that name already.
     FolderExists = "folder_exists",
     /// Templates or folders lie in the folder.

@@ -231,6 +231,13 @@ impl Documents {
         }
     }
 
+    /// The bytes of a kept document for whoever had it kept and asks for the same answer again: no fetch that counts. None when it is
+    /// gone.
+    pub async fn content_of(&self, tenant: &TenantId, id: DocumentId) -> Result<Option<BlobContent>, RenderError> {
+        let Some(record) = self.0.store.tenant(tenant.clone()).documents().get(id).await? else { return Ok(None) };
+        self.content(tenant, &record, None).await.map(Some)
+    }
+
     async fn content(&self, tenant: &TenantId, record: &DocumentRecord, range: Option<ByteRange>) -> Result<BlobContent, RenderError> {
         let key = BlobKey::new(tenant.clone(), BlobKind::Outputs, record.sha256);
         outputs::found(self.0.blobs.get(&key, range).await, record.filename.as_str())

@@ -172,6 +172,7 @@ impl Running {
             // Every render that may be under way can bring the largest body, and as many other requests.
             bodies_bytes: config.body_limit_bytes.saturating_mul(2 * (config.max_concurrent_pages + config.max_queue_depth)),
             heavy_reads: api::HeavyReads::beside(config.database_max_connections),
+            repeats: api::Repeats::default(),
             uploads: api::Uploads::new(uploads, config.assets.max_bytes),
             asset_access: config.assets.access,
             assets_base_url: config.assets.base_url.clone(),

@@ -39,6 +39,8 @@ mod guesses;
 mod hardening;
 #[path = "suite/heavy_reads.rs"]
 mod heavy_reads;
+#[path = "suite/idempotency.rs"]
+mod idempotency;
 #[path = "suite/isolation.rs"]
 mod isolation;
 #[path = "suite/job_deaths.rs"]

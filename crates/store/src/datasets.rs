@@ -48,8 +48,10 @@ pub struct NewTemporaryDataset<'a> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum TemporaryDatasetOutcome {
-    /// It is stored, now or before under the same key.
+    /// It is stored.
     Stored(TemporaryDataset),
+    /// It was stored before, under the same key.
+    Repeated(TemporaryDataset),
     /// The tenant has no room for it; nothing was changed.
     Full(DatasetsFull),
     /// Something else was uploaded under the same key.
@@ -159,7 +161,7 @@ impl TemporaryDatasets<'_> {
             created_at: found.created_at,
             expires_at: found.expires_at,
         };
-        Ok(Some(TemporaryDatasetOutcome::Stored(row.record()?)))
+        Ok(Some(TemporaryDatasetOutcome::Repeated(row.record()?)))
     }
 
     /// A dataset whose time is over has nothing to give any more: its key is free for another one.

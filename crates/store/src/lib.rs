@@ -9,8 +9,8 @@
 //! transaction, so that the caches of all replicas let go of what they hold.
 //!
 //! Most saves of a draft are written past `write` (`drafts`), and some things because nobody's change is behind them: what was rendered (`usage`), the months that
-//! big tables are cut into (`partitions`), who is at which duty (`duties`, under a `lease`), uses of keys, tokens and codes, and
-//! the rows of a tenant whose end is recorded (`tenant_purge`). A new table with rows of tenants is entered in the lists of
+//! big tables are cut into (`partitions`), who is at which duty (`duties`, under a `lease`), uses of keys, tokens and codes, which
+//! request has an idempotency key (`idempotency_keys`), and the rows of a tenant whose end is recorded (`tenant_purge`). A new table with rows of tenants is entered in the lists of
 //! `tenant_purge` and `tenant_export`.
 
 mod api_key_credentials;
@@ -36,6 +36,7 @@ mod drafts;
 mod duties;
 mod error;
 mod hashes;
+mod idempotency_keys;
 mod installation_secrets;
 mod job_queue;
 mod jobs;
@@ -108,6 +109,7 @@ pub use documents::{DocumentRecord, Documents, DownloadOutcome, NewDocument, Sto
 pub use drafts::{DraftContent, DraftOutcome, DraftRecord, DraftSummary, Drafts};
 pub use duties::{Duties, DutyLease, DutyOutcome, DutyRecord};
 pub use error::{Outage, StoreError};
+pub use idempotency_keys::{AnswerBody, IdempotencyKeys, KeyClaim, KeyOutcome, KeyedRequest, STORED_ANSWER_BYTES, StoredAnswer};
 pub use installation_secrets::{KeptSecret, PepperStanding};
 pub use job_queue::{Attempt, ClaimedItem, ItemEnd, ItemLease, ItemOutcome, ItemOutput, JobQueue};
 pub use jobs::{

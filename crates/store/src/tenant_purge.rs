@@ -90,7 +90,7 @@ struct Part {
 }
 
 /// In the order in which they go: who may come in first.
-const PARTS: [Part; 32] = [
+const PARTS: [Part; 33] = [
     Part {
         table: "api_keys",
         fate: PurgeFate::Removed,
@@ -108,6 +108,14 @@ const PARTS: [Part; 32] = [
         fate: PurgeFate::Removed,
         count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM render_tokens r WHERE tenant_id = $1",
         delete: Some("DELETE FROM render_tokens WHERE token_id IN (SELECT token_id FROM render_tokens WHERE tenant_id = $1 LIMIT $2)"),
+    },
+    Part {
+        table: "idempotency_keys",
+        fate: PurgeFate::Removed,
+        count: "SELECT count(*), COALESCE(sum(pg_column_size(r.*)), 0)::bigint FROM idempotency_keys r WHERE tenant_id = $1",
+        delete: Some(
+            "DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY (SELECT ctid FROM idempotency_keys WHERE tenant_id = $1 LIMIT $2))",
+        ),
     },
     Part {
         table: "webhook_deliveries",

@@ -1,4 +1,5 @@
-//! Duty: codes and render tokens that have expired. Making new ones sweeps some away; this takes the last ones.
+//! Duty: codes and render tokens that have expired, and idempotency keys whose day is over. Making codes and tokens sweeps some of
+//! them away; this takes the last ones.
 
 use crate::duty::Run;
 use crate::error::WorkerError;
@@ -7,7 +8,7 @@ use crate::error::WorkerError;
 const BATCH_ROWS: u32 = 1_000;
 
 pub async fn run(run: Run) -> Result<(), WorkerError> {
-    let (mut codes, mut tokens) = (0, 0);
+    let (mut codes, mut tokens, mut keys) = (0, 0, 0);
     loop {
         let forgotten = run.store.forget_expired_codes(BATCH_ROWS).await?;
         codes += forgotten;
@@ -22,8 +23,15 @@ pub async fn run(run: Run) -> Result<(), WorkerError> {
             break;
         }
     }
-    if codes + tokens > 0 {
-        tracing::info!(codes, tokens, "forgot what had expired");
+    loop {
+        let forgotten = run.store.forget_expired_idempotency_keys(BATCH_ROWS).await?;
+        keys += forgotten;
+        if forgotten < u64::from(BATCH_ROWS) {
+            break;
+        }
+    }
+    if codes + tokens + keys > 0 {
+        tracing::info!(codes, tokens, idempotency_keys = keys, "forgot what had expired");
     }
     Ok(())
 }

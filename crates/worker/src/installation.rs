@@ -56,7 +56,7 @@ pub struct Options {
     pub delivery_days: Option<NonZeroU32>,
     /// Days that executions of schedules are kept after they ended; none for not taking part in their removal.
     pub schedule_days: Option<NonZeroU32>,
-    /// Forgetting codes and render tokens that have expired.
+    /// Forgetting codes, render tokens and idempotency keys that have expired.
     pub expired: Participation,
     /// Making the planned moves of labels; see [`crate::Duties::with_label_moves`].
     pub label_moves: Participation,

@@ -184,7 +184,7 @@ settings! {
         /// Whether this server takes part in preparing the months ahead in which audit events and the record of renders
         /// are kept. Where no server does, nothing is lost, but removing old ones takes longer.
         PARTITIONS_AHEAD_ENABLED: Form::Switch, Value("true"), Open;
-        /// Whether this server takes part in forgetting sign-in codes and render tokens that have expired.
+        /// Whether this server takes part in forgetting sign-in codes, render tokens and idempotency keys that have expired.
         EXPIRED_CLEANUP_ENABLED: Form::Switch, Value("true"), Open;
     }
     "Labels" {

@@ -142,7 +142,7 @@ async fn a_changed_part_is_in_the_next_document_on_every_replica_and_a_pinned_on
 
 async fn statements(server: &Server) -> Vec<String> {
     let text = server.get("/metrics").await.text().await.unwrap();
-    let kinds = ["\"templates.", "\"template_versions.", "\"labels."];
+    let kinds = ["\"templates.", "\"template_versions.", "\"labels.", "\"idempotency_keys."];
     let of_templates = |line: &&str| line.starts_with("pulp_store_statements_total") && kinds.iter().any(|kind| line.contains(kind));
     let mut found: Vec<String> = text.lines().filter(of_templates).map(str::to_owned).collect();
     found.sort();
@@ -158,6 +158,9 @@ async fn a_warm_render_of_a_template_with_parts_asks_no_database_for_any_of_them
     assert!(!before.is_empty());
     for _ in 0..3 {
         server.pdf("note", &data()).await;
+        // A key of a render that stores nothing asks nobody either.
+        let keyed = reqwest::Client::new().post(server.url("/render/pdf")).header("X-Api-Key", KEY).header("Idempotency-Key", "one-key");
+        assert_eq!(keyed.json(&json!({"template": "note", "data": data()})).send().await.unwrap().status(), 200);
     }
     assert_eq!(statements(&server).await, before);
 }

@@ -17,7 +17,10 @@ pub async fn put_temporary_dataset(tenant: &TenantStore) -> TemporaryDataset {
 }
 
 fn stored(outcome: TemporaryDatasetOutcome) -> TemporaryDataset {
-    if let TemporaryDatasetOutcome::Stored(record) = outcome { record } else { panic!("{outcome:?}") }
+    match outcome {
+        TemporaryDatasetOutcome::Stored(record) | TemporaryDatasetOutcome::Repeated(record) => record,
+        outcome => panic!("{outcome:?}"),
+    }
 }
 
 async fn over_since(fixture: &Fixture, id: DatasetId, how_long: &str) {

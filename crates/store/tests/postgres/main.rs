@@ -11,6 +11,7 @@ mod datasets;
 mod documents;
 mod drafts;
 mod fixture;
+mod idempotency_keys;
 mod jobs;
 mod lists;
 mod migrations;

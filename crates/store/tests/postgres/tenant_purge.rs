@@ -66,6 +66,7 @@ pub async fn filled(fixture: &Fixture, name: &str, number: u8) -> TenantStore {
     insert_key(&tenant, number).await;
     insert_user(&tenant, &format!("user-{name}")).await;
     insert_token(&tenant, 5).await;
+    crate::idempotency_keys::put_key(&tenant).await;
     fixture.store.usage().insert(&[NewUsage { tenant: tenant_id, ..render("2026-11-20T10:00:00Z") }]).await.unwrap();
     tenant
 }
