@@ -254,6 +254,10 @@ async fn checked(
     before: Option<&(ScheduleRecord, Map<String, Value>)>,
 ) -> Result<(ScheduleInput, Map<String, Value>), ApiError> {
     let mut input = ScheduleInput::from_json(body).map_err(|issues| ApiError::invalid(ErrorCode::ValidationFailed, issues))?;
+    let unreadable = render::check_schedule_words(&input.definition);
+    if !unreadable.is_empty() {
+        return Err(ApiError::invalid(ErrorCode::ValidationFailed, unreadable));
+    }
     reaches(caller, &input)?;
     is_there(setup, caller, &input).await?;
     for (index, url) in webhook_urls(&input.definition) {

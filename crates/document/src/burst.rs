@@ -8,6 +8,10 @@ use crate::words::{WordsError, holds, value_at};
 
 /// Characters of an element's name.
 const KEY_CHARS: usize = 255;
+/// Bytes of the data of all documents together, as JSON.
+pub const BYTES_LIMIT: usize = 64 * 1024 * 1024;
+/// Bytes that may be gone through for a condition: what it leaves out costs time all the same.
+const LOOKED_AT_BYTES: usize = 16 * BYTES_LIMIT;
 /// The name of an element that is no object, and for which none is given.
 const ITEM: &str = "item";
 
@@ -52,6 +56,9 @@ pub enum BurstError {
         /// How many are allowed.
         limit: usize,
     },
+    /// Together they would have more data than is held.
+    #[error("the data of all documents has more than {BYTES_LIMIT} bytes; leave mergeParent out, or make less of it")]
+    TooLarge,
     /// A path or the condition cannot be read.
     #[error("{field}: {error}")]
     Words {
@@ -68,6 +75,7 @@ impl BurstError {
         match self {
             Self::NoList { .. } | Self::Words { .. } => ErrorCode::BurstInvalid,
             Self::Overflow { .. } => ErrorCode::BurstOverflow,
+            Self::TooLarge => ErrorCode::PayloadTooLarge,
         }
     }
 }
@@ -88,9 +96,20 @@ pub fn burst(burst: &Burst, data: &Value) -> Result<Bursted, BurstError> {
         }
         _ => Map::new(),
     };
+    let parent_bytes = serde_json::to_string(&parent).map_or(0, |text| text.len());
     let mut made = Bursted { total: list.len(), ..Bursted::default() };
-    let mut fitting = 0;
+    let (mut fitting, mut kept_bytes, mut looked_at_bytes) = (0, 0, 0);
     for element in list {
+        if burst.item_condition.is_none() && made.items.len() >= burst.max_items {
+            fitting += 1;
+            continue;
+        }
+        // Counted before it is copied.
+        let bytes = parent_bytes + element.to_string().len();
+        looked_at_bytes += bytes;
+        if looked_at_bytes > LOOKED_AT_BYTES || kept_bytes + bytes > BYTES_LIMIT {
+            return Err(BurstError::TooLarge);
+        }
         let key = match &burst.key_path {
             Some(path) => value_at(path, &element).map_err(words("keyPath"))?.and_then(named),
             None => None,
@@ -104,6 +123,7 @@ pub fn burst(burst: &Burst, data: &Value) -> Result<Bursted, BurstError> {
         }
         fitting += 1;
         if made.items.len() < burst.max_items {
+            kept_bytes += bytes;
             made.items.push(BurstItem { key, data });
         }
     }
@@ -157,6 +177,16 @@ mod tests {
 
     fn of(value: &Value) -> Burst {
         Burst::from_json(value, "").unwrap()
+    }
+
+    #[test]
+    fn what_is_merged_into_every_element_is_counted_before_it_is_copied() {
+        let data = json!({"big": "x".repeat(400_000), "xs": vec![0; 10_000]});
+        let wanted = json!({"itemsPath": "xs", "mergeParent": true, "maxItems": 10_000});
+        assert_eq!(burst(&of(&wanted), &data), Err(BurstError::TooLarge));
+        let few = json!({"itemsPath": "xs", "mergeParent": true, "maxItems": 100, "onOverflow": "truncate"});
+        let made = burst(&of(&few), &data).unwrap();
+        assert_eq!((made.items.len(), made.truncated), (100, 9_900));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod render_body;
 mod request;
 mod run;
 mod schedule_data;
+mod schedule_words;
 mod schedule_work;
 mod stored_files;
 mod template_tests;
@@ -56,6 +57,7 @@ pub use pdf::{FormField, FormFieldKind, FormFieldValue, FormFields, PdfError, Xf
 pub use request::{Attribution, Format, RenderRequest, Rendered, Source};
 pub use run::{Renderer, Setup};
 pub use schedule_data::ScheduleError;
+pub use schedule_words::check_schedule_words;
 pub use schedule_work::{ScheduleItem, ScheduleOutcome, ScheduleRun, ScheduleWork};
 pub use template_tests::{TestCase, TestResult, TestSubject, Tested};
 pub use templates::Resolved;

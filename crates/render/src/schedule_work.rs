@@ -16,7 +16,7 @@ use crate::run::Renderer;
 use crate::schedule_data::ScheduleError;
 
 /// Bytes of all requests for documents of one execution: what one transaction writes at once.
-const WORK_BYTES: usize = 64 * 1024 * 1024;
+const WORK_BYTES: usize = burst::BYTES_LIMIT;
 
 /// An execution of a schedule.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct ScheduleRun {
     pub fire_time: Timestamp,
     /// The moment that its documents believe it is.
     pub moment: Timestamp,
+    /// The day that it then is where the schedule's clock hangs, such as 2026-11-21.
+    pub day: String,
     /// Its parameters, with dates in the place of what dates are reckoned from.
     pub parameters: Map<String, Value>,
     /// What it makes and where that goes, with its secrets.
@@ -187,11 +189,10 @@ fn with_facts(run: &ScheduleRun, data: &Value, item: Option<(usize, Option<&str>
     };
     add("parameters", Value::Object(run.parameters.clone()));
     add("schedule", json!({ "id": run.schedule, "name": run.name }));
-    let day = run.moment.to_string();
     let (index, key) = item.unzip();
     add(
         "execution",
-        json!({ "id": run.execution, "fireTime": run.fire_time, "asOf": run.moment, "date": &day[..day.len().min(10)], "index": index, "key": key.flatten() }),
+        json!({ "id": run.execution, "fireTime": run.fire_time, "asOf": run.moment, "date": run.day, "index": index, "key": key.flatten() }),
     );
     Value::Object(all)
 }
@@ -354,6 +355,7 @@ mod tests {
             version: None,
             label: Some("prod".to_owned()),
             fire_time: "2026-11-01T08:00:00Z".parse().unwrap(),
+            day: "2026-11-01".to_owned(),
             moment: "2026-11-01T08:00:00Z".parse().unwrap(),
             parameters: json!({"month": "October"}).as_object().unwrap().clone(),
             definition,

@@ -171,6 +171,11 @@ async fn reckon(setup: &ExecutionSetup, execution: &ClaimedExecution) -> Begun {
     if !execution.has_schedule {
         return Begun::End(ExecutionEnd::Cancelled, None);
     }
+    // Every attempt that ends says so. One that does not has taken its server with it, and would take the next one too.
+    if execution.attempt > PREPARATIONS {
+        let message = format!("it was begun {PREPARATIONS} times, and whoever began it died or was lost each time");
+        return Begun::End(ExecutionEnd::Failed { code: ErrorCode::JobItemAbandoned, message }, None);
+    }
     let Some(run) = read(execution) else {
         let message = "this release cannot read what was kept of the schedule".to_owned();
         return Begun::End(ExecutionEnd::Failed { code: ErrorCode::InternalError, message }, None);
@@ -227,6 +232,7 @@ fn read(execution: &ClaimedExecution) -> Option<ScheduleRun> {
         template,
         fire_time: execution.fire_time,
         moment,
+        day: moment.to_zoned(zone).date().to_string(),
         parameters,
         definition,
         ignores_condition: execution.ignores_condition,

@@ -7,6 +7,7 @@ mod styles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calamine::{Reader, SheetType, Xlsx, XlsxError};
 use domain::issues::near_names;
@@ -24,11 +25,9 @@ type Cells = BTreeMap<u32, Vec<(u32, Value)>>;
 
 pub fn convert(bytes: &[u8], options: &XlsxOptions, meter: &mut Meter<'_>) -> Result<Converted, DocumentError> {
     let package = package::repacked(bytes, meter)?;
-    let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(package)).map_err(|error| meter.invalid(said(&error)))?;
-    meter.look()?;
-    let sheet = chosen(&workbook, &options.sheet, meter)?;
-    let cells = cells::read(&mut workbook, &sheet, options.range, meter)?;
-    drop(workbook);
+    // The reader reckons with what cells are called, and breaks off where that is more than a number holds.
+    let reading = catch_unwind(AssertUnwindSafe(|| read(package, options, meter)));
+    let (sheet, cells) = reading.unwrap_or_else(|_| Err(meter.invalid("has a cell or a range whose name is none, such as A1 or B2:C9")))?;
     let mut table = Table { sheet: &sheet, options, nameless: BTreeSet::new() };
     let rows = table.rows(cells, meter)?;
     let count = rows.len();
@@ -38,6 +37,15 @@ pub fn convert(bytes: &[u8], options: &XlsxOptions, meter: &mut Meter<'_>) -> Re
     let mut data = Map::new();
     data.insert(options.array_key.clone(), Value::Array(rows));
     Ok(Converted { data: Value::Object(data), rows: count, warnings: meter.take_warnings() })
+}
+
+/// The sheet that is meant, and its cells.
+fn read(package: Vec<u8>, options: &XlsxOptions, meter: &mut Meter<'_>) -> Result<(String, Cells), DocumentError> {
+    let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(package)).map_err(|error| meter.invalid(said(&error)))?;
+    meter.look()?;
+    let sheet = chosen(&workbook, &options.sheet, meter)?;
+    let cells = cells::read(&mut workbook, &sheet, options.range, meter)?;
+    Ok((sheet, cells))
 }
 
 /// The name of the sheet that is meant.

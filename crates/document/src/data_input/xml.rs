@@ -13,11 +13,15 @@ use crate::data_input::text::utf8;
 use crate::data_input::{Converted, Encoding};
 use crate::error::DocumentError;
 
+/// Attributes of one element.
+const ATTRIBUTES: usize = 1_000;
+
 pub fn convert(bytes: &[u8], encoding: Encoding, options: &XmlOptions, meter: &mut Meter<'_>) -> Result<Converted, DocumentError> {
     let text = utf8(bytes, meter)?;
     if encoding == Encoding::Base64 && !text.is_ascii() {
         refuse_other_charset(text, meter)?;
     }
+    refuse_many_attributes(text, meter)?;
     // What stands between elements is a node too.
     let nodes_limit = u32::try_from(meter.limits.values.saturating_mul(4)).unwrap_or(u32::MAX);
     // Without a DTD there are no entities that could grow, and none that could be fetched.
@@ -45,6 +49,38 @@ pub fn convert(bytes: &[u8], encoding: Encoding, options: &XmlOptions, meter: &m
     }
     let rows = root.children().filter(Node::is_element).count();
     Ok(Converted { data: Value::Object(data), rows, warnings: meter.take_warnings() })
+}
+
+/// Whether an element has more attributes than are read. The parser compares each with all others, so it may not see them.
+fn refuse_many_attributes(text: &str, meter: &Meter<'_>) -> Result<(), DocumentError> {
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        let skipped = [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>")].into_iter().find(|(begin, _)| rest.starts_with(begin));
+        if let Some((begin, end)) = skipped {
+            rest = rest[begin.len()..].find(end).map_or("", |found| &rest[begin.len() + found + end.len()..]);
+            continue;
+        }
+        let (mut quote, mut attributes, mut length) = (None, 0_usize, rest.len());
+        for (at, byte) in rest.bytes().enumerate() {
+            match (quote, byte) {
+                (Some(open), _) if open == byte => quote = None,
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (None, b'=') => attributes += 1,
+                (None, b'>') => {
+                    length = at;
+                    break;
+                }
+                _ => {}
+            }
+            if attributes > ATTRIBUTES {
+                return Err(meter.too_large(format!("has an element with more than {ATTRIBUTES} attributes, which is as many as are read")));
+            }
+        }
+        meter.look()?;
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 struct Reading<'m, 'o, 'l> {

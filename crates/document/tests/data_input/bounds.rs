@@ -109,6 +109,31 @@ fn a_million_columns_and_a_million_levels_are_refused_soon() {
 }
 
 #[test]
+fn attributes_without_end_texts_without_end_and_cells_beyond_numbers_are_refused_soon() {
+    let limits = DataInputLimits::default();
+    let attributes: String = (0..200_000).fold(String::new(), |mut all, at| {
+        let _ = write!(all, " a{at}='>'");
+        all
+    });
+    let many = |content: String| too_large(json!({"format": "xml", "content": content}), &limits);
+    assert!(many(format!("<a><!-- <b> --><b{attributes}/></a>")).contains("more than 1000 attributes"));
+    // What only looks like an element has none.
+    let quoted = format!("<a><!-- <b{attributes}> --><![CDATA[<b{attributes}>]]>x</a>");
+    assert_eq!(
+        converted(json!({"format": "xml", "content": quoted})).unwrap().data["a"].as_str().map(|text| text.ends_with('x')),
+        Some(true)
+    );
+    let texts = format!("<sst uniqueCount=\"1\">{}</sst>", "<si><t>a</t></si>".repeat(1_100_000));
+    let cells = sheet(r#"<row r="1"><c r="A1" t="s"><v>0</v></c></row>"#);
+    assert!(too_large(workbook(&cells, &[("xl/sharedStrings.xml", &texts)]), &limits).contains("1000000 values"));
+    for name in ["ZZZZZZZZ99999999999", "A99999999999999999999999", "ZZZZZZZZZZZZZZZZ1"] {
+        let far = sheet(&format!(r#"<row r="1"><c r="{name}" t="str"><v>x</v></c></row>"#));
+        let (code, _, message) = refused(converted(workbook(&far, &[])));
+        assert!(matches!(code, ErrorCode::DataInputInvalid | ErrorCode::DataInputTooLarge), "{name}: {message}");
+    }
+}
+
+#[test]
 fn an_archive_that_unpacks_to_gigabytes_is_refused_while_it_unpacks() {
     let zeros = "<worksheet><sheetData>".to_owned() + &" ".repeat(200 * 1024 * 1024);
     let bomb = workbook(&zeros, &[]);

@@ -9,7 +9,6 @@ use domain::schedule_plans::{DeliveryPlan, PlannedEmail};
 use domain::schedule_targets::{EmailMode, RECIPIENTS_LIMIT, is_address};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::PoolConfig;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
@@ -19,10 +18,6 @@ use super::{Delivered, ScheduleDeliverySetup, Undelivered, bytes_of, documents, 
 
 /// For one command to the mail server and its answer.
 const COMMAND: Duration = Duration::from_secs(20);
-/// Connections to it at the same moment.
-const CONNECTIONS: u32 = 8;
-/// A connection that nobody used for so long is closed: servers close theirs after some minutes.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// How the connection is made safe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +47,8 @@ pub struct SmtpOptions {
     pub more_certificates: Vec<u8>,
 }
 
-/// The way to it. Cloning shares its connections.
+/// The way to it. Every message has a connection of its own: an attempt that is cut off leaves one on which the next message would
+/// read the answers to this one.
 #[derive(Clone)]
 pub struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -78,8 +74,7 @@ impl Smtp {
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(options.host.clone())
             .port(options.port)
             .tls(tls)
-            .timeout(Some(COMMAND))
-            .pool_config(PoolConfig::new().max_size(CONNECTIONS).idle_timeout(IDLE));
+            .timeout(Some(COMMAND));
         if let Some((name, password)) = &options.credentials {
             builder = builder.credentials(Credentials::new(name.clone(), password.reveal().to_owned()));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use blobs::{BlobError, OutsideBucket, OutsideObject};
+use domain::TenantId;
 use domain::schedule_plans::{DeliveryPlan, PlannedObject};
 use store::ClaimedScheduleDelivery;
 
@@ -25,6 +26,15 @@ pub(super) async fn deliver(
     let many = made.len() > 1;
     for (place, file) in made.iter().enumerate() {
         let key = key(delivery, plan, target, &file.filename, many.then_some(place));
+        // Stores and gateways that tidy paths up would leave what the operator declared.
+        if key.split('/').any(|part| matches!(part, "." | "..")) {
+            return Err(Undelivered::Refused(
+                "s3_key_invalid",
+                format!("the key {key:?} has a part \".\" or \"..\"; name objects without"),
+            ));
+        }
+        // As below the folder of schedules: what one tenant writes, no other overwrites.
+        let key = if delivery.tenant == TenantId::default_tenant() { key } else { format!("{}/{key}", delivery.tenant) };
         let mut metadata = target.metadata.clone();
         metadata.push(("pulpengine-delivery-id".to_owned(), delivery.lease.id.to_string()));
         let object = OutsideObject {

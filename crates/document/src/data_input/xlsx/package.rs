@@ -18,6 +18,8 @@ use crate::error::DocumentError;
 const PARTS: usize = 10_000;
 /// Texts that the table of texts may say it has.
 const TEXTS: usize = 4_000_000;
+/// Tags of a text in that table, the least there are: begin and end of `si` and of `t`.
+const TAGS_OF_A_TEXT: usize = 4;
 /// The fewest bytes of a text in that table.
 const BYTES_OF_A_TEXT: usize = 5;
 /// Read at once, before the clock is looked at again.
@@ -97,6 +99,10 @@ fn harmless(name: &str, part: Vec<u8>, meter: &Meter<'_>) -> Result<Vec<u8>, Doc
     if text.contains("<!DOCTYPE") {
         return Err(meter.invalid(format!("the part {} has a DTD, which is not read", shown(name))));
     }
+    let lower = name.to_ascii_lowercase();
+    if lower.contains("sharedstrings") && text.matches('<').count() > meter.limits.values.saturating_mul(TAGS_OF_A_TEXT) {
+        return Err(meter.too_large(format!("has more than {} values, which is as many as are read", meter.limits.values)));
+    }
     let most = TEXTS.min(part.len() / BYTES_OF_A_TEXT);
     for (at, word) in text.match_indices("uniqueCount") {
         let rest = text[at + word.len()..].trim_start().trim_start_matches('=').trim_start().trim_start_matches(['"', '\'']).trim_start();
@@ -106,7 +112,7 @@ fn harmless(name: &str, part: Vec<u8>, meter: &Meter<'_>) -> Result<Vec<u8>, Doc
             return Err(meter.invalid(format!("the part {} says that it has {} texts, and has not", shown(name), shown(count))));
         }
     }
-    if name.to_ascii_lowercase().ends_with("styles.xml") {
+    if lower.ends_with("styles.xml") {
         return styles::formats_alone(text, meter);
     }
     Ok(part)
