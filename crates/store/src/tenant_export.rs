@@ -560,7 +560,7 @@ const SCHEDULE_EXECUTIONS: &str = concat!(
 const SCHEDULE_EXECUTION_ITEMS: &str = concat!(
     "SELECT execution_id || '/' || item_index AS place,
             json_build_object('executionId', execution_id, 'index', item_index, 'status', status, 'key', key, 'recipients', recipients,
-                'renderDurationMs', render_duration_ms, 'documentId', document_id, 'sha256', encode(sha256, 'hex'), 'errorCode', error_code,
+                'renderDurationMs', render_duration_ms, 'documentId', document_id, 'errorCode', error_code,
                 'errorMessage', error_message, 'createdAt', ",
     utc!("created_at"),
     ", 'updatedAt', ",
