@@ -116,7 +116,7 @@ fn tree() -> Value {
 
 /// A fragment whose body is styled, with margins at its begin and its end.
 fn fragment() -> Value {
-    let css = "body{margin:12mm 4mm;padding:3mm;font:11pt/1.3 \"Liberation Serif\"}body>p:first-child{margin-top:9mm;color:#600}p:last-child{margin-bottom:30mm}* + *{margin-top:1mm}li{margin:0}";
+    let css = "body{margin:12mm 4mm;padding:3mm;font:11pt/1.3 \"Liberation Serif\"}body>p:first-child{margin-top:9mm;color:#600}p:last-child{margin-bottom:20mm}* + *{margin-top:1mm}li{margin:0}";
     let html = "<p>Dear {{name}}</p><ol><li>one</li><li>two</li></ol>{{#each lines}}<div>line {{this}}</div>{{/each}}<p>Yours</p>";
     json!({"key": "fragment", "name": "Fragment", "html": html, "css": css})
 }
