@@ -383,7 +383,7 @@ async fn nothing_reaches_another(share: usize) {
     let mut press = Press { pool, alone: Vec::new() };
     press.alone = looks_of(&press.print(text).await.unwrap());
     assert_eq!(press.alone.len(), 1);
-    let wide = Leaf::of(&document("", "<p style='width:102%'>wider than its page</p>")).unwrap();
+    let wide = Leaf::of(&document("", "<p style='width:130%'>wider than its page</p>")).unwrap();
     let scaled = press.looks(&[&plain, &wide], |_| true).await.unwrap_err();
     assert!(scaled.contains("scaled"), "a browser shrinks all pages when one is too narrow: {scaled}");
     let mut tried: Vec<(String, Leaf)> = Vec::new();
