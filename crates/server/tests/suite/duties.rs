@@ -92,6 +92,7 @@ async fn a_server_whose_switches_are_off_leaves_the_duties_alone() {
         "DATASET_RETENTION_ENABLED",
         "JOB_RETENTION_ENABLED",
         "WEBHOOK_DELIVERY_RETENTION_ENABLED",
+        "SCHEDULE_EXECUTION_RETENTION_ENABLED",
         "ASSET_SWEEP_ENABLED",
     ];
     let off: Vec<(&str, &str)> = switches.into_iter().map(|name| (name, "false")).chain([("DATABASE_URL", database.url())]).collect();

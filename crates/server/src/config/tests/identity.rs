@@ -235,12 +235,15 @@ fn no_secret_is_in_what_a_configuration_prints_of_itself() {
         ("S3_SECRET_ACCESS_KEY", "hunter2-19"),
         ("DOCUMENT_LINK_SECRET", "hunter2-21-abcdefgh-abcdefgh-abcdefgh"),
         ("DOCUMENT_LINK_SECRET_PREVIOUS", "hunter2-22-abcdefgh-abcdefgh-abcdefgh"),
+        ("SMTP_URL", "smtp://me:hunter2-23@mail.example.org"),
+        ("SCHEDULE_S3_TARGETS", r#"[{"bucket": "b", "accessKeyId": "hunter2-24", "secretAccessKey": "hunter2-25"}]"#),
     ];
     let open = [
         ("MULTI_TENANT_ENABLED", "true"),
         ("OIDC_DISCOVERY_URL", "https://id.example.org"),
         ("OIDC_CLIENT_ID", "pulp"),
         ("OIDC_REDIRECT_URI", "https://pulp.example.org/auth/oidc/callback"),
+        ("SMTP_FROM", "reports@example.org"),
     ];
     let all: Vec<&str> = settings::ALL.iter().filter(|setting| setting.is_secret()).map(|setting| setting.name).collect();
     for name in all {
