@@ -236,7 +236,7 @@ fn no_secret_is_in_what_a_configuration_prints_of_itself() {
         ("DOCUMENT_LINK_SECRET", "hunter2-21-abcdefgh-abcdefgh-abcdefgh"),
         ("DOCUMENT_LINK_SECRET_PREVIOUS", "hunter2-22-abcdefgh-abcdefgh-abcdefgh"),
         ("SMTP_URL", "smtp://me:hunter2-23@mail.example.org"),
-        ("SCHEDULE_S3_TARGETS", r#"[{"bucket": "b", "accessKeyId": "hunter2-24", "secretAccessKey": "hunter2-25"}]"#),
+        ("SCHEDULE_S3_TARGETS", r#"[{"bucket": "b", "accessKeyId": "AKIAEXAMPLE", "secretAccessKey": "hunter2-25"}]"#),
     ];
     let open = [
         ("MULTI_TENANT_ENABLED", "true"),
