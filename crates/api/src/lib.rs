@@ -241,7 +241,8 @@ impl Readiness {
         self.0.store(false, Ordering::SeqCst);
     }
 
-    fn is_on(&self) -> bool {
+    /// Whether it is.
+    pub fn is_on(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }

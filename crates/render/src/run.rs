@@ -331,6 +331,12 @@ impl Renderer {
         self.0.pool.status()
     }
 
+    /// Renders that have a place at this moment, those of batches and jobs included.
+    pub fn renders_under_way(&self) -> usize {
+        let taken = |places: &Semaphore, all: usize| all.max(1).saturating_sub(places.available_permits());
+        taken(&self.0.renders, self.0.limits.in_flight) + taken(&self.0.batch_renders, self.0.limits.batch_renders)
+    }
+
     /// A place among those that are being worked on. Who finds none is told at once, before anything is done for them.
     fn admit<'p>(&self, places: &'p Semaphore) -> Result<SemaphorePermit<'p>, RenderError> {
         places.try_acquire().map_err(|_| RenderError::Saturated { retry_after: self.0.pool.retry_after() })

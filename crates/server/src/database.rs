@@ -110,10 +110,13 @@ impl Database {
     }
 }
 
-/// Names this process among the replicas: the machine and the process.
+/// Names this process among the replicas: the machine, for people, and something that no other process has had. The number of a
+/// process would not do: in containers each is the first, and a name may come back with the next start.
 fn instance_id() -> String {
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{}:{}", machine.chars().take(100).collect::<String>(), std::process::id())
+    let machine: String = machine.chars().filter(|letter| letter.is_ascii_graphic()).take(100).collect();
+    let start = getrandom::u32().unwrap_or_else(|_| std::process::id());
+    format!("{machine}:{start:08x}")
 }
 
 /// The host and the database of a URL: the user, the password and the parameters, which may hold one too, are left out.

@@ -13,6 +13,7 @@ mod duties;
 mod error;
 mod examples;
 mod healthcheck;
+mod heartbeat;
 mod identity;
 mod logs;
 mod metrics;

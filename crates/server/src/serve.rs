@@ -17,13 +17,15 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
 use crate::shutdown::Signals;
-use crate::{duties, examples, identity, logs, metrics, outbound, people, stored_files};
+use crate::{duties, examples, heartbeat, identity, logs, metrics, outbound, people, stored_files};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
 
 /// How long they may take when they are not given time: after the grace, or at a second signal.
 const CUT_SHORT: Duration = Duration::from_secs(2);
+/// How long the other replicas are tried to be told that this one is gone.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long work that looks at nothing may keep the process when all else has ended.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
@@ -90,6 +92,7 @@ struct Running {
     readiness: api::Readiness,
     shutdown: CancellationToken,
     duties: worker::Duties,
+    heartbeat: worker::Heartbeat,
     renderer: render::Renderer,
     browser: Browser,
     store: store::Store,
@@ -195,6 +198,7 @@ impl Running {
         let serving = tokio::spawn(api::serve(listener, setup, shutdown.clone()));
         let duties = duties::start(config, blobs.clone(), renderer.clone(), store.clone(), clock, outbound)?;
         tracing::info!(
+        let heartbeat = heartbeat::start(&config.version, store.clone(), renderer.clone(), readiness.clone());
             version = config.version,
             address = %format_args!("http://{address}"),
             storage = database.description,
@@ -211,7 +215,7 @@ impl Running {
         if config.identity.without_credential == api::WithoutCredential::ThisMachinePasses {
             tracing::warn!("no API key is set: every request from this machine passes as admin");
         }
-        Ok(Self { serving, readiness, shutdown, duties, renderer, browser, store, database })
+        Ok(Self { serving, readiness, shutdown, duties, heartbeat, renderer, browser, store, database })
     }
 
     /// Readiness off, no new connections, no new duties; requests under way go on.
@@ -220,6 +224,7 @@ impl Running {
         self.shutdown.cancel();
         self.duties.stop_claiming();
     }
+        self.heartbeat.beat_now();
 
     /// Ends what requests needed, in the order that leaves nothing hanging: duties, Chromium, usage, connections, PostgreSQL.
     async fn stop(self, tidy_up: Duration) -> Result<(), ServerError> {
@@ -229,6 +234,7 @@ impl Running {
         self.browser.pool.close(Instant::now() + tidy_up).await;
         self.renderer.drain_usage(Instant::now() + tidy_up).await;
         if timeout(tidy_up, self.store.close()).await.is_err() {
+        self.heartbeat.stop(Instant::now() + tidy_up.min(FAREWELL)).await;
             tracing::warn!("database connections were still in use when they had to close");
         }
         self.database.stop(tidy_up).await

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use domain::{Clock, TenantId};
@@ -94,10 +94,10 @@ pub(crate) fn check_server_version(version_number: Option<u32>) -> Result<(), St
 /// The way to Postgres. Cloning shares the connections.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     pool: PgPool,
     suspicion: Arc<Suspicion>,
     listen: PgConnectOptions,
@@ -157,6 +157,8 @@ impl Store {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    pub(crate) replicas_alive: AtomicU32,
+    pub(crate) cluster: Mutex<crate::replicas::Known>,
     /// The rows of one tenant, and no others.
     pub fn tenant(&self, tenant: TenantId) -> TenantStore {
         TenantStore::new(self.clone(), tenant)
@@ -201,6 +203,8 @@ impl Store {
 
     /// Sets the gauges `pulp_store_connections{state="idle"|"used"}`; call it before the metrics are read.
     pub fn record_pool_metrics(&self) {
+            replicas_alive: AtomicU32::new(1),
+            cluster: Mutex::default(),
         let open = f64::from(self.shared.pool.size());
         let idle = u32::try_from(self.shared.pool.num_idle()).map_or(0.0, f64::from);
         metrics::gauge!("pulp_store_connections", "state" => "idle").set(idle);

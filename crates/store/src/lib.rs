@@ -9,7 +9,7 @@
 //! transaction, so that the caches of all replicas let go of what they hold.
 //!
 //! Most saves of a draft are written past `write` (`drafts`), and some things because nobody's change is behind them: what was rendered (`usage`), the months that
-//! big tables are cut into (`partitions`), who is at which duty (`duties`, under a `lease`), uses of keys, tokens and codes, which
+//! big tables are cut into (`partitions`), who is at which duty (`duties`, under a `lease`), which replicas are alive (`replicas`), uses of keys, tokens and codes, which
 //! request has an idempotency key (`idempotency_keys`), and the rows of a tenant whose end is recorded (`tenant_purge`). A new table with rows of tenants is entered in the lists of
 //! `tenant_purge` and `tenant_export`.
 
@@ -55,6 +55,7 @@ mod probe;
 mod quotas;
 mod render_tokens;
 mod samples;
+mod replicas;
 mod schedule_calendars;
 mod schedule_dead_letters;
 mod schedule_delivery_queue;
@@ -128,6 +129,7 @@ pub use render_tokens::{RenderTokenRecord, RenderTokens, TakeOutcome};
 pub use samples::Samples;
 pub use schedule_calendars::{CalendarOutcome, CalendarRecord, NewCalendar, SCHEDULE_CALENDARS_LIMIT, ScheduleCalendars};
 pub use schedule_dead_letters::{ScheduleDeadLetter, ScheduleDeadLetters, ScheduleDeliveryOutcome};
+pub use replicas::{ClusterView, REPLICA_ALIVE, ReplicaRecord, Replicas};
 pub use schedule_delivery_queue::{
     ClaimedScheduleDelivery, DeliverableFile, ScheduleDeliveryAttempt, ScheduleDeliveryLease, ScheduleDeliveryQueue,
 };
