@@ -100,6 +100,8 @@ lacks_to_test() {
     needs npm has npm
     needs python3 has python3
     needs python3-venv has_venv
+    # Debian's signatures, for scripts/fetch-pgbouncer; there already on Debian itself.
+    if has apt-get; then needs debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg; fi
 }
 
 # --- how it gets it -----------------------------------------------------------------------------------------------

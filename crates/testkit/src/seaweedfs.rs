@@ -7,10 +7,9 @@ use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::process::{Command, Stdio};
 
+use crate::kept::{self, Kept};
 use crate::postgres::target_dir;
 
 /// More than any machine runs at the same time.
@@ -30,47 +29,35 @@ pub const SECRET_ACCESS_KEY: &str = "test-secret-access-key";
 pub struct SeaweedFs {
     program: PathBuf,
     port: u16,
-    process: u32,
     folder: PathBuf,
-    /// Closed to end the thread that keeps the process.
-    stop: Option<mpsc::Sender<()>>,
-    keeper: Option<thread::JoinHandle<()>>,
+    process: Option<Kept>,
     _lock: File,
 }
 
 impl SeaweedFs {
     /// Starts it; it answers some seconds later. Nothing when its program is not there, which on CI is a failure.
     pub fn start() -> Option<Self> {
-        let program = repository().join("target/seaweedfs-venv/bin/weed");
-        if !program.exists() {
-            assert!(!is_ci(), "{} is missing: scripts/test installs it", program.display());
-            println!("LEFT OUT: {} is missing; scripts/test installs it", program.display());
-            return None;
-        }
+        let program = crate::installed("target/seaweedfs-venv/bin/weed")?;
         let (folder, lock, first) = free_slot();
         let data = folder.join("data");
         let _ = fs::remove_dir_all(&data);
         fs::create_dir_all(&data).unwrap_or_else(|error| panic!("{}: {error}", data.display()));
         let _ = fs::remove_file(folder.join("log"));
-        let mut server = Self { program, port: first, process: 0, folder, stop: None, keeper: None, _lock: lock };
+        let mut server = Self { program, port: first, folder, process: None, _lock: lock };
         server.start_again();
         Some(server)
     }
 
     /// Kills it. What it has kept stays.
     pub fn kill(&mut self) {
-        drop(self.stop.take());
-        if let Some(keeper) = self.keeper.take() {
-            let _ = keeper.join();
-        }
+        self.process = None;
     }
 
     /// Starts it on what it has kept, after [`SeaweedFs::kill`]; it answers some seconds later.
     pub fn start_again(&mut self) {
         let log = File::options().create(true).append(true).open(self.folder.join("log"));
         let command = log.and_then(|log| command(&self.program, &self.folder.join("data"), self.port, log));
-        let (process, stop, keeper) = keep(command.unwrap_or_else(|error| panic!("the log of SeaweedFS: {error}")));
-        (self.process, self.stop, self.keeper) = (process, Some(stop), Some(keeper));
+        self.process = Some(Kept::start(command.unwrap_or_else(|error| panic!("the log of SeaweedFS: {error}")), "SeaweedFS"));
     }
 
     /// Where it is.
@@ -79,8 +66,11 @@ impl SeaweedFs {
     }
 
     /// Its process, to be stopped and continued.
+    ///
+    /// # Panics
+    /// When it is not running.
     pub fn process(&self) -> u32 {
-        self.process
+        self.process.as_ref().expect("SeaweedFS runs").process()
     }
 
     /// The end of its log, for a test that waited in vain.
@@ -98,9 +88,8 @@ impl Drop for SeaweedFs {
 }
 
 fn command(program: &Path, data: &Path, first: u16, log: File) -> io::Result<Command> {
-    // The kernel kills it when the thread that started it ends, so also when this process is killed.
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program).arg("mini").arg(format!("-dir={}", data.display()));
+    let mut command = kept::command();
+    command.arg("--").arg(program).arg("mini").arg(format!("-dir={}", data.display()));
     command.args([format!("-bucket={BUCKET}").as_str(), "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]);
     command.args(["-admin.ui=false", "-webdav=false", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
     for (number, name) in (first..).zip(["s3", "master", "filer", "volume", "admin"]) {
@@ -109,20 +98,6 @@ fn command(program: &Path, data: &Path, first: u16, log: File) -> io::Result<Com
     command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     Ok(command)
-}
-
-/// Starts it from a thread that lives as long as it should.
-fn keep(mut command: Command) -> (u32, mpsc::Sender<()>, thread::JoinHandle<()>) {
-    let (stop, stopped) = mpsc::channel::<()>();
-    let (started, process) = mpsc::channel();
-    let keeper = thread::spawn(move || {
-        let mut child: Child = command.spawn().unwrap_or_else(|error| panic!("setpriv (util-linux) with SeaweedFS: {error}"));
-        let _ = started.send(child.id());
-        let _ = stopped.recv();
-        let _ = child.kill();
-        let _ = child.wait();
-    });
-    (process.recv().expect("SeaweedFS was started"), stop, keeper)
 }
 
 fn free_slot() -> (PathBuf, File, u16) {
@@ -138,13 +113,4 @@ fn free_slot() -> (PathBuf, File, u16) {
         }
     }
     panic!("all {SLOTS} places for SeaweedFS are in use by other test processes");
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests have no configuration to read it from")]
-fn is_ci() -> bool {
-    std::env::var_os("CI").is_some()
 }
