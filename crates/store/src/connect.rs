@@ -26,14 +26,23 @@ const SLOW: Duration = Duration::from_secs(1);
 /// What an act may take on top of the acquire and statement timeouts: the network, and several statements in one act.
 const DEADLINE_SLACK: Duration = Duration::from_secs(2);
 
+/// Who says how long statements, locks and transactions may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SessionLimits {
+    /// We do, as start-up parameters of each connection.
+    #[default]
+    Sent,
+    /// The server's own settings for the role or database: what is in between refuses such parameters.
+    LeftToServer,
+}
+
 /// How to reach Postgres, and what may be asked of it.
 #[derive(Clone)]
 pub struct ConnectOptions {
-    /// `postgres://user:password@host:port/database?…`; a Unix socket is `postgres:///database?host=/folder`.
-    /// Behind PgBouncer (1.21 or newer, transaction mode) its `ignore_startup_parameters` must name `options`, and the
-    /// role's own `statement_timeout` replaces ours.
+    /// `postgres://user:password@host:port/database?…`; a Unix socket is `postgres:///database?host=/folder`. May lead
+    /// through a pooler that [`crate::self_check`] found fit.
     pub url: String,
-    /// Goes past PgBouncer, for LISTEN; `None` means the same as `url`.
+    /// Goes past poolers, for LISTEN; `None` means the same as `url`.
     pub direct_url: Option<String>,
     /// The most connections this process opens for statements, 1 or more; LISTEN takes one more.
     pub max_connections: u32,
@@ -41,6 +50,18 @@ pub struct ConnectOptions {
     pub acquire_timeout: Duration,
     /// The server cancels a statement after this long, waits for locks included.
     pub statement_timeout: Duration,
+    /// The server cancels a statement that has waited this long for one lock.
+    pub lock_timeout: Duration,
+    /// The server ends a transaction in which nothing was asked for this long, so that a replica that stops in the middle of
+    /// one does not keep its locks.
+    pub idle_in_transaction_timeout: Duration,
+    /// Whether the three limits above are sent with each connection; a pooler may refuse that.
+    pub session_limits: SessionLimits,
+    /// A connection that was not used for this long is closed.
+    pub idle_lifetime: Duration,
+    /// A connection that is this old is closed when it is given back: what stands between us and the server (an address
+    /// behind a name, a balancer) may have changed meanwhile.
+    pub max_lifetime: Duration,
     /// What `pg_stat_activity` shows.
     pub application_name: String,
     /// Names this process in the rows it writes; 1–128 characters.
@@ -50,7 +71,8 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Ten connections, 5 s for a connection, 15 s for a statement, the machine's clock.
+    /// Ten connections, 5 s for a connection, 15 s for a statement and a silence in a transaction, 10 s for a lock, the
+    /// machine's clock; connections live 30 min, 10 of them unused.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -58,10 +80,38 @@ impl ConnectOptions {
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
+            lock_timeout: Duration::from_secs(10),
+            idle_in_transaction_timeout: Duration::from_secs(15),
+            session_limits: SessionLimits::Sent,
+            idle_lifetime: Duration::from_mins(10),
+            max_lifetime: Duration::from_mins(30),
             application_name: "pulp-engine".to_owned(),
             instance_id: "pulp-engine".to_owned(),
             clock: Clock::system(),
         }
+    }
+
+    /// What each connection for statements is opened with.
+    pub(crate) fn session(&self) -> Result<PgConnectOptions, StoreError> {
+        let plain = parameters(&self.url, &self.application_name)?;
+        Ok(match self.session_limits {
+            SessionLimits::Sent => plain.options(self.limits().map(|(name, limit)| (name, format!("{}ms", limit.as_millis())))),
+            SessionLimits::LeftToServer => plain,
+        })
+    }
+
+    /// What LISTEN is done with.
+    pub(crate) fn direct(&self) -> Result<PgConnectOptions, StoreError> {
+        parameters(self.direct_url.as_deref().unwrap_or(&self.url), &self.application_name)
+    }
+
+    /// The limits of a session, by the names that Postgres has for them.
+    pub(crate) fn limits(&self) -> [(&'static str, Duration); 3] {
+        [
+            ("statement_timeout", self.statement_timeout),
+            ("lock_timeout", self.lock_timeout),
+            ("idle_in_transaction_session_timeout", self.idle_in_transaction_timeout),
+        ]
     }
 }
 
@@ -73,6 +123,7 @@ impl fmt::Debug for ConnectOptions {
             .field("max_connections", &self.max_connections)
             .field("acquire_timeout", &self.acquire_timeout)
             .field("statement_timeout", &self.statement_timeout)
+            .field("session_limits", &self.session_limits)
             .field("application_name", &self.application_name)
             .finish_non_exhaustive()
     }
@@ -106,6 +157,8 @@ pub(crate) struct Shared {
     closed: watch::Sender<bool>,
     instance_id: String,
     clock: Clock,
+    pub(crate) replicas_alive: AtomicU32,
+    pub(crate) cluster: Mutex<crate::replicas::Known>,
 }
 
 impl Store {
@@ -113,19 +166,16 @@ impl Store {
     ///
     /// Fails with [`StoreError::Unavailable`] after `acquire_timeout` when it does not; trying again is the caller's part.
     pub async fn connect(options: ConnectOptions) -> Result<Self, StoreError> {
-        let timeout_ms = options.statement_timeout.as_millis();
-        let session = parameters(&options.url, &options.application_name)?.options([
-            ("statement_timeout", format!("{timeout_ms}ms")),
-            // A replica that stops in the middle of a transaction must not keep its locks.
-            ("idle_in_transaction_session_timeout", format!("{timeout_ms}ms")),
-        ]);
-        let listen = parameters(options.direct_url.as_deref().unwrap_or(&options.url), &options.application_name)?;
+        let session = options.session()?;
+        let listen = options.direct()?;
 
         let suspicion = Arc::new(Suspicion::new());
         let judge = Arc::clone(&suspicion);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections.max(1))
             .acquire_timeout(options.acquire_timeout)
+            .idle_timeout(options.idle_lifetime)
+            .max_lifetime(options.max_lifetime)
             // The hook below asks less often: one round trip less for nearly every act.
             .test_before_acquire(false)
             .before_acquire(move |connection, metadata| {
@@ -153,12 +203,12 @@ impl Store {
             closed: watch::Sender::new(false),
             instance_id: options.instance_id,
             clock: options.clock,
+            replicas_alive: AtomicU32::new(1),
+            cluster: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    pub(crate) replicas_alive: AtomicU32,
-    pub(crate) cluster: Mutex<crate::replicas::Known>,
     /// The rows of one tenant, and no others.
     pub fn tenant(&self, tenant: TenantId) -> TenantStore {
         TenantStore::new(self.clone(), tenant)
@@ -203,8 +253,6 @@ impl Store {
 
     /// Sets the gauges `pulp_store_connections{state="idle"|"used"}`; call it before the metrics are read.
     pub fn record_pool_metrics(&self) {
-            replicas_alive: AtomicU32::new(1),
-            cluster: Mutex::default(),
         let open = f64::from(self.shared.pool.size());
         let idle = u32::try_from(self.shared.pool.num_idle()).map_or(0.0, f64::from);
         metrics::gauge!("pulp_store_connections", "state" => "idle").set(idle);

@@ -33,6 +33,9 @@ pub enum StoreError {
     /// The tenant of this handle is archived and takes no writes.
     #[error("the tenant is archived")]
     TenantArchived,
+    /// The request's idempotency key is another request's by now, which carries it out in its place.
+    #[error("the idempotency key of this request was taken over")]
+    TakenOver,
     /// A row says something that no row of this release says.
     #[error("a row of {table} is inconsistent: {what}")]
     Inconsistent {
@@ -82,6 +85,12 @@ pub enum StoreError {
         /// What the driver said.
         source: Source,
     },
+    /// What lies between us and Postgres cannot be worked through.
+    #[error("{fault}")]
+    UnfitPooler {
+        /// What was found.
+        fault: PoolerFault,
+    },
     /// Anything else: a defect of ours.
     #[error("the database answered something unexpected")]
     Unexpected {
@@ -121,6 +130,48 @@ pub(crate) fn source(error: sqlx::Error) -> Source {
         _ => return error.into(),
     };
     Box::new(Answer { said, error })
+}
+
+/// Why what lies between us and Postgres cannot be worked through, in words for the operator.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PoolerFault {
+    /// What is prepared on one connection is answered on another one.
+    MixesStatements {
+        /// What was observed, without values.
+        found: String,
+    },
+    /// Connections are lent by the transaction, and there is no way past that for LISTEN and the lock of the migrations.
+    NoDirectWay,
+    /// The way that should lead past the pooler is lent by the transaction too.
+    DirectWayIsPooled,
+    /// What is told with NOTIFY through the one way is not heard on the other.
+    OtherDatabase,
+}
+
+impl fmt::Display for PoolerFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MixesStatements { found } => write!(
+                formatter,
+                "DATABASE_URL leads through a connection pooler that does not keep the statements of its clients apart (found: {found}); \
+                 with it, requests would get the answers of others. Use PgBouncer 1.21 or newer with max_prepared_statements above 0, such as \
+                 200, or its session mode, or let DATABASE_URL lead to PostgreSQL itself"
+            ),
+            Self::NoDirectWay => formatter.write_str(
+                "DATABASE_URL leads through a connection pooler that lends connections by the transaction (found: two open connections \
+                 answered by one server process, or one by several), and DATABASE_DIRECT_URL is not set; set it to a URL of the same \
+                 database that leads past the pooler, for notices of changes and for migrations",
+            ),
+            Self::DirectWayIsPooled => formatter.write_str(
+                "DATABASE_DIRECT_URL leads through a connection pooler that lends connections by the transaction (found: two open \
+                 connections answered by one server process, or one by several); let it lead to PostgreSQL itself",
+            ),
+            Self::OtherDatabase => formatter.write_str(
+                "what is told through DATABASE_URL is not heard through DATABASE_DIRECT_URL (found: no notice within 5 s); let both \
+                 lead to the same database of the same primary",
+            ),
+        }
+    }
 }
 
 /// What was observed of a database that is away.

@@ -43,13 +43,13 @@ pub async fn migrate(url: &str, wait: Duration) -> Result<MigrationReport, Store
 }
 
 async fn connect(url: &str) -> Result<PgConnection, StoreError> {
-    let options = parameters(url, "pulp-engine migrate")?.options([
-        // Waiting longer for a lock on a table would make everybody else wait behind us.
-        ("lock_timeout", "10s"),
-        ("statement_timeout", "0"),
-    ]);
-    let connection = timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(|_| StoreError::unavailable(Outage::NoConnection))??;
+    let options = parameters(url, "pulp-engine migrate")?;
+    let mut connection = timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(|_| StoreError::unavailable(Outage::NoConnection))??;
     check_server_version(connection.server_version_num())?;
+    // Waiting longer for a lock on a table would make everybody else wait behind us. Not as parameters of the start, which
+    // a pooler in session mode refuses.
+    let limits = "SET lock_timeout = '10s'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+    sqlx::raw_sql(limits).execute(&mut connection).await?;
     Ok(connection)
 }
 
