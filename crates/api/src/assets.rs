@@ -50,8 +50,8 @@ pub async fn upload(
     match attempt.of(&caller, || hash_of_parts(file.into_iter().chain(fields())))? {
         None => add(&setup, &caller, upload, &details).await,
         Some(named) => {
-            let (its_setup, its_caller) = (setup.clone(), caller.clone());
-            let work = async move { add(&its_setup, &its_caller, upload, &details).await.into_response() };
+            let its_setup = setup.clone();
+            let work = |caller: Caller| async move { add(&its_setup, &caller, upload, &details).await.into_response() };
             Ok(once(&setup, &caller, named, work).await)
         }
     }

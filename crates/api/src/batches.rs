@@ -111,7 +111,8 @@ impl Asked {
         let named = if stores { attempt.of(&self.caller, || hash_of_json(&body))? } else { None };
         let Some(named) = named else { return batch(self, body, format).await };
         let (setup, caller) = (self.setup.clone(), self.caller.clone());
-        Ok(once(&setup, &caller, named, async move { batch(self, body, format).await.into_response() }).await)
+        let work = |caller| async move { batch(Self { caller, ..self }, body, format).await.into_response() };
+        Ok(once(&setup, &caller, named, work).await)
     }
 }
 

@@ -142,6 +142,10 @@ impl ApiError {
                 Self::new(ErrorCode::ServiceUnavailable, "the database is away; try again in a moment").retry_after(2)
             }
             StoreError::TenantArchived => Self::new(ErrorCode::TenantArchived, "this tenant is archived: it can be read, and nothing else"),
+            StoreError::TakenOver => {
+                let said = "another server carries this request out by now; send it again under its Idempotency-Key to get the answer";
+                Self::new(ErrorCode::IdempotencyKeyInUse, said).retry_after(2)
+            }
             StoreError::NoSuchTenant => Self::new(ErrorCode::TenantUnknown, "there is no such tenant"),
             StoreError::Conflict { .. } => Self::new(ErrorCode::Conflict, "somebody else changed this in the same moment; read it again"),
             StoreError::Refused { .. } => {

@@ -16,12 +16,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use domain::ErrorCode;
+use domain::idempotency_keys::KeyClaim;
 use domain::ids::DocumentId;
+use domain::{Actor, ErrorCode};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use store::{AnswerBody, KeyClaim, KeyOutcome, KeyedRequest, STORED_ANSWER_BYTES, StoredAnswer, TenantStore};
+use store::{AnswerBody, KeyOutcome, KeyedRequest, STORED_ANSWER_BYTES, StoredAnswer, TenantStore};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -150,20 +151,22 @@ pub(crate) async fn keyed(
     // What is no JSON is refused by whoever reads it; until then it is bytes.
     let hash = || serde_json::from_slice(&body).map_or_else(|_| Sha256::digest(&body).into(), |value| hash_of_json(&value));
     let named = attempt.of(&caller, hash)?;
-    let work = next.run(Request::from_parts(parts, Body::from(body)));
-    Ok(match named {
-        Some(named) => once(&setup, &caller, named, work).await,
-        None => work.await,
-    })
+    let request = Request::from_parts(parts, Body::from(body));
+    let Some(named) = named else { return Ok(next.run(request).await) };
+    let work = |caller: Caller| {
+        let mut request = request;
+        request.extensions_mut().insert(caller);
+        next.run(request)
+    };
+    Ok(once(&setup, &caller, named, work).await)
 }
 
-/// Carries a request out, unless it was or is being carried out: then the answer is what it was.
-pub(crate) async fn once(
-    setup: &Setup,
-    caller: &Caller,
-    request: KeyedRequest,
-    work: impl Future<Output = Response> + Send + 'static,
-) -> Response {
+/// Carries a request out, unless it was or is being carried out: then the answer is what it was. `work` is to act as the caller that
+/// it is given, whose changes count only while the key is its own.
+pub(crate) async fn once<F>(setup: &Setup, caller: &Caller, request: KeyedRequest, work: impl FnOnce(Caller) -> F) -> Response
+where
+    F: Future<Output = Response> + Send + 'static,
+{
     let begun = begin(setup, caller, &request).await;
     let outcome = match &begun {
         Ok(Begun::First(_)) => "first",
@@ -175,7 +178,11 @@ pub(crate) async fn once(
     };
     metrics::counter!("pulp_engine_keyed_requests_total", "outcome" => outcome).increment(1);
     let answer = match begun {
-        Ok(Begun::First(claim)) => Ok(first(setup, caller, claim, work).await),
+        Ok(Begun::First(claim)) => {
+            let actor = Actor { claim: Some(Arc::new(claim.clone())), ..caller.actor.clone() };
+            let work = work(Caller { actor, ..caller.clone() });
+            Ok(first(setup, caller, claim, work).await)
+        }
         Ok(Begun::Before(answer)) => again(setup, caller, answer).await,
         Err(refusal) => Err(refusal),
     };

@@ -134,13 +134,18 @@ impl Asked {
     }
 
     /// Answers, once under its key where something is stored. Everything else can be repeated as it is and asks nobody about a key.
-    async fn kept_once(self, attempt: Attempt, body: Value, answer: impl FnOnce(Self, Value) -> Answering) -> Result<Response, ApiError> {
+    async fn kept_once(
+        self,
+        attempt: Attempt,
+        body: Value,
+        answer: impl FnOnce(Self, Value) -> Answering + Send + 'static,
+    ) -> Result<Response, ApiError> {
         let stores = is_stored(&body) && body.get("dryRun") != Some(&Value::Bool(true));
         let named = if stores { attempt.of(&self.caller, || hash_of_json(&body))? } else { None };
         let Some(named) = named else { return answer(self, body).await };
         let (setup, caller) = (self.setup.clone(), self.caller.clone());
-        let answer = answer(self, body);
-        Ok(once(&setup, &caller, named, async move { answer.await.into_response() }).await)
+        let work = |caller| async move { answer(Self { caller, ..self }, body).await.into_response() };
+        Ok(once(&setup, &caller, named, work).await)
     }
 }
 

@@ -1,5 +1,8 @@
 //! On whose behalf something is done.
 
+use std::sync::Arc;
+
+use crate::idempotency_keys::KeyClaim;
 use crate::ids::RequestId;
 use crate::invisible::is_invisible;
 use crate::scopes::Scope;
@@ -13,6 +16,8 @@ pub struct Actor {
     pub scope: Option<Scope>,
     /// The request it happened in; none where no request asked for it.
     pub request_id: Option<RequestId>,
+    /// The key under which the request is carried out: its changes are refused once that is somebody else's. None where it has none.
+    pub claim: Option<Arc<KeyClaim>>,
 }
 
 impl Actor {
@@ -21,12 +26,12 @@ impl Actor {
 
     /// Somebody with a credential.
     pub fn new(name: &str, scope: Scope, request_id: RequestId) -> Self {
-        Self { name: printable(name), scope: Some(scope), request_id: Some(request_id) }
+        Self { name: printable(name), scope: Some(scope), request_id: Some(request_id), claim: None }
     }
 
     /// The server itself: `system:<duty>`.
     pub fn system(duty: &str) -> Self {
-        Self { name: printable(&format!("system:{duty}")), scope: None, request_id: None }
+        Self { name: printable(&format!("system:{duty}")), scope: None, request_id: None, claim: None }
     }
 }
 

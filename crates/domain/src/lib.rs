@@ -24,6 +24,7 @@ pub mod formats;
 pub mod forwarding;
 pub mod furniture;
 pub mod host_names;
+pub mod idempotency_keys;
 pub mod ids;
 pub mod invisible;
 pub mod issues;

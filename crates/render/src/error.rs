@@ -250,6 +250,7 @@ impl RenderError {
             Self::Blobs(BlobError::TooLarge { .. }) => ErrorCode::PayloadTooLarge,
             Self::Blobs(BlobError::OutOfRange { .. }) => ErrorCode::BadRequest,
             Self::Store(StoreError::TenantArchived) => ErrorCode::TenantArchived,
+            Self::Store(StoreError::TakenOver) => ErrorCode::IdempotencyKeyInUse,
             Self::Store(StoreError::Unavailable { .. }) | Self::Blobs(_) => ErrorCode::ServiceUnavailable,
             Self::Upload(refusal) => crate::asset_uploads::code_of(refusal),
             Self::OtherKind { .. } => ErrorCode::AssetMimeMismatch,

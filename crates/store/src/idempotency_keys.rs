@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use domain::idempotency_keys::KeyClaim;
 use domain::ids::{DocumentId, LeaseToken, RequestId};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::connect::{Store, speak};
@@ -22,13 +24,6 @@ pub struct KeyedRequest {
     pub key: String,
     /// SHA-256 of what is asked for.
     pub request_sha256: [u8; 32],
-}
-
-/// The right to carry a request out, as long as its token is the one in the row.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct KeyClaim {
-    request: KeyedRequest,
-    token: Uuid,
 }
 
 /// What a request was answered.
@@ -99,8 +94,10 @@ impl IdempotencyKeys<'_> {
                    VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6), $7, now(), now() + interval '24 hours')
                    ON CONFLICT (tenant_id, credential, idempotency_key) DO UPDATE
                    SET request_sha256 = EXCLUDED.request_sha256, claim_id = EXCLUDED.claim_id, claimed_until = EXCLUDED.claimed_until,
-                       request_id = EXCLUDED.request_id, answer_status = NULL, answer_headers = NULL, answer_body = NULL,
-                       document_id = NULL, created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at
+                       answer_status = NULL, answer_headers = NULL, answer_body = NULL, document_id = NULL,
+                       request_id = CASE WHEN known.expires_at <= now() THEN EXCLUDED.request_id ELSE known.request_id END,
+                       created_at = CASE WHEN known.expires_at <= now() THEN EXCLUDED.created_at ELSE known.created_at END,
+                       expires_at = EXCLUDED.expires_at
                    WHERE known.expires_at <= now()
                       OR (known.answer_status IS NULL AND known.claimed_until <= now() AND known.request_sha256 = EXCLUDED.request_sha256)
                    RETURNING (SELECT request_id FROM before) AS "request_before?", (SELECT created_at FROM before) AS "claimed_before?""#,
@@ -115,8 +112,11 @@ impl IdempotencyKeys<'_> {
             .fetch_optional(&mut *connection)
             .await?;
             let Some(claimed) = claimed else { return self.found(&mut connection, request).await };
-            let claim = KeyClaim { request: request.clone(), token };
-            if let (Some(request_before), Some(claimed_before)) = (claimed.request_before, claimed.claimed_before)
+            let KeyedRequest { credential, key, .. } = request.clone();
+            let claim = KeyClaim { tenant: self.0.tenant.clone(), credential, key, token };
+            let Some(claimed_before) = claimed.claimed_before else { return Ok(KeyOutcome::Claimed(claim)) };
+            // A statement of its own: what was committed while the one above waited for the key is seen only by the next.
+            if let Some(request_before) = claimed.request_before
                 && self.has_changed_something(&mut connection, request_before, claimed_before).await?
             {
                 let lost = StoredAnswer { status: 200, headers: "[]".to_owned(), body: AnswerBody::NotKept };
@@ -124,13 +124,15 @@ impl IdempotencyKeys<'_> {
                 self.answer(&claim, &lost).await?;
                 return Ok(KeyOutcome::Answered(lost));
             }
+            // Not before: whoever dies up to here leaves the next one the same question.
+            self.inherit(&mut connection, &claim, request_id).await?;
             Ok(KeyOutcome::Claimed(claim))
         })
         .await
     }
 
     /// What a key that is taken led to.
-    async fn found(&self, connection: &mut sqlx::PgConnection, request: &KeyedRequest) -> Result<KeyOutcome, StoreError> {
+    async fn found(&self, connection: &mut PgConnection, request: &KeyedRequest) -> Result<KeyOutcome, StoreError> {
         let found = sqlx::query!(
             r#"SELECT request_sha256, answer_status, answer_headers::text AS answer_headers, answer_body, document_id
                FROM idempotency_keys
@@ -160,7 +162,7 @@ impl IdempotencyKeys<'_> {
     /// Whether the audit log has something of a request. The log has the times of the replica that wrote it, which may lag a little.
     async fn has_changed_something(
         &self,
-        connection: &mut sqlx::PgConnection,
+        connection: &mut PgConnection,
         request_id: Uuid,
         since: jiff_sqlx::Timestamp,
     ) -> Result<bool, StoreError> {
@@ -174,6 +176,22 @@ impl IdempotencyKeys<'_> {
         Ok(found.fetch_one(connection).await?)
     }
 
+    /// From now on the audit log is asked about the request of whoever took over.
+    async fn inherit(&self, connection: &mut PgConnection, claim: &KeyClaim, request_id: Option<RequestId>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE idempotency_keys SET request_id = $5, created_at = now(), expires_at = now() + interval '24 hours'
+             WHERE tenant_id = $1 AND credential = $2 AND idempotency_key = $3 AND claim_id = $4",
+            self.0.tenant.as_str(),
+            claim.credential.as_slice(),
+            claim.key,
+            claim.token,
+            request_id.map(RequestId::as_uuid)
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
     /// Keeps the key for `lease_for` from now on; false when it is somebody else's by now. Do it at a third of that time.
     pub async fn renew(&self, claim: &KeyClaim, lease_for: Duration) -> Result<bool, StoreError> {
         speak!(self.0.store, "idempotency_keys.renew", {
@@ -182,8 +200,8 @@ impl IdempotencyKeys<'_> {
                 "UPDATE idempotency_keys SET claimed_until = now() + make_interval(secs => $5)
                  WHERE tenant_id = $1 AND credential = $2 AND idempotency_key = $3 AND claim_id = $4 AND answer_status IS NULL",
                 self.0.tenant.as_str(),
-                claim.request.credential.as_slice(),
-                claim.request.key,
+                claim.credential.as_slice(),
+                claim.key,
                 claim.token,
                 lease_for.as_secs_f64()
             );
@@ -205,8 +223,8 @@ impl IdempotencyKeys<'_> {
                 "UPDATE idempotency_keys SET answer_status = $5, answer_headers = $6::text::json, answer_body = $7, document_id = $8
                  WHERE tenant_id = $1 AND credential = $2 AND idempotency_key = $3 AND claim_id = $4 AND answer_status IS NULL",
                 self.0.tenant.as_str(),
-                claim.request.credential.as_slice(),
-                claim.request.key,
+                claim.credential.as_slice(),
+                claim.key,
                 claim.token,
                 i16::try_from(answer.status).unwrap_or(i16::MAX),
                 answer.headers,
@@ -227,8 +245,8 @@ impl IdempotencyKeys<'_> {
                 "UPDATE idempotency_keys SET claimed_until = now()
                  WHERE tenant_id = $1 AND credential = $2 AND idempotency_key = $3 AND claim_id = $4 AND answer_status IS NULL",
                 self.0.tenant.as_str(),
-                claim.request.credential.as_slice(),
-                claim.request.key,
+                claim.credential.as_slice(),
+                claim.key,
                 claim.token
             );
             Ok(given_up.execute(&mut *connection).await?.rows_affected() == 1)
@@ -244,14 +262,26 @@ impl IdempotencyKeys<'_> {
                 "DELETE FROM idempotency_keys
                  WHERE tenant_id = $1 AND credential = $2 AND idempotency_key = $3 AND claim_id = $4 AND answer_status IS NULL",
                 self.0.tenant.as_str(),
-                claim.request.credential.as_slice(),
-                claim.request.key,
+                claim.credential.as_slice(),
+                claim.key,
                 claim.token
             );
             Ok(released.execute(&mut *connection).await?.rows_affected() == 1)
         })
         .await
     }
+}
+
+/// Keeps a key as it is until the transaction ends, and refuses to go on when it is somebody else's. Whoever would take it over
+/// waits: either this commits before, and its event is found, or it never commits.
+pub(crate) async fn hold(transaction: &mut PgConnection, claim: &KeyClaim) -> Result<(), StoreError> {
+    let held = sqlx::query_scalar!(
+        "SELECT claim_id FROM idempotency_keys WHERE tenant_id = $1 AND credential = $2 AND idempotency_key = $3 FOR SHARE",
+        claim.tenant.as_str(),
+        claim.credential.as_slice(),
+        claim.key
+    );
+    if held.fetch_optional(transaction).await? == Some(claim.token) { Ok(()) } else { Err(StoreError::TakenOver) }
 }
 
 impl Store {

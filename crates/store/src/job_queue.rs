@@ -188,6 +188,7 @@ impl JobQueue<'_> {
                         name: job.actor.as_str().into(),
                         scope: scope.map_err(|error| StoreError::inconsistent("jobs", error))?,
                         request_id: job.request_id.map(RequestId::from),
+                        claim: None,
                     },
                     correlation_id: job.correlation_id.as_deref().map(Box::from),
                     shares_definition: job.shares_definition,

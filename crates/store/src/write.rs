@@ -12,6 +12,7 @@ use crate::changes::announce;
 use crate::connection::Connection;
 use crate::error::StoreError;
 use crate::hashes::hash_of;
+use crate::idempotency_keys::hold;
 use crate::tenants::TenantStore;
 use crate::webhook_deliveries::enqueue_change;
 
@@ -65,7 +66,12 @@ impl<'a> Write<'a> {
     /// Takes the end of the tenant's chain for this transaction; whoever else writes waits until it ends. Call it as
     /// late as possible, and only when the event needs to know its own place: [`Write::commit`] does it otherwise.
     pub(crate) async fn chain_end(&mut self) -> Result<ChainEnd, StoreError> {
-        chain_end(&mut self.transaction, self.handle, self.needs).await
+        let end = chain_end(&mut self.transaction, self.handle, self.needs).await?;
+        // Last of all locks: whoever would take the key over waits for this transaction, and then finds its event.
+        if let Some(claim) = &self.actor.claim {
+            hold(&mut self.transaction, claim).await?;
+        }
+        Ok(end)
     }
 
     /// Records one more change of this transaction, of this tenant or another. Where there are several tenants, call it in the

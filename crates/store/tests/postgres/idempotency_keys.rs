@@ -1,13 +1,15 @@
 //! Idempotency keys against a real database: one first, who waits, what is taken over, and what is forgotten.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use domain::idempotency_keys::KeyClaim;
 use domain::ids::RequestId;
 use domain::{Actor, Scope};
 use serde_json::json;
-use store::{AnswerBody, KeyClaim, KeyOutcome, KeyedRequest, NewTemplate, Revision, StoredAnswer, TenantStore};
+use store::{AnswerBody, KeyOutcome, KeyedRequest, NewTemplate, Revision, StoreError, StoredAnswer, TenantStore};
 
-use crate::fixture::{Fixture, content, key};
+use crate::fixture::{Fixture, content, eventually, key};
 
 const LEASE: Duration = Duration::from_mins(1);
 
@@ -88,6 +90,66 @@ async fn the_key_of_the_dead_is_taken_over_unless_they_had_changed_something() {
         let outcome = claim(&fixture.tenant, &request("made")).await;
         assert!(matches!(&outcome, KeyOutcome::Answered(answer) if answer.body == AnswerBody::NotKept), "{outcome:?}");
     }
+}
+
+/// Makes a template under a key.
+async fn make(tenant: &TenantStore, named: &str, claim: &KeyClaim, request_id: RequestId) -> Result<store::InsertOutcome, StoreError> {
+    let author = Actor { claim: Some(Arc::new(claim.clone())), ..Actor::new("ann", Scope::Editor, request_id) };
+    let (named, definition) = (key(named), json!({"html": "x"}));
+    let new = NewTemplate { key: &named, content: content("Letter", &definition), tags: &[], owner: None };
+    tenant.templates().insert(new, Revision { actor: &author, change_note: None }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_slept_while_a_key_was_taken_over_changes_nothing_any_more() {
+    let fixture = Fixture::new().await;
+    // The same request may have the same id each time, as proxies that try again send it.
+    let request_id = RequestId::generate();
+    let keys = fixture.tenant.idempotency_keys();
+    let take = async || keys.claim(&request("k"), Some(request_id), LEASE).await.unwrap();
+    let slept = claimed(take().await);
+    dead(&fixture).await;
+    let heir = claimed(take().await);
+    let refused = make(&fixture.tenant, "of-the-sleeper", &slept, request_id).await;
+    assert!(matches!(refused, Err(StoreError::TakenOver)), "{refused:?}");
+    assert!(matches!(make(&fixture.tenant, "of-the-heir", &heir, request_id).await, Ok(store::InsertOutcome::Written(_))));
+    assert_eq!(fixture.database.query("SELECT string_agg(template_key, ' ') FROM templates").await, "of-the-heir");
+
+    // Asleep in the middle of its transaction: the heir waits for its end, and finds what it did.
+    let mut bystander = fixture.bystander().await;
+    let mut lock = sqlx::Connection::begin(&mut bystander).await.unwrap();
+    sqlx::query("LOCK TABLE audit_events IN SHARE MODE").execute(&mut *lock).await.unwrap();
+    let slow = claimed(claim(&fixture.tenant, &request("slow")).await);
+    let tenant = fixture.tenant.clone();
+    let its_id = RequestId::generate();
+    fixture.database.query(&format!("UPDATE idempotency_keys SET request_id = '{its_id}' WHERE idempotency_key = 'slow'")).await;
+    dead(&fixture).await;
+    let writing = tokio::spawn(async move { make(&tenant, "slow", &slow, its_id).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waiting =
+        async |number: &str| eventually("they wait", async || (fixture.database.query(waits).await == number).then_some(())).await;
+    waiting("1").await;
+    let tenant = fixture.tenant.clone();
+    let heir = tokio::spawn(async move { claim(&tenant, &request("slow")).await });
+    waiting("2").await;
+    lock.rollback().await.unwrap();
+    assert!(matches!(writing.await.unwrap(), Ok(store::InsertOutcome::Written(_))));
+    let heir = heir.await.unwrap();
+    assert!(matches!(&heir, KeyOutcome::Answered(answer) if answer.body == AnswerBody::NotKept), "{heir:?}");
+}
+
+#[tokio::test]
+async fn whoever_dies_while_taking_a_key_over_leaves_the_question_to_the_next() {
+    let fixture = Fixture::new().await;
+    let made = RequestId::generate();
+    let first = claimed(fixture.tenant.idempotency_keys().claim(&request("k"), Some(made), LEASE).await.unwrap());
+    assert!(make(&fixture.tenant, "letter", &first, made).await.is_ok());
+    dead(&fixture).await;
+    // It took the key, and died before it had asked the audit log.
+    let taken = "UPDATE idempotency_keys SET claim_id = gen_random_uuid(), claimed_until = now() - interval '1 second'";
+    fixture.database.query(taken).await;
+    let outcome = claim(&fixture.tenant, &request("k")).await;
+    assert!(matches!(&outcome, KeyOutcome::Answered(answer) if answer.body == AnswerBody::NotKept), "{outcome:?}");
 }
 
 #[tokio::test]
