@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use domain::TenantId;
-use store::{ChainReport, ConnectOptions, Store};
+use store::ChainReport;
 
 use crate::cli::VerifyAudit;
 use crate::config::Config;
@@ -30,7 +30,7 @@ pub fn verify(config: &Config, wanted: &VerifyAudit) -> Result<ExitCode, ServerE
 }
 
 async fn reports(database: &Database, wanted: &VerifyAudit) -> Result<Vec<ChainReport>, ServerError> {
-    let store = Store::connect(ConnectOptions { max_connections: 1, ..ConnectOptions::new(database.url()) }).await?;
+    let store = database.connect_alone().await?;
     let tenants: Vec<TenantId> = match &wanted.tenant {
         Some(tenant) => vec![tenant.clone()],
         None => store.audit_chains().await?,

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use embedded_postgres::{EmbeddedPostgres, Options};
-use store::{ConnectOptions, MigrationReport, Store, StoreError};
+use store::{ConnectOptions, Findings, MigrationReport, Pooling, SessionLimits, Store, StoreError};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Storage};
+use crate::config::{Config, Secret, Storage};
 use crate::error::{ServerError, with_causes};
 use crate::logs::whole_ms;
 
@@ -21,12 +22,16 @@ const STABLE: Duration = Duration::from_mins(1);
 
 /// How long a start waits for a database that does not answer: what starts beside us may take a while.
 const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
+/// How long one look at the way to it may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a start waits for another replica that is migrating.
 const MIGRATION_LOCK_WAIT: Duration = Duration::from_mins(5);
 
 /// A database that can be connected to.
 pub struct Database {
-    url: String,
+    options: ConnectOptions,
+    /// What lies between it and us, once that is known.
+    findings: OnceCell<Findings>,
     /// What runs and where the data is, for the start-up line.
     pub description: String,
     keeper: Option<Keeper>,
@@ -42,8 +47,9 @@ impl Database {
     /// Starts the embedded PostgreSQL, or takes the configured URL as it is.
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
         match &config.storage {
-            Storage::Postgres { url } => Ok(Self {
-                url: url.reveal().to_owned(),
+            Storage::Postgres { url, direct_url } => Ok(Self {
+                options: options(config, url, direct_url.as_ref()),
+                findings: OnceCell::new(),
                 description: format!("PostgreSQL at {}", without_secrets(url.reveal())),
                 keeper: None,
             }),
@@ -51,42 +57,40 @@ impl Database {
                 let options = Options { bin_dir: bin_dir.clone(), ..Options::new(&config.data_dir) };
                 let postgres = embedded_postgres::start(options).await?;
                 let description = format!("embedded PostgreSQL {} in {}", postgres.version(), postgres.data_dir().display());
-                let url = postgres.url();
+                let options = self::options(config, &Secret::new(postgres.url()), None);
                 let stop = CancellationToken::new();
                 let task = tokio::spawn(keep_running(postgres, stop.clone()));
-                Ok(Self { url, description, keeper: Some(Keeper { stop, task }) })
+                // Nothing is between it and us.
+                let findings = Findings { pooling: Pooling::None, session_limits: SessionLimits::Sent, other_limits: Vec::new() };
+                Ok(Self { options, findings: OnceCell::new_with(Some(findings)), description, keeper: Some(Keeper { stop, task }) })
             }
         }
     }
 
     /// Brings its tables to this version and connects. A database that is still starting is waited for.
-    pub async fn connect(&self, config: &Config) -> Result<Store, ServerError> {
+    pub async fn connect(&self) -> Result<Store, ServerError> {
         self.migrate().await?;
-        let options = ConnectOptions {
-            max_connections: config.database_max_connections,
-            instance_id: instance_id(),
-            ..ConnectOptions::new(&self.url)
-        };
-        Ok(Store::connect(options).await?)
+        Ok(Store::connect(self.checked().await?).await?)
+    }
+
+    /// Connects to it as it is, over a single connection.
+    pub async fn connect_alone(&self) -> Result<Store, ServerError> {
+        Ok(Store::connect(ConnectOptions { max_connections: 1, ..self.checked().await? }).await?)
     }
 
     /// Brings its tables to this version.
     pub async fn migrate(&self) -> Result<MigrationReport, ServerError> {
-        let patience = Instant::now() + DATABASE_PATIENCE;
-        loop {
-            match store::migrate(&self.url, MIGRATION_LOCK_WAIT).await {
-                Err(error @ StoreError::Unavailable { .. }) if Instant::now() < patience => {
-                    tracing::warn!(error = with_causes(&error), "the database is not there yet; it is tried again");
-                    sleep(Duration::from_secs(1)).await;
-                }
-                report => return Ok(report?),
-            }
-        }
+        // The lock of the migrations is worth nothing on a connection that is not ours alone.
+        let options = self.checked().await?;
+        let url = options.direct_url.as_ref().unwrap_or(&options.url);
+        patiently(async || store::migrate(url, MIGRATION_LOCK_WAIT).await).await
     }
 
-    /// How to reach it.
-    pub fn url(&self) -> &str {
-        &self.url
+    /// How to connect to it, after what lies in between was looked at.
+    async fn checked(&self) -> Result<ConnectOptions, ServerError> {
+        let check = async || patiently(async || store::self_check(&self.options, CHECK_TIMEOUT).await).await.inspect(tell);
+        let findings = self.findings.get_or_try_init(check).await?;
+        Ok(ConnectOptions { session_limits: findings.session_limits, ..self.options.clone() })
     }
 
     /// Whether it is ours, and stops when we do.
@@ -107,6 +111,53 @@ impl Database {
             Err(panicked) => tracing::error!(%panicked, "the keeper of the embedded PostgreSQL failed"),
         }
         Ok(())
+    }
+}
+
+/// Does it again while the database is not there, for as long as a start has patience.
+async fn patiently<T>(act: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, ServerError> {
+    let patience = Instant::now() + DATABASE_PATIENCE;
+    loop {
+        match act().await {
+            Err(error @ StoreError::Unavailable { .. }) if Instant::now() < patience => {
+                tracing::warn!(error = with_causes(&error), "the database is not there yet; it is tried again");
+                sleep(Duration::from_secs(1)).await;
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+/// What an operator should know of the way to the database, though it can be worked with.
+fn tell(findings: &Findings) {
+    if findings.pooling == Pooling::ByTransaction {
+        tracing::info!("DATABASE_URL leads through a pooler that lends connections by the transaction; DATABASE_DIRECT_URL leads past it");
+    }
+    for limit in &findings.other_limits {
+        tracing::warn!(
+            limit = limit.name,
+            asked_ms = limit.asked_ms,
+            found_ms = limit.found_ms,
+            "a limit of the database sessions is not the one of the settings, as poolers do not pass it on: set it with ALTER ROLE \
+             (0 is none)"
+        );
+    }
+}
+
+/// How this configuration wants a database to be used.
+pub fn options(config: &Config, url: &Secret, direct_url: Option<&Secret>) -> ConnectOptions {
+    let bounds = &config.database;
+    ConnectOptions {
+        max_connections: bounds.max_connections,
+        acquire_timeout: bounds.acquire_timeout,
+        statement_timeout: bounds.statement_timeout,
+        lock_timeout: bounds.lock_timeout,
+        idle_in_transaction_timeout: bounds.idle_in_transaction_timeout,
+        idle_lifetime: bounds.idle_lifetime,
+        max_lifetime: bounds.max_lifetime,
+        instance_id: instance_id(),
+        direct_url: direct_url.map(|url| url.reveal().to_owned()),
+        ..ConnectOptions::new(url.reveal())
     }
 }
 

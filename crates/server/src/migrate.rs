@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use store::{ConnectOptions, MigrationReport, Store};
+use store::MigrationReport;
 
 use crate::config::Config;
 use crate::database::Database;
@@ -28,7 +28,7 @@ pub fn migrate(config: &Config) -> Result<ExitCode, ServerError> {
 
 async fn migrate_and_prepare(config: &Config, database: &Database) -> Result<MigrationReport, ServerError> {
     let report = database.migrate().await?;
-    let store = Store::connect(ConnectOptions { max_connections: 1, ..ConnectOptions::new(database.url()) }).await?;
+    let store = database.connect_alone().await?;
     duties::prepare(&config.duties, &store).await;
     store.close().await;
     Ok(report)

@@ -174,7 +174,7 @@ impl Running {
             max_connections: most_connections(),
             // Every render that may be under way can bring the largest body, and as many other requests.
             bodies_bytes: config.body_limit_bytes.saturating_mul(2 * (config.max_concurrent_pages + config.max_queue_depth)),
-            heavy_reads: api::HeavyReads::beside(config.database_max_connections),
+            heavy_reads: api::HeavyReads::beside(config.database.max_connections),
             repeats: api::Repeats::default(),
             uploads: api::Uploads::new(uploads, config.assets.max_bytes),
             asset_access: config.assets.access,
@@ -243,7 +243,7 @@ impl Running {
 
 async fn connected_database(config: &Config) -> Result<(Database, store::Store), ServerError> {
     let database = Database::start(config).await?;
-    let store = database.connect(config).await?;
+    let store = database.connect().await?;
     duties::prepare(&config.duties, &store).await;
     Ok((database, store))
 }

@@ -67,6 +67,10 @@ mod oidc;
 mod part_lifecycle;
 #[path = "suite/parts.rs"]
 mod parts;
+#[path = "suite/rate_limits.rs"]
+mod rate_limits;
+#[path = "suite/poolers.rs"]
+mod poolers;
 #[path = "suite/render_tokens.rs"]
 mod render_tokens;
 #[path = "suite/replicas.rs"]

@@ -34,6 +34,20 @@ pub fn unknown_parameters(url: &str) -> Vec<String> {
     names.filter(|name| !KNOWN.contains(name) && !name.starts_with("options[")).map(shown).collect()
 }
 
+/// Whether `url` names several hosts or ports, as `libpq` would try one after the other. The driver takes them for one name.
+pub fn names_several_hosts(url: &str) -> bool {
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let place = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    let hosts = place.split('/').next().unwrap_or_default();
+    let values = query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| matches!(*name, "host" | "hostaddr" | "port"));
+    // A comma in the path of a socket is one.
+    std::iter::once(hosts).chain(values.map(|(_, value)| value)).any(|value| {
+        let socket = value.starts_with('/') || value.starts_with("%2F") || value.starts_with("%2f");
+        !socket && (value.contains(',') || value.contains("%2C") || value.contains("%2c"))
+    })
+}
+
 fn shown(name: &str) -> String {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if plain && name.len() <= NAME_LIMIT_CHARS { name.to_owned() } else { "(hidden)".to_owned() }

@@ -6,6 +6,7 @@ mod assets;
 mod batch;
 mod cross_origin;
 mod datasets;
+mod database;
 mod declaration;
 mod documents;
 mod duties;
@@ -43,6 +44,7 @@ use domain::labels::Releases;
 
 pub use assets::Assets;
 pub use documents::Documents;
+pub use database::Database;
 pub use editor_users::{Activity, ListedUser};
 pub use hardening::Surroundings;
 pub use identity::Identity;
@@ -76,6 +78,8 @@ pub enum Storage {
         /// With its password.
         url: Secret,
     },
+        /// Past every pooler, where one is in between.
+        direct_url: Option<Secret>,
 }
 
 /// Whether the examples are loaded into an empty embedded database.
@@ -163,8 +167,8 @@ pub struct Config {
     pub storage: Storage,
     /// Where the bytes of assets live, and who may read them.
     pub assets: Assets,
-    /// How many database connections this server may hold.
-    pub database_max_connections: u32,
+    /// How the database may be used.
+    pub database: Database,
     /// The folder of everything on this server's disk.
     pub data_dir: PathBuf,
     /// The folder of a running browser, when the operator named one.
@@ -209,7 +213,7 @@ impl Config {
         rules::remote_resources_are_blocked(&values, &mut warnings);
         let identity = identity::read(&values, &mut problems, &mut warnings);
         let storage = rules::storage(&values, &mut problems);
-        rules::parameters_without_effect(&storage, &mut warnings);
+        rules::database_urls(&storage, &mut problems, &mut warnings);
         let trusted_proxies = proxies::read(&values, &mut problems);
         rules::https_needs_a_proxy(&values, &trusted_proxies, &mut problems);
         let allowed_origins = cross_origin::read(&values, &mut problems, &mut warnings);
@@ -251,7 +255,7 @@ impl Config {
             cors: allowed_origins,
             storage,
             assets: assets::read(&values, place, base_url),
-            database_max_connections: values.required(&known::DATABASE_MAX_CONNECTIONS),
+            database: Database::read(&values),
             data_dir: values.required(&known::PULP_DATA_DIR),
             runtime_dir: values.path(&known::PULP_RUNTIME_DIR),
             examples: if values.text(&known::LOAD_EXAMPLES) == Some("never") { Examples::Never } else { Examples::Auto },

@@ -21,17 +21,36 @@ pub fn storage(values: &Values, problems: &mut Vec<Problem>) -> Storage {
     if let Some((found, accepted)) = contradiction {
         problems.push(Problem { name: known::STORAGE_MODE.name.to_owned(), found: found.to_owned(), accepted: accepted.to_owned() });
     }
+    if !url_given && values.was_given(&known::DATABASE_DIRECT_URL) {
+        problems.push(Problem {
+            name: known::DATABASE_DIRECT_URL.name.to_owned(),
+            found: "set, and DATABASE_URL is not".to_owned(),
+            accepted: "DATABASE_URL beside it".to_owned(),
+        });
+    }
     match url {
-        Some(url) => Storage::Postgres { url },
+        Some(url) => Storage::Postgres { url, direct_url: values.secret(&known::DATABASE_DIRECT_URL) },
         None => Storage::Embedded { bin_dir: values.path(&known::PG_BIN_DIR) },
     }
 }
 
-/// Parameters of the URL that mean nothing to the driver, without their values: one may be a secret.
-pub fn parameters_without_effect(storage: &Storage, warnings: &mut Vec<String>) {
-    let Storage::Postgres { url } = storage else { return };
-    for name in store::unknown_parameters(url.reveal()) {
-        warnings.push(format!("the parameter {name} of {} is unknown and has no effect", known::DATABASE_URL.name));
+/// What the driver would not do with the URLs as their author meant it, without their values: one may be a secret.
+pub fn database_urls(storage: &Storage, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
+    let Storage::Postgres { url, direct_url } = storage else { return };
+    for (setting, url) in [(&known::DATABASE_URL, Some(url)), (&known::DATABASE_DIRECT_URL, direct_url.as_ref())] {
+        let Some(url) = url else { continue };
+        if store::names_several_hosts(url.reveal()) {
+            problems.push(Problem {
+                name: setting.name.to_owned(),
+                found: "a value (hidden) with several hosts".to_owned(),
+                accepted:
+                    "one host, whose address leads to the primary: that of the managed database, or of a proxy in front of its servers"
+                        .to_owned(),
+            });
+        }
+        for name in store::unknown_parameters(url.reveal()) {
+            warnings.push(format!("the parameter {name} of {} is unknown and has no effect", setting.name));
+        }
     }
 }
 

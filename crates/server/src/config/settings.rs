@@ -234,7 +234,11 @@ settings! {
         STORAGE_MODE: Form::Choice(&["embedded", "file", "postgres"]), Derived("postgres when DATABASE_URL is set, embedded otherwise"), Open;
         /// The PostgreSQL database of a server that is one of several, or whose database is looked after elsewhere.
         DATABASE_URL: Form::Url(&["postgres", "postgresql"]), NOT_SET, Secret;
-        /// How many database connections this server may hold.
+        /// The same database past every connection pooler. Needed where DATABASE_URL leads through one that lends connections by
+        /// the transaction (PgBouncer 1.21 or newer with max_prepared_statements above 0): notices of changes and migrations
+        /// go this way, over one connection each.
+        DATABASE_DIRECT_URL: Form::Url(&["postgres", "postgresql"]), Derived("DATABASE_URL"), Secret;
+        /// How many database connections this server may hold, beside one for notices of changes.
         DATABASE_MAX_CONNECTIONS: Form::Whole { from: 2, to: 500 }, Value("10"), Open;
         /// The folder of everything this server keeps on its own disk.
         PULP_DATA_DIR: Form::Path, Value("./data"), Open;
@@ -256,6 +260,19 @@ settings! {
         /// credential of the tenant.
         ASSET_ACCESS_MODE: Form::Choice(&["public", "private"]), Value("public"), Open;
         /// What stands in front of `/assets/…` in the `url` of assets, such as `https://files.example.com` of a cache in front of this
+        /// How long a request waits for a database connection before it is answered with 503.
+        DATABASE_ACQUIRE_TIMEOUT_MS: Form::Whole { from: 100, to: 60_000 }, Value("5000"), Open;
+        /// How long one statement may take, waits for locks included. The database ends it then.
+        DATABASE_STATEMENT_TIMEOUT_MS: Form::Whole { from: 1_000, to: 600_000 }, Value("15000"), Open;
+        /// How long one statement may wait for one lock.
+        DATABASE_LOCK_TIMEOUT_MS: Form::Whole { from: 100, to: 600_000 }, Value("10000"), Open;
+        /// How long a transaction may be left idle, as by a server that stopped in the middle of one, before the database ends
+        /// it and gives its locks to others.
+        DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS: Form::Whole { from: 1_000, to: 600_000 }, Value("15000"), Open;
+        /// How long a connection is kept that nobody uses.
+        DATABASE_IDLE_LIFETIME_MS: Form::Whole { from: 1_000, to: 86_400_000 }, Value("600000"), Open;
+        /// How old a connection may become before another takes its place.
+        DATABASE_MAX_LIFETIME_MS: Form::Whole { from: 10_000, to: 86_400_000 }, Value("1800000"), Open;
         /// server. Without it a `url` is a path on this server. Templates may name files by either.
         ASSETS_BASE_URL: Form::Url(&["http", "https"]), NOT_SET, Open;
         /// The most bytes of one uploaded file.

@@ -6,7 +6,6 @@ use super::settings::ALL;
 
 /// Published settings of releases to come. Setting one is warned about, so that nobody relies on it.
 pub const NOT_YET: &[&str] = &[
-    "DATABASE_DIRECT_URL",
     "JOB_RESULT_BLOB_BUCKET",
     "JOB_RESULT_BLOB_DIR",
     "METRICS_TEMPLATE_LABEL_ALLOWLIST",
@@ -33,6 +32,7 @@ const OUR_PREFIXES: &[&str] = &[
     "ASSET_",
     "AUDIT_RETENTION_",
     "CORS_ALLOWED_",
+    "DATABASE_",
     "DATASET_",
     "DATA_URL_",
     "HARDEN_",

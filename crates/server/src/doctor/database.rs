@@ -9,16 +9,19 @@ use store::{ConnectOptions, Outage, Probe, Store, StoreError, TemplateFilter};
 
 use super::Finding;
 use crate::config::{Config, Storage};
+use crate::database::options;
 use crate::error::with_causes;
 
 const WHAT: &str = "database";
 /// Long enough for a database on the other side of the world.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// And for some thirty questions to it.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub async fn check(config: &Config) -> Finding {
     match &config.storage {
         Storage::Embedded { bin_dir } => embedded(&config.data_dir, bin_dir.as_deref()),
-        Storage::Postgres { url } => configured(url.reveal()).await,
+        Storage::Postgres { url, direct_url } => configured(options(config, url, direct_url.as_ref())).await,
     }
 }
 
@@ -54,12 +57,18 @@ fn embedded(data_dir: &Path, bin_dir: Option<&Path>) -> Finding {
     }
 }
 
-async fn configured(url: &str) -> Finding {
-    let probe = match store::probe(url, CONNECT_TIMEOUT).await {
+async fn configured(options: ConnectOptions) -> Finding {
+    // Not the first to ask: its words for an address where nobody answers are the better ones.
+    let probe = match store::probe(&options.url, CONNECT_TIMEOUT).await {
         Ok(probe) => probe,
         Err(error) => return unusable(&error),
     };
-    let options = ConnectOptions { max_connections: 1, acquire_timeout: CONNECT_TIMEOUT, ..ConnectOptions::new(url) };
+    let findings = match store::self_check(&options, CHECK_TIMEOUT).await {
+        Ok(findings) => findings,
+        Err(error) => return unusable(&error),
+    };
+    let session_limits = findings.session_limits;
+    let options = ConnectOptions { max_connections: 1, acquire_timeout: CONNECT_TIMEOUT, session_limits, ..options };
     let store = match Store::connect(options).await {
         Ok(store) => store,
         Err(error) => return unusable(&error),
@@ -79,6 +88,15 @@ async fn configured(url: &str) -> Finding {
             Finding::warn(WHAT, format!("{found} and has no tables yet: {} migrations are pending", pending.len()), remedy)
         }
         _ if !pending.is_empty() => Finding::warn(WHAT, format!("{found}; migrations are pending: {}", numbers(&pending)), remedy),
+        Ok(_) if !findings.other_limits.is_empty() => {
+            let limits = findings.other_limits.iter().map(|limit| format!("{}={}ms", limit.name, limit.found_ms)).collect::<Vec<_>>();
+            let asked = findings.other_limits.iter().map(|limit| format!("{}={}ms", limit.name, limit.asked_ms)).collect::<Vec<_>>();
+            Finding::warn(
+                WHAT,
+                format!("{found} through a pooler, with {}", limits.join(", ")),
+                format!("ALTER ROLE … SET {}", asked.join(", ")),
+            )
+        }
         Ok(templates) => Finding::ok(WHAT, format!("{found}, no migration is pending, and it holds {} templates", templates.total)),
         Err(error) => unusable(&error),
     }
@@ -104,6 +122,7 @@ fn unusable(error: &StoreError) -> Finding {
         StoreError::NewerSchema { .. } | StoreError::UnsupportedServer { .. } => {
             (with_causes(error), "use a release and a PostgreSQL that fit each other")
         }
+        StoreError::UnfitPooler { .. } => return Finding::fail(WHAT, error.to_string(), "see docs/operations/postgres.md"),
         _ => (with_causes(error), "correct DATABASE_URL, or start that database"),
     };
     Finding::fail(WHAT, format!("the PostgreSQL of DATABASE_URL: {found}"), remedy)
@@ -117,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn a_refused_connection_is_called_one_and_not_waited_for() {
         let began = tokio::time::Instant::now();
-        let finding = configured("postgres://me@127.0.0.1:1/pulp").await;
+        let finding = configured(ConnectOptions::new("postgres://me@127.0.0.1:1/pulp")).await;
         assert_eq!(finding.verdict, Verdict::Fail);
         assert!(finding.found.contains("Connection refused"), "{}", finding.found);
         assert!(began.elapsed() < CONNECT_TIMEOUT, "{:?}", began.elapsed());
@@ -136,11 +155,11 @@ mod tests {
     #[tokio::test]
     async fn the_version_of_the_server_and_the_pending_migrations_are_named() {
         let database = testkit::postgres::TestDatabase::empty().await;
-        let before = configured(database.url()).await;
+        let before = configured(ConnectOptions::new(database.url())).await;
         assert_eq!(before.verdict, Verdict::Warn);
         assert!(before.found.contains("PostgreSQL 1") && before.found.contains("migrations are pending"), "{}", before.found);
         store::migrate(database.url(), CONNECT_TIMEOUT).await.unwrap();
-        let after = configured(database.url()).await;
+        let after = configured(ConnectOptions::new(database.url())).await;
         assert_eq!(after.verdict, Verdict::Ok, "{}", after.found);
         assert!(after.found.contains("no migration is pending"), "{}", after.found);
     }

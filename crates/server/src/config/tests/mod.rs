@@ -154,6 +154,12 @@ fn the_storage_mode_and_the_database_url_agree() {
     assert!(matches!(accepted(&[("STORAGE_MODE", "file")]).storage, Storage::Embedded { .. }));
     assert!(refused(&[("STORAGE_MODE", "postgres")]).contains("DATABASE_URL is not set"));
     assert!(refused(&[("STORAGE_MODE", "embedded"), ("DATABASE_URL", "postgres://db/pulp")]).contains("DATABASE_URL is set"));
+    assert!(refused(&[("DATABASE_DIRECT_URL", "postgres://db/pulp")]).contains("DATABASE_URL beside it"));
+    for several in ["postgres://me:pass@one:5432,other/pulp", "postgres:///pulp?host=one,other", "postgres://one/pulp?port=1,2"] {
+        let message = refused(&[("DATABASE_URL", "postgres://db/pulp"), ("DATABASE_DIRECT_URL", several)]);
+        assert!(message.contains("DATABASE_DIRECT_URL") && message.contains("one host") && !message.contains("pass"), "{message}");
+    }
+    accepted(&[("DATABASE_URL", "postgres://me:a,b@db/pulp?host=/run,x/postgresql&user=a,b")]);
     assert!(refused(&[("STORAGE_MODE", "sqlserver")]).contains("embedded, file or postgres"));
 }
 
