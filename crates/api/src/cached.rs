@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::TenantId;
+use domain::caches::{CacheBound, CacheCounts, CacheRead, CacheReport, CacheSize};
 use moka::future::Cache;
 use store::StoreError;
 use tokio::time::{Instant, timeout};
@@ -38,6 +39,8 @@ struct Entry<V> {
 pub(crate) struct Cached<K, V> {
     entries: Cache<K, Entry<V>>,
     changes: Arc<Changes>,
+    counts: Arc<CacheCounts>,
+    name: &'static str,
     owner: Owner<K, V>,
     ttl: Duration,
     stale: Duration,
@@ -45,7 +48,16 @@ pub(crate) struct Cached<K, V> {
 
 impl<K, V> Clone for Cached<K, V> {
     fn clone(&self) -> Self {
-        Self { entries: self.entries.clone(), changes: Arc::clone(&self.changes), owner: self.owner, ttl: self.ttl, stale: self.stale }
+        let Self { name, owner, ttl, stale, .. } = *self;
+        Self {
+            entries: self.entries.clone(),
+            changes: Arc::clone(&self.changes),
+            counts: Arc::clone(&self.counts),
+            name,
+            owner,
+            ttl,
+            stale,
+        }
     }
 }
 
@@ -54,15 +66,21 @@ where
     K: Hash + Eq + Send + Sync + Clone + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// An answer is asked for again when it is older than `ttl`, should the notice of a change have been lost. Where `owner` names
-    /// no tenant, the change of any one makes it be asked for again.
-    pub(crate) fn new(ttl: Duration, owner: Owner<K, V>) -> Self {
-        Self::serving_on_for(STALE, ttl, owner)
+    /// Called `name` in metrics. An answer is asked for again when it is older than `ttl`, should the notice of a change have been
+    /// lost. Where `owner` names no tenant, the change of any one makes it be asked for again.
+    pub(crate) fn new(name: &'static str, ttl: Duration, owner: Owner<K, V>) -> Self {
+        Self::serving_on_for(STALE, name, ttl, owner)
     }
 
-    fn serving_on_for(stale: Duration, ttl: Duration, owner: Owner<K, V>) -> Self {
+    fn serving_on_for(stale: Duration, name: &'static str, ttl: Duration, owner: Owner<K, V>) -> Self {
         let entries = Cache::builder().max_capacity(ENTRIES).time_to_live(stale).build();
-        Self { entries, changes: Arc::default(), owner, ttl, stale }
+        Self { entries, changes: Arc::default(), counts: Arc::default(), name, owner, ttl, stale }
+    }
+
+    /// How it does.
+    pub(crate) fn report(&self) -> CacheReport {
+        let size = CacheSize { entries: self.entries.entry_count(), bytes: None };
+        self.counts.report(self.name, CacheBound::Entries(ENTRIES), Some(self.ttl), size)
     }
 
     /// Anything may have changed: every answer is asked for again, and none from before serves any more.
@@ -81,15 +99,23 @@ where
         let as_of = self.changes.heard();
         let holds = |entry: &Entry<V>| self.changes.last((self.owner)(&key, entry.value.as_ref())) <= entry.as_of;
         let known = known.filter(|entry| holds(entry) && entry.answered_at.elapsed() < self.stale);
-        let Some(old) = known else { return self.keep(key, as_of, ask.await?).await };
+        let Some(old) = known else {
+            self.counts.count(CacheRead::Miss);
+            return self.keep(key, as_of, ask.await?).await;
+        };
         if Instant::now() < old.fresh_until {
+            self.counts.count(CacheRead::Hit);
             return Ok(old.value);
         }
         // Nobody waits long for a database that may be away, while there is an answer that was right a moment ago. One from before
         // a change never comes here: something may have been withdrawn.
         match timeout(PATIENCE, ask).await {
-            Ok(Ok(value)) => self.keep(key, as_of, value).await,
+            Ok(Ok(value)) => {
+                self.counts.count(CacheRead::Miss);
+                self.keep(key, as_of, value).await
+            }
             Err(_) | Ok(Err(StoreError::Unavailable { .. })) => {
+                self.counts.count(CacheRead::Stale);
                 let again = Entry { fresh_until: Instant::now() + RETRY_AFTER.min(self.ttl), ..old };
                 self.entries.insert(key, again.clone()).await;
                 Ok(again.value)
@@ -170,7 +196,8 @@ mod tests {
     async fn a_change_in_one_tenant_leaves_what_is_known_of_another() {
         let [a, b] = ["acme", "beta"].map(|tenant| tenant.parse::<TenantId>().unwrap());
         // By a name that tells no tenant, as keys do; the answer does.
-        let cached: Cached<&str, (TenantId, i32)> = Cached::new(Duration::from_mins(1), |_, found| found.map(|(tenant, _)| tenant));
+        let cached: Cached<&str, (TenantId, i32)> =
+            Cached::new("tests", Duration::from_mins(1), |_, found| found.map(|(tenant, _)| tenant));
         let ask = async |key, found: Option<(&TenantId, i32)>| {
             let found = found.map(|(tenant, value)| (tenant.clone(), value));
             cached.get(key, async { Ok(found) }).await.unwrap().map(|(_, value)| value)
@@ -189,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_was_asked_for_before_its_tenant_changed_is_not_taken_for_fresh() {
         let [a, b] = ["acme", "beta"].map(|tenant| tenant.parse::<TenantId>().unwrap());
-        let cached: Cached<TenantId, i32> = Cached::new(Duration::from_mins(1), |tenant, _| Some(tenant));
+        let cached: Cached<TenantId, i32> = Cached::new("tests", Duration::from_mins(1), |tenant, _| Some(tenant));
         let slow = cached.clone();
         let reading = async {
             slow.changed_of(&a);
@@ -207,7 +234,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_asked_for_once_until_something_changes() {
-        let cached = Cached::new(Duration::from_mins(1), nobodys);
+        let cached = Cached::new("tests", Duration::from_mins(1), nobodys);
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
         assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(1));
         cached.changed();
@@ -219,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_grew_old_serves_on_while_nobody_answers() {
-        let cached = Cached::new(Duration::ZERO, nobodys);
+        let cached = Cached::new("tests", Duration::ZERO, nobodys);
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
         assert_eq!(cached.get("a", async { Err(away()) }).await.unwrap(), Some(1));
     }
@@ -227,7 +254,7 @@ mod tests {
     #[tokio::test]
     async fn who_has_an_old_answer_waits_half_a_second_once_and_not_for_ever() {
         let (ttl, stale) = (Duration::from_millis(300), Duration::from_secs(3));
-        let cached: Cached<&str, i32> = Cached::serving_on_for(stale, ttl, nobodys);
+        let cached: Cached<&str, i32> = Cached::serving_on_for(stale, "tests", ttl, nobodys);
         let silent = || async { std::future::pending::<Result<Option<i32>, StoreError>>().await };
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
         let answered = Instant::now();
@@ -249,7 +276,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_read_before_a_change_is_not_taken_for_fresh() {
-        let cached: Cached<&str, &str> = Cached::new(Duration::from_mins(1), |_, _| None);
+        let cached: Cached<&str, &str> = Cached::new("tests", Duration::from_mins(1), |_, _| None);
         let slow = cached.clone();
         let reading = async {
             slow.changed();

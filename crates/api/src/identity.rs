@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, header};
 use domain::api_keys::ApiKeyLookup;
+use domain::caches::CacheReport;
 use domain::ids::RenderTokenId;
 use domain::peppers::Pepper;
 use domain::render_tokens::RenderToken;
@@ -114,14 +115,18 @@ impl Identity {
     /// Hears of changes for as long as the store is open. Call it within a runtime.
     pub fn new(setup: IdentitySetup) -> Self {
         let key_uses = ApiKeyUses::new(setup.store.clone());
-        let tenants = Cached::new(setup.tenant_ttl, |tenant, _| Some(tenant));
-        let keys = Cached::new(setup.user_ttl, |_, key: Option<&Arc<ApiKeyCredential>>| key.map(|key| &key.tenant));
-        let users = Cached::new(setup.user_ttl, |(tenant, _), _| Some(tenant));
-        let of_provider = Cached::new(setup.user_ttl, |_, user: Option<&Arc<UserCredential>>| user.map(|user| &user.user.tenant));
-        let user_keys = Cached::new(setup.user_ttl, |_, user: Option<&Arc<UserCredential>>| user.map(|user| &user.user.tenant));
-        let any_user = Cached::new(setup.user_ttl, |(), _| None);
-        let render_tokens = Cached::new(setup.user_ttl, |(tenant, _), _| Some(tenant));
-        let identity = Self(Arc::new(Inner { setup, tenants, keys, users, of_provider, user_keys, any_user, render_tokens, key_uses }));
+        let tenants = Cached::new("tenants", setup.tenant_ttl, |tenant, _| Some(tenant));
+        let keys = Cached::new("api_keys", setup.user_ttl, |_, key: Option<&Arc<ApiKeyCredential>>| key.map(|key| &key.tenant));
+        let users = Cached::new("users", setup.user_ttl, |(tenant, _), _| Some(tenant));
+        let of_provider =
+            Cached::new("users_of_provider", setup.user_ttl, |_, user: Option<&Arc<UserCredential>>| user.map(|user| &user.user.tenant));
+        let user_keys =
+            Cached::new("user_keys", setup.user_ttl, |_, user: Option<&Arc<UserCredential>>| user.map(|user| &user.user.tenant));
+        let any_user = Cached::new("any_user", setup.user_ttl, |(), _| None);
+        let render_tokens = Cached::new("render_tokens", setup.user_ttl, |(tenant, _), _| Some(tenant));
+        let rates = RateKeeper::new(setup.rate_limits, setup.store.clone());
+        let identity =
+            Self(Arc::new(Inner { setup, rates, tenants, keys, users, of_provider, user_keys, any_user, render_tokens, key_uses }));
         tokio::spawn(identity.clone().listen());
         identity
     }
@@ -199,6 +204,20 @@ impl Identity {
     pub(crate) async fn has_named_users(&self) -> bool {
         let ask = async { Ok(self.0.setup.store.has_users().await?.then_some(())) };
         self.oidc().is_some() || self.0.any_user.get((), ask).await.is_ok_and(|any| any.is_some())
+    /// The caches of this process that tell who calls.
+    pub fn caches(&self) -> Vec<CacheReport> {
+        let Inner { tenants, keys, users, of_provider, user_keys, any_user, render_tokens, .. } = &*self.0;
+        vec![
+            tenants.report(),
+            keys.report(),
+            users.report(),
+            of_provider.report(),
+            user_keys.report(),
+            any_user.report(),
+            render_tokens.report(),
+        ]
+    }
+
     }
 
     /// What the keys of the database are kept under.

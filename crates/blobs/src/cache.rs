@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use domain::caches::{CacheBound, CacheCounts, CacheRead, CacheReport, CacheSize};
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
@@ -33,6 +34,8 @@ pub struct BlobCache {
     /// Room for loads under way, in units.
     room: Arc<Semaphore>,
     bounds: CacheBounds,
+    name: &'static str,
+    counts: Arc<CacheCounts>,
 }
 
 /// Why a load gave nothing to keep.
@@ -43,21 +46,21 @@ enum Nothing {
 }
 
 impl BlobCache {
-    /// An empty cache in front of `blobs`.
-    pub fn new(blobs: Blobs, bounds: CacheBounds) -> Self {
+    /// An empty cache in front of `blobs`, called `name` in metrics.
+    pub fn new(name: &'static str, blobs: Blobs, bounds: CacheBounds) -> Self {
         let weigher = |_: &BlobKey, bytes: &Bytes| u32::try_from(bytes.len() as u64 + ENTRY_BYTES).unwrap_or(u32::MAX);
         let kept = Cache::builder().max_capacity(bounds.total_bytes).weigher(weigher).build();
         let blob_bytes = bounds.blob_bytes.min(bounds.total_bytes);
         let units = usize::try_from(blob_units(bounds.total_bytes)).unwrap_or(Semaphore::MAX_PERMITS);
         let room = Arc::new(Semaphore::new(units.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { blobs, kept, room, bounds: CacheBounds { blob_bytes, ..bounds } }
+        Self { blobs, kept, room, bounds: CacheBounds { blob_bytes, ..bounds }, name, counts: Arc::default() }
     }
 
     /// All bytes under this key; nothing when there are none. Callers that ask for the same key at the same time wait for one
     /// load. What failed or was not there is asked for again by the next. More than `blob_bytes` are [`BlobError::TooLarge`].
     pub async fn get(&self, key: &BlobKey) -> Result<Option<Bytes>, BlobError> {
         if let Some(bytes) = self.kept.get(key).await {
-            counted("hit");
+            self.counts.count(CacheRead::Hit);
             return Ok(Some(bytes));
         }
         let mut loaded = false;
@@ -66,18 +69,22 @@ impl BlobCache {
             self.load(key).await
         };
         let result = self.kept.try_get_with_by_ref(key, load).await;
-        counted(if loaded { "miss" } else { "joined" });
+        self.counts.count(if loaded { CacheRead::Miss } else { CacheRead::Joined });
         if loaded {
             // Evictions wait for a good moment otherwise, which with large blobs is too late.
             self.kept.run_pending_tasks().await;
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and no cache has 2^53 bytes")]
-            metrics::gauge!("pulp_blob_cache_bytes").set(self.kept.weighted_size() as f64);
         }
         match result.as_ref().map_err(Arc::as_ref) {
             Ok(bytes) => Ok(Some(bytes.clone())),
             Err(Nothing::Absent) => Ok(None),
             Err(Nothing::Failed(error)) => Err(error.clone()),
         }
+    }
+
+    /// How it does.
+    pub fn report(&self) -> CacheReport {
+        let size = CacheSize { entries: self.kept.entry_count(), bytes: Some(self.kept.weighted_size()) };
+        self.counts.report(self.name, CacheBound::Bytes(self.bounds.total_bytes), None, size)
     }
 
     /// How many bytes it keeps, with what their entries take.
@@ -106,10 +113,6 @@ impl BlobCache {
 
 fn blob_units(bytes: u64) -> u64 {
     bytes.div_ceil(UNIT_BYTES)
-}
-
-fn counted(outcome: &'static str) {
-    metrics::counter!("pulp_cache_reads_total", "cache" => "blobs", "outcome" => outcome).increment(1);
 }
 
 impl fmt::Debug for BlobCache {

@@ -10,6 +10,7 @@ pub mod api_keys;
 pub mod asset_references;
 pub mod assets;
 pub mod audit;
+pub mod caches;
 pub mod calendars;
 pub mod clock;
 pub mod codes;

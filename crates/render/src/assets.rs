@@ -10,6 +10,7 @@ use blobs::{BlobCache, BlobContent, BlobKey, BlobKind, BlobSource, Blobs, ByteRa
 use document::{AssetMap, InlineAsset};
 use domain::TenantId;
 use domain::assets::{AssetKind, AssetName};
+use domain::caches::{CacheBound, CacheCounts, CacheRead, CacheReport, CacheSize};
 use moka::future::Cache;
 use store::{AssetVersionRecord, ChangeEvent, Store, StoreError};
 use tokio::time::{Instant, timeout};
@@ -54,13 +55,14 @@ pub struct Assets {
     changed: Cache<TenantId, u64>,
     everything_changed: Arc<AtomicU64>,
     forms: FormReading,
+    counts: Arc<CacheCounts>,
 }
 
 impl Assets {
     pub(crate) fn new(store: Store, blobs: Blobs) -> Self {
         Self {
             store,
-            cache: BlobCache::new(blobs.clone(), CACHE),
+            cache: BlobCache::new("asset_bytes", blobs.clone(), CACHE),
             blobs,
             heads: Cache::builder().max_capacity(HEADS).build(),
             changes: Arc::default(),
@@ -68,7 +70,14 @@ impl Assets {
             changed: Cache::builder().max_capacity(TENANTS).time_to_live(HEAD_TTL * 2).build(),
             everything_changed: Arc::default(),
             forms: FormReading::default(),
+            counts: Arc::default(),
         }
+    }
+
+    /// How the caches do.
+    pub(crate) fn caches(&self) -> [CacheReport; 2] {
+        let size = CacheSize { entries: self.heads.entry_count(), bytes: None };
+        [self.counts.report("asset_names", CacheBound::Entries(HEADS), Some(HEAD_TTL), size), self.cache.report()]
     }
 
     /// To be called after a change of a tenant's assets, so that this replica's next render sees it.
@@ -163,18 +172,18 @@ impl Assets {
                 }
             }
         }
-        count_reads("hit", found.len());
+        self.counts.count_many(CacheRead::Hit, found.len());
         if stale.is_empty() {
             return Ok(found);
         }
-        count_reads("miss", stale.len());
+        self.counts.count_many(CacheRead::Miss, stale.len());
         let all_known = old.len() == stale.len();
         let reading = self.read(tenant, &stale);
         // Nobody waits long for a database that may be away while it is known what was meant a moment ago.
         let read = if all_known { timeout(PATIENCE, reading).await.ok() } else { Some(reading.await) };
         match read {
             None | Some(Err(StoreError::Unavailable { .. })) if all_known => {
-                count_reads("stale", stale.len());
+                self.counts.count_many(CacheRead::Stale, stale.len());
                 tracing::warn!("the database is away; assets are rendered as they were known last");
                 for (name, head) in old {
                     let almost_old = Instant::now().checked_sub(HEAD_TTL.saturating_sub(RETRY_AFTER));
@@ -243,8 +252,4 @@ pub(crate) enum Kept {
 
 fn key_of(tenant: &TenantId, version: &AssetVersionRecord) -> BlobKey {
     BlobKey::new(tenant.clone(), BlobKind::Assets, *version.content.hash.as_bytes())
-}
-
-fn count_reads(outcome: &'static str, count: usize) {
-    metrics::counter!("pulp_cache_reads_total", "cache" => "asset_names", "outcome" => outcome).increment(count as u64);
 }

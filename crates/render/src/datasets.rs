@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use blobs::{BlobCache, BlobContent, BlobError, BlobKey, BlobKind, BlobSource, Blobs, CacheBounds};
 use bytes::Bytes;
+use domain::caches::CacheReport;
 use domain::datasets::{DatasetId, DatasetLimits};
 use domain::usage::RenderMode;
 use domain::{Actor, TenantId};
@@ -38,7 +39,12 @@ pub struct DatasetUpload<'a> {
 impl Datasets {
     pub(crate) fn new(store: Store, blobs: Blobs, limits: DatasetLimits) -> Self {
         let bounds = CacheBounds { total_bytes: KEPT_BYTES.max(limits.max_bytes), blob_bytes: limits.max_bytes };
-        Self(Arc::new(Inner { store, cache: BlobCache::new(blobs.clone(), bounds), blobs, limits }))
+        Self(Arc::new(Inner { store, cache: BlobCache::new("dataset_bytes", blobs.clone(), bounds), blobs, limits }))
+    }
+
+    /// How the cache of their bytes does.
+    pub(crate) fn cache(&self) -> CacheReport {
+        self.0.cache.report()
     }
 
     /// What they may be here.

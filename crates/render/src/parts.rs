@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use document::parts::{MOST_PARTS, Nowhere, Part, Parts, UsedPart};
 use document::{Compiled, DocumentError, effective};
+use domain::caches::CacheRead;
 use domain::issues::near_names;
 use domain::template_references::{Pin, ReferenceVia, template_references};
 use domain::templates::{TemplateKey, TemplateVersion};
@@ -102,8 +103,18 @@ impl Templates {
             let (_, compiled) = self.put_together(name, version, leads).await?;
             return Ok(compiled);
         };
-        let making = self.put_together(name, version, leads);
-        let made = self.compiled.try_get_with(Recipe { version, parts }, making).await;
+        let recipe = Recipe { version, parts };
+        if let Some((_, known)) = self.compiled.get(&recipe).await {
+            self.count_compiled(CacheRead::Hit);
+            return Ok(known);
+        }
+        let mut asked = false;
+        let making = async {
+            asked = true;
+            self.put_together(name, version, leads).await
+        };
+        let made = self.compiled.try_get_with(recipe, making).await;
+        self.count_compiled(if asked { CacheRead::Miss } else { CacheRead::Joined });
         made.map(|(_, compiled)| compiled).map_err(RenderError::Shared)
     }
 

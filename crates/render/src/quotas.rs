@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use domain::caches::{CacheBound, CacheCounts, CacheRead, CacheReport, CacheSize};
 use domain::quotas::{QuotaExhausted, QuotaStanding, UsageTotals};
 use domain::{Month, Quotas, TenantId};
 use jiff::Timestamp;
@@ -65,6 +66,7 @@ struct Inner {
     wanted: Mutex<Vec<TenantId>>,
     wake: Arc<Notify>,
     loads: watch::Sender<u64>,
+    counts: CacheCounts,
 }
 
 /// A render that was let through. Until it is settled it counts as one that will succeed, so that many at once do not
@@ -106,8 +108,20 @@ impl Drop for Turn {
 impl Gate {
     /// `wake` calls whoever reads limits: see [`Gate::take_wanted`].
     pub(crate) fn new(wake: Arc<Notify>) -> Self {
-        let inner = Inner { tenants: Mutex::default(), wanted: Mutex::default(), wake, loads: watch::Sender::new(0) };
+        let inner = Inner {
+            tenants: Mutex::default(),
+            wanted: Mutex::default(),
+            wake,
+            loads: watch::Sender::new(0),
+            counts: CacheCounts::default(),
+        };
         Self(Arc::new(inner))
+    }
+
+    /// How what is known of tenants does: an old answer is used while it is read again.
+    pub(crate) fn cache(&self) -> CacheReport {
+        let size = CacheSize { entries: self.tenants().len() as u64, bytes: None };
+        self.0.counts.report("tenant_quotas", CacheBound::Entries(TENANTS as u64), Some(UNLIMITED_TTL), size)
     }
 
     /// Lets one more render of the tenant through, or says which limit is reached. Only the first render of a tenant
@@ -165,6 +179,7 @@ impl Gate {
             drop(tenants);
             self.want([tenant.clone()]);
         }
+        self.0.counts.count(if usable { CacheRead::Hit } else { CacheRead::Miss });
         usable
     }
 

@@ -13,6 +13,7 @@ use document::diff::{self, TemplateDiff};
 use document::inference::{self, RequiredWhen, Sample};
 use document::{AssetMap, Bindings, Compiled, DocumentError, DryRun, Input, Written};
 use domain::assets::AssetName;
+use domain::caches::CacheReport;
 use domain::datasets::DatasetLimits;
 use domain::labels::Releases;
 use domain::options::RenderOptions;
@@ -328,6 +329,15 @@ impl Renderer {
 
     /// What the browsers are doing.
     pub fn pool_status(&self) -> chromium::PoolStatus {
+    /// The caches of this process that renders use.
+    pub fn caches(&self) -> Vec<CacheReport> {
+        let mut caches = Vec::from(self.0.templates.caches());
+        caches.extend(self.0.assets.caches());
+        caches.push(self.0.datasets.cache());
+        caches.push(self.0.usage.gate().cache());
+        caches
+    }
+
         self.0.pool.status()
     }
 

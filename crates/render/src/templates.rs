@@ -1,11 +1,13 @@
 //! Template versions as renders need them: compiled, cached, and known to be current without asking the database.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use document::{Compiled, Limits};
 use domain::TenantId;
+use domain::caches::{CacheBound, CacheCounts, CacheRead, CacheReport, CacheSize};
 use domain::ids::TemplateId;
 use domain::labels::Releases;
 use domain::templates::{TemplateKey, TemplateVersion};
@@ -90,6 +92,16 @@ pub struct Templates {
     changes: Arc<AtomicU64>,
     changed: Cache<Name, u64>,
     everything_changed: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+/// Looks into each of the caches.
+#[derive(Debug, Default)]
+struct Counts {
+    heads: CacheCounts,
+    references: CacheCounts,
+    definitions: CacheCounts,
+    compiled: CacheCounts,
 }
 
 impl Templates {
@@ -106,7 +118,24 @@ impl Templates {
             // Longer than any head that could be older is fresh.
             changed: Cache::builder().max_capacity(HEADS).time_to_live(HEAD_TTL * 2).build(),
             everything_changed: Arc::default(),
+            counts: Arc::default(),
         }
+    }
+
+    /// How the caches do.
+    pub(crate) fn caches(&self) -> [CacheReport; 4] {
+        let Counts { heads, references, definitions, compiled } = &*self.counts;
+        [
+            heads.report("template_heads", CacheBound::Bytes(HEAD_BYTES), Some(HEAD_TTL), size_of(&self.heads)),
+            references.report("template_references", CacheBound::Bytes(REFERENCE_BYTES), None, size_of(&self.references)),
+            definitions.report("template_definitions", CacheBound::Bytes(DEFINITION_BYTES), None, size_of(&self.definitions)),
+            compiled.report("compiled_templates", CacheBound::Bytes(COMPILED_BYTES), None, size_of(&self.compiled)),
+        ]
+    }
+
+    /// Counts a look for something that is got once for all who ask at the same time.
+    pub(crate) fn count_compiled(&self, read: CacheRead) {
+        self.counts.compiled.count(read);
     }
 
     /// The version to render. A warm one costs no word to the database, by whichever label, unless the past is asked for.
@@ -171,7 +200,7 @@ impl Templates {
         let known = self.heads.get(name).await;
         let last_change = self.changed.get(name).await.unwrap_or(0).max(self.everything_changed.load(Ordering::SeqCst));
         let fresh = known.clone().filter(|head| head.as_of >= last_change && head.read_at.elapsed() < HEAD_TTL);
-        count_read(if fresh.is_some() { "hit" } else { "miss" });
+        self.counts.heads.count(if fresh.is_some() { CacheRead::Hit } else { CacheRead::Miss });
         if let Some(head) = fresh {
             return Ok(head);
         }
@@ -185,7 +214,7 @@ impl Templates {
 
     /// Goes on with a head for a moment, although it may have changed: the database is away.
     async fn keep_old(&self, name: &Name, old: Head) -> Head {
-        count_read("stale");
+        self.counts.heads.count(CacheRead::Stale);
         tracing::warn!(template = %name.1, "the database is away; the version known last is rendered");
         let almost_old = Instant::now().checked_sub(HEAD_TTL.saturating_sub(RETRY_AFTER));
         let head = Head { read_at: almost_old.unwrap_or(old.read_at), as_of: self.changes.load(Ordering::SeqCst), ..old };
@@ -208,7 +237,13 @@ impl Templates {
 
     /// A definition as it is stored, read once however many ask for it.
     pub(crate) async fn definition(&self, name: &Name, version: VersionId) -> Result<Arc<Value>, RenderError> {
+        if let Some((_, known)) = self.definitions.get(&version).await {
+            self.counts.definitions.count(CacheRead::Hit);
+            return Ok(known);
+        }
+        let mut asked = false;
         let reading = async {
+            asked = true;
             let record = self.store.tenant(name.0.clone()).template_versions().get(&name.1, version.1).await?;
             let unknown = || RenderError::UnknownVersion { key: name.1.to_string(), version: version.1.to_string() };
             let definition = record.ok_or_else(unknown)?.definition;
@@ -216,12 +251,15 @@ impl Templates {
             Ok((bytes, Arc::new(definition)))
         };
         let read = self.definitions.try_get_with(version, reading).await;
+        self.counts.definitions.count(if asked { CacheRead::Miss } else { CacheRead::Joined });
         read.map(|(_, definition)| definition).map_err(RenderError::Shared)
     }
 
     /// What a version refers to, each template once.
     pub(crate) async fn references(&self, name: &Name, version: VersionId) -> Result<Arc<[Reference]>, RenderError> {
-        if let Some(known) = self.references.get(&version).await {
+        let known = self.references.get(&version).await;
+        self.counts.references.count(if known.is_some() { CacheRead::Hit } else { CacheRead::Miss });
+        if let Some(known) = known {
             return Ok(known);
         }
         let definition = self.definition(name, version).await?;
@@ -241,6 +279,11 @@ fn weight_of(references: &[Reference]) -> u32 {
     u32::try_from(references.len()).unwrap_or(u32::MAX).saturating_mul(BYTES_OF_A_REFERENCE).saturating_add(BYTES_OF_A_HEAD.0)
 }
 
-fn count_read(outcome: &'static str) {
-    metrics::counter!("pulp_cache_reads_total", "cache" => "template_heads", "outcome" => outcome).increment(1);
+/// How full a cache is that is bounded in bytes.
+fn size_of<K, V>(cache: &Cache<K, V>) -> CacheSize
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    CacheSize { entries: cache.entry_count(), bytes: Some(cache.weighted_size()) }
 }

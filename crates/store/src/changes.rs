@@ -2,13 +2,15 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::TenantId;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use crate::error::{StoreError, source};
@@ -21,6 +23,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long that answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Events kept for a listener that is busy; one that is later still is told that anything may have changed.
+const KEPT_EVENTS: usize = 4096;
 /// The first and the longest pause before the connection is opened again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -44,26 +48,129 @@ pub enum ChangeEvent {
     Reconnected,
 }
 
-/// Hears of changes. It opens its connection when it is first asked, and again whenever that is lost.
+/// How hearing of changes stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerStanding {
+    /// Whether there is a connection that listens.
+    pub connected: bool,
+    /// For how long that has been so.
+    pub since: Duration,
+    /// How long ago the last notice came; none when none did.
+    pub last_notice: Option<Duration>,
+}
+
+/// Hears of changes. All of a store share one connection, which is opened when one is first asked, and again whenever it is lost.
 pub struct ChangeListener {
-    options: PgConnectOptions,
+    hub: Arc<Hub>,
     closed: watch::Receiver<bool>,
-    listener: Option<PgListener>,
-    failures: u32,
+    heard: Option<broadcast::Receiver<ChangeEvent>>,
 }
 
 impl ChangeListener {
-    pub(crate) fn new(options: PgConnectOptions, closed: watch::Receiver<bool>) -> Self {
-        Self { options, closed, listener: None, failures: 0 }
+    pub(crate) fn new(hub: Arc<Hub>, closed: watch::Receiver<bool>) -> Self {
+        Self { hub, closed, heard: None }
     }
 
-    /// Waits for the next event; `None` once the store is closed. Dropping the future loses nothing.
+    /// Waits for the next event; `None` once the store is closed. Dropping the future loses nothing. Who is so late that there was
+    /// no room for all that happened is told of a reconnection.
     pub async fn next(&mut self) -> Option<ChangeEvent> {
         let mut closed = self.closed.clone();
         tokio::select! {
             biased;
             _ = closed.wait_for(|closed| *closed) => None,
-            event = self.advance() => Some(event),
+            event = self.advance() => event,
+        }
+    }
+
+    async fn advance(&mut self) -> Option<ChangeEvent> {
+        let heard = match &mut self.heard {
+            Some(heard) => heard,
+            none => {
+                let heard = none.insert(self.hub.events.subscribe());
+                // Otherwise it is told when there is a connection.
+                if self.hub.begin(&self.closed) {
+                    return Some(ChangeEvent::Reconnected);
+                }
+                heard
+            }
+        };
+        match heard.recv().await {
+            Ok(event) => Some(event),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(ChangeEvent::Reconnected),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// What the listeners of a store share.
+pub(crate) struct Hub {
+    options: PgConnectOptions,
+    events: broadcast::Sender<ChangeEvent>,
+    begun: AtomicBool,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    connected: bool,
+    since: Instant,
+    last_notice: Option<Instant>,
+}
+
+impl Hub {
+    pub(crate) fn new(options: PgConnectOptions) -> Self {
+        let state = State { connected: false, since: Instant::now(), last_notice: None };
+        Self { options, events: broadcast::Sender::new(KEPT_EVENTS), begun: AtomicBool::new(false), state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub(crate) fn standing(&self) -> ListenerStanding {
+        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        ListenerStanding {
+            connected: state.connected,
+            since: state.since.elapsed(),
+            last_notice: state.last_notice.map(|notice| notice.elapsed()),
+        }
+    }
+
+    /// Begins to listen, if nobody has; says whether there is a connection already.
+    fn begin(&self, closed: &watch::Receiver<bool>) -> bool {
+        if !self.begun.swap(true, Ordering::SeqCst) {
+            let connection = Connection {
+                options: self.options.clone(),
+                listener: None,
+                failures: 0,
+                events: self.events.clone(),
+                state: Arc::clone(&self.state),
+            };
+            tokio::spawn(connection.keep(closed.clone()));
+        }
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).connected
+    }
+}
+
+/// The connection that listens.
+struct Connection {
+    options: PgConnectOptions,
+    listener: Option<PgListener>,
+    failures: u32,
+    events: broadcast::Sender<ChangeEvent>,
+    state: Arc<Mutex<State>>,
+}
+
+impl Connection {
+    /// Tells everybody of everything, until the store is closed or gone.
+    async fn keep(mut self, mut closed: watch::Receiver<bool>) {
+        let told = async {
+            loop {
+                let event = self.advance().await;
+                // Nobody may be there to be told.
+                let _ = self.events.send(event);
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = closed.wait_for(|closed| *closed) => {}
+            () = told => {}
         }
     }
 
@@ -77,7 +184,7 @@ impl ChangeListener {
                     Ok(listener) => {
                         self.listener = Some(listener);
                         self.failures = 0;
-                        metrics::gauge!("pulp_store_listener_connected").set(1.0);
+                        self.is_connected(true);
                         return ChangeEvent::Reconnected;
                     }
                     Err(error) => {
@@ -89,7 +196,11 @@ impl ChangeListener {
                 }
             };
             match timeout(SILENCE, listener.try_recv()).await {
-                Ok(Ok(Some(notification))) => return read(notification.payload()),
+                Ok(Ok(Some(notification))) => {
+                    self.state.lock().unwrap_or_else(PoisonError::into_inner).last_notice = Some(Instant::now());
+                    metrics::counter!("pulp_store_notices_total").increment(1);
+                    return read(notification.payload());
+                }
                 Ok(Ok(None)) => self.lost("the connection ended"),
                 Ok(Err(error)) => self.lost(&source(error).to_string()),
                 Err(_) => {
@@ -122,9 +233,15 @@ impl ChangeListener {
 
     fn lost(&mut self, why: &str) {
         tracing::warn!(why, "the connection that listens for changes was lost");
-        metrics::gauge!("pulp_store_listener_connected").set(0.0);
+        self.is_connected(false);
         self.listener = None;
         self.failures = 1;
+    }
+
+    fn is_connected(&self, connected: bool) {
+        metrics::gauge!("pulp_store_listener_connected").set(if connected { 1.0 } else { 0.0 });
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.connected, state.since) = (connected, Instant::now());
     }
 }
 

@@ -12,7 +12,7 @@ use sqlx::{Connection as _, PgPool};
 use tokio::sync::watch;
 use tracing::{Instrument, Span};
 
-use crate::changes::ChangeListener;
+use crate::changes::{ChangeListener, Hub, ListenerStanding};
 use crate::connection::{Connection, Suspicion};
 use crate::error::{Outage, StoreError};
 use crate::tenants::{TenantStore, Tenants};
@@ -151,7 +151,7 @@ pub struct Store {
 pub(crate) struct Shared {
     pool: PgPool,
     suspicion: Arc<Suspicion>,
-    listen: PgConnectOptions,
+    listen: Arc<Hub>,
     deadline: Duration,
     statements: AtomicU64,
     closed: watch::Sender<bool>,
@@ -167,7 +167,7 @@ impl Store {
     /// Fails with [`StoreError::Unavailable`] after `acquire_timeout` when it does not; trying again is the caller's part.
     pub async fn connect(options: ConnectOptions) -> Result<Self, StoreError> {
         let session = options.session()?;
-        let listen = options.direct()?;
+        let listen = Arc::new(Hub::new(options.direct()?));
 
         let suspicion = Arc::new(Suspicion::new());
         let judge = Arc::clone(&suspicion);
@@ -219,9 +219,14 @@ impl Store {
         Tenants::new(self)
     }
 
-    /// Hears of changes made through any replica, over a connection of its own.
+    /// Hears of changes made through any replica, over a connection that all who listen share.
     pub fn changes(&self) -> ChangeListener {
-        ChangeListener::new(self.shared.listen.clone(), self.shared.closed.subscribe())
+        ChangeListener::new(Arc::clone(&self.shared.listen), self.shared.closed.subscribe())
+    }
+
+    /// How hearing of changes stands.
+    pub fn listener_standing(&self) -> ListenerStanding {
+        self.shared.listen.standing()
     }
 
     /// Asks whether the server answers and takes writes, within `timeout`.

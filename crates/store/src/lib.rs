@@ -101,7 +101,7 @@ pub use asset_versions::{AssetVersionRecord, AssetVersions};
 pub use assets::{AssetInUse, AssetOutcome, AssetPatch, AssetRecord, Assets, NewAsset};
 pub use audit::{Audit, AuditFilter, AuditRecord, Purge};
 pub use audit_chain::ChainReport;
-pub use changes::{Change, ChangeEvent, ChangeListener};
+pub use changes::{Change, ChangeEvent, ChangeListener, ListenerStanding};
 pub use connect::{ConnectOptions, SessionLimits, Store};
 pub use datasets::{NewTemporaryDataset, TemporaryDataset, TemporaryDatasetOutcome, TemporaryDatasets};
 pub use delivery_log::{DeadLetters, DeliveryFilter, DeliveryOutcome, DeliveryRecord, WebhookDeliveries};

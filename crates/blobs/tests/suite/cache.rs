@@ -26,7 +26,7 @@ const BOUNDS: CacheBounds = CacheBounds { total_bytes: 4 * MIB as u64, blob_byte
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_callers_of_one_key_make_one_read() {
     let (server, blobs, keys) = filled(&[MIB], Limits::default()).await;
-    let cache = BlobCache::new(blobs, BOUNDS);
+    let cache = BlobCache::new("tests", blobs, BOUNDS);
     let callers = (0..100).map(|_| {
         let (cache, key) = (cache.clone(), keys[0].clone());
         tokio::spawn(async move { cache.get(&key).await })
@@ -45,7 +45,7 @@ async fn a_hundred_callers_of_one_key_make_one_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eviction_holds_the_bound() {
     let (_server, blobs, keys) = filled(&[MIB; 20], Limits::default()).await;
-    let cache = BlobCache::new(blobs, BOUNDS);
+    let cache = BlobCache::new("tests", blobs, BOUNDS);
     for round in 0..3 {
         for (seed, key) in (1..).zip(&keys) {
             assert_eq!(cache.get(key).await, Ok(Some(sample(seed, MIB))), "round {round}");
@@ -61,7 +61,7 @@ async fn eviction_holds_the_bound() {
 #[tokio::test]
 async fn what_is_too_large_absent_or_failed_is_not_kept() {
     let (server, blobs, keys) = filled(&[2 * MIB + 1, 10], impatient()).await;
-    let cache = BlobCache::new(blobs.clone(), BOUNDS);
+    let cache = BlobCache::new("tests", blobs.clone(), BOUNDS);
     assert_eq!(cache.get(&keys[0]).await, Err(BlobError::TooLarge { limit_bytes: BOUNDS.blob_bytes }));
     server.set_fault(Fault::Unavailable(u32::MAX));
     assert!(matches!(cache.get(&keys[1]).await, Err(BlobError::Away { .. })));
@@ -76,7 +76,7 @@ async fn what_is_too_large_absent_or_failed_is_not_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_goes_away_does_not_take_the_load_with_it() {
     let (server, blobs, keys) = filled(&[MIB], Limits { attempt: Duration::from_secs(10), ..Limits::default() }).await;
-    let cache = BlobCache::new(blobs, BOUNDS);
+    let cache = BlobCache::new("tests", blobs, BOUNDS);
     server.set_fault(Fault::Silent);
     let get = || {
         let (cache, key) = (cache.clone(), keys[0].clone());
