@@ -75,6 +75,10 @@ mod poolers;
 mod render_tokens;
 #[path = "suite/replicas.rs"]
 mod replicas;
+#[path = "suite/replicas_propagation.rs"]
+mod replicas_propagation;
+#[path = "suite/replicas_running.rs"]
+mod replicas_running;
 #[path = "suite/running.rs"]
 mod running;
 #[path = "suite/schedule_deliveries.rs"]

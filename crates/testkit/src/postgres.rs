@@ -3,12 +3,14 @@
 //! `TEST_DATABASE_URL` names a server to use (its role must be a superuser). Without it the first test
 //! of a process starts a throw-away server below `target/tmp`, which ends with the process.
 
+mod cluster;
 mod server;
 mod template;
 
 use std::sync::OnceLock;
 use std::sync::mpsc;
 
+pub use cluster::Cluster;
 #[cfg(feature = "s3")]
 pub(crate) use server::target_dir;
 use server::{Server, quoted};

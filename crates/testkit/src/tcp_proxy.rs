@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
@@ -37,6 +38,7 @@ impl Target {
 pub struct TcpProxy {
     port: u16,
     target: watch::Sender<Option<Target>>,
+    frozen: watch::Sender<bool>,
     open: Arc<AtomicUsize>,
 }
 
@@ -49,14 +51,15 @@ impl TcpProxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let (sender, targets) = watch::channel(Some(target));
+        let (frozen, freezes) = watch::channel(false);
         let open = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&open);
         // Of a thread of its own: the test may stop the clock of its runtime, or end it.
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a small runtime");
-            runtime.block_on(serve(listener, targets, counter));
+            runtime.block_on(serve(listener, targets, freezes, counter));
         });
-        Self { port, target: sender, open }
+        Self { port, target: sender, frozen, open }
     }
 
     /// Its port.
@@ -69,13 +72,28 @@ impl TcpProxy {
         self.target.send_replace(target);
     }
 
+    /// From now on no byte passes, in either direction, and nothing says so: a half-open connection.
+    pub fn freeze(&self) {
+        self.frozen.send_replace(true);
+    }
+
+    /// What was held back passes, and all that follows.
+    pub fn thaw(&self) {
+        self.frozen.send_replace(false);
+    }
+
     /// How many connections go through it at this moment.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 }
 
-async fn serve(listener: TcpListener, mut targets: watch::Receiver<Option<Target>>, open: Arc<AtomicUsize>) {
+async fn serve(
+    listener: TcpListener,
+    mut targets: watch::Receiver<Option<Target>>,
+    frozen: watch::Receiver<bool>,
+    open: Arc<AtomicUsize>,
+) {
     listener.set_nonblocking(true).expect("a socket of our own");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listening socket");
     loop {
@@ -86,12 +104,12 @@ async fn serve(listener: TcpListener, mut targets: watch::Receiver<Option<Target
         let Ok((client, _)) = accepted else { continue };
         let mut targets = targets.clone();
         let Some(target) = targets.borrow_and_update().clone() else { continue };
-        let open = Arc::clone(&open);
+        let (open, frozen) = (Arc::clone(&open), frozen.clone());
         tokio::spawn(async move {
             open.fetch_add(1, Ordering::Relaxed);
             // An end of either side, a new target and the end of the proxy all cut it.
             tokio::select! {
-                _ = carry(client, target) => {}
+                _ = carry(client, target, frozen) => {}
                 _ = targets.changed() => {}
             }
             open.fetch_sub(1, Ordering::Relaxed);
@@ -99,20 +117,44 @@ async fn serve(listener: TcpListener, mut targets: watch::Receiver<Option<Target
     }
 }
 
-async fn carry(mut client: TcpStream, target: Target) -> io::Result<()> {
+async fn carry(client: TcpStream, target: Target, frozen: watch::Receiver<bool>) -> io::Result<()> {
     client.set_nodelay(true)?;
     match target {
         Target::Port(port) => {
-            let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
+            let server = TcpStream::connect(("127.0.0.1", port)).await?;
             server.set_nodelay(true)?;
-            tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+            both_ways(client.into_split(), server.into_split(), frozen).await
         }
         Target::Socket(path) => {
-            let mut server = UnixStream::connect(path).await?;
-            tokio::io::copy_bidirectional(&mut client, &mut server).await?;
+            let server = UnixStream::connect(path).await?;
+            both_ways(client.into_split(), server.into_split(), frozen).await
         }
     }
-    Ok(())
+}
+
+/// Until either side ends: a database connection has no half that goes on alone.
+async fn both_ways(
+    (from_client, to_client): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    (from_server, to_server): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    frozen: watch::Receiver<bool>,
+) -> io::Result<()> {
+    tokio::select! {
+        ended = pass(from_client, to_server, frozen.clone()) => ended,
+        ended = pass(from_server, to_client, frozen) => ended,
+    }
+}
+
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut frozen: watch::Receiver<bool>) -> io::Result<()> {
+    let mut bytes = vec![0; 16 * 1024];
+    loop {
+        let count = from.read(&mut bytes).await?;
+        // Also the end is not told.
+        let _ = frozen.wait_for(|frozen| !frozen).await;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&bytes[..count]).await?;
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod archives;
 mod assets;
 mod audit;
 mod changes;
-mod cluster;
 mod datasets;
 mod documents;
 mod drafts;

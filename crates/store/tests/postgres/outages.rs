@@ -8,7 +8,7 @@ use sqlx::Connection as _;
 use store::{ChangeEvent, ConnectOptions, NewTemplate, Outage, Store, StoreError, TenantStore, migrate};
 use tokio::time::timeout;
 
-use crate::cluster::Cluster;
+use testkit::postgres::Cluster;
 use crate::fixture::{Fixture, NOBODY, PATIENCE, any_template, content, eventually, key, unsigned, version};
 
 fn impatient(url: &str) -> ConnectOptions {

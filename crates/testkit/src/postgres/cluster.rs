@@ -5,17 +5,24 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+/// A Postgres server of its own. Dropping the value stops it and removes what it has.
 pub struct Cluster {
     // Short, because a Unix socket's path may have 107 bytes at most.
     folder: TempDir,
     binaries: PathBuf,
+    settings: &'static [&'static str],
 }
 
 impl Cluster {
     /// A running server with an empty database `postgres`.
     pub fn start_new() -> Self {
-        let folder = TempDir::with_prefix_in("pulp-store-", "/tmp").unwrap();
-        let cluster = Self { folder, binaries: binaries() };
+        Self::start_with(&[])
+    }
+
+    /// One with more settings, each as `name=value`.
+    pub fn start_with(settings: &'static [&'static str]) -> Self {
+        let folder = TempDir::with_prefix_in("pulp-postgres-", "/tmp").unwrap();
+        let cluster = Self { folder, binaries: binaries(), settings };
         if is_root() {
             run(Command::new("chown").arg("65534:65534").arg(cluster.folder.path()));
         }
@@ -25,13 +32,19 @@ impl Cluster {
         cluster
     }
 
+    /// Where it is: a Unix-socket URL.
     pub fn url(&self) -> String {
         format!("postgres://postgres@localhost/postgres?host={}", self.folder.path().display())
     }
 
+    /// Starts it after a stop.
     pub fn start(&self) {
         let folder = self.folder.path().display();
-        let settings = format!("-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c shared_buffers=16MB");
+        let mut settings = format!("-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c shared_buffers=16MB");
+        for setting in self.settings {
+            settings.push_str(" -c ");
+            settings.push_str(setting);
+        }
         let mut start = self.postgres_command("pg_ctl");
         start.arg("-D").arg(self.data()).arg("-l").arg(self.folder.path().join("log")).args(["-w", "-t", "30", "-o", &settings, "start"]);
         run(&mut start);
@@ -47,8 +60,14 @@ impl Cluster {
         self.signal("-STOP");
     }
 
+    /// They go on where they were.
     pub fn thaw(&self) {
         self.signal("-CONT");
+    }
+
+    /// The output of a statement as `psql -At` prints it, see [`super::TestDatabase::query`].
+    pub async fn query(&self, sql: &str) -> String {
+        super::server::run_psql(&self.binaries, &self.url(), sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     fn signal(&self, signal: &str) {
