@@ -8,6 +8,7 @@ use domain::api_keys::ApiKeyText;
 use domain::ids::ApiKeyId;
 use domain::invisible::is_invisible;
 use domain::networks::IpNetwork;
+use domain::rate_limits::MOST_REQUESTS_PER_MINUTE;
 use domain::{ErrorCode, Scope, TemplateSelector};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -44,6 +45,9 @@ pub struct NewKeyBody {
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     allowed_ips: Vec<IpNetwork>,
+    /// How many requests it may send in a minute; what the deployment says when absent.
+    #[serde(default)]
+    requests_per_minute: Option<u32>,
 }
 
 /// A change of an API key; what is absent stays, `expiresAt: null` takes the end away.
@@ -66,6 +70,10 @@ pub struct KeyPatchBody {
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
     allowed_ips: Option<Vec<IpNetwork>>,
+    /// How many requests it may send in a minute; null for what the deployment says.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<u32>)]
+    requests_per_minute: Option<Option<u32>>,
 }
 
 /// How a key is rotated.
@@ -102,6 +110,7 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     caller.may_make_credentials()?;
     check(Some(&body.name), Some(&body.allowed_templates), Some(&body.allowed_ips))?;
+    check_requests(body.requests_per_minute)?;
     if !Scope::OF_KEYS.contains(&body.scope) {
         return Err(ApiError::field("/scope", format!("is \"{}\"; accepted: admin, editor, render, preview", body.scope)));
     }
@@ -118,6 +127,7 @@ pub async fn create(
         expires_at: body.expires_at,
         allowed_templates: &body.allowed_templates,
         allowed_ips: &body.allowed_ips,
+        requests_per_minute: body.requests_per_minute,
     };
     let made = setup.store.tenant(caller.tenant.clone()).api_keys().insert(new, &caller.actor).await?;
     setup.identity.changed(&caller.tenant);
@@ -145,11 +155,13 @@ pub async fn update(
 ) -> Result<Json<Value>, ApiError> {
     caller.may_make_credentials()?;
     check(body.name.as_deref(), body.allowed_templates.as_deref(), body.allowed_ips.as_deref())?;
+    check_requests(body.requests_per_minute.flatten())?;
     let patch = ApiKeyPatch {
         name: body.name.as_deref(),
         expires_at: body.expires_at,
         allowed_templates: body.allowed_templates.as_deref(),
         allowed_ips: body.allowed_ips.as_deref(),
+        requests_per_minute: body.requests_per_minute,
     };
     let outcome = setup.store.tenant(caller.tenant.clone()).api_keys().update(key_id(&id)?, patch, &caller.actor).await?;
     setup.identity.changed(&caller.tenant);
@@ -213,6 +225,15 @@ fn check(name: Option<&str>, templates: Option<&[TemplateSelector]>, ips: Option
     Ok(())
 }
 
+fn check_requests(per_minute: Option<u32>) -> Result<(), ApiError> {
+    match per_minute {
+        Some(most) if most > MOST_REQUESTS_PER_MINUTE => {
+            Err(ApiError::field("/requestsPerMinute", format!("is {most}; accepted: a whole number from 0 to {MOST_REQUESTS_PER_MINUTE}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn written(outcome: ApiKeyOutcome) -> Result<Box<ApiKeyRecord>, ApiError> {
     match outcome {
         ApiKeyOutcome::Written(key) => Ok(key),
@@ -240,6 +261,7 @@ fn shown(key: &ApiKeyRecord) -> Value {
     json!({
         "id": key.id, "name": key.name, "scope": key.scope, "keyHint": key.hint, "status": status,
         "expiresAt": key.expires_at, "allowedTemplates": key.allowed_templates, "allowedIps": key.allowed_ips,
+        "requestsPerMinute": key.requests_per_minute,
         "previousKeyUntil": key.previous_until, "revokedAt": key.revoked_at, "createdAt": key.created_at, "createdBy": key.created_by,
         "updatedAt": key.updated_at, "lastUsedAt": key.last_used_at,
     })

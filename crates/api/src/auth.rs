@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use domain::api_keys::ApiKeyLookup;
 use domain::templates::TemplateKey;
 use domain::{Action, Actor, ErrorCode, Scope, TemplateSelector, TenantId};
@@ -33,6 +33,8 @@ pub struct Caller {
     pub credential: Credential,
     /// The stored key it is, or was exchanged for.
     pub api_key: Option<ApiKeyLookup>,
+    /// The limit that its key has of its own, in requests a minute.
+    pub requests_per_minute: Option<u32>,
     /// What people call a registered user or a key of the database; no token that was made for a key has it.
     pub display_name: Option<String>,
     /// The render token it came with, which says more about what may be rendered.
@@ -101,11 +103,32 @@ impl Caller {
 pub async fn require(
     State((identity, action)): State<(Identity, Action)>,
     parameters: Result<RawPathParams, RawPathParamsRejection>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let address = request.extensions().get::<Client>().map(|client| client.address);
     let caller = identity.identify(request.headers(), address).await?;
+    let standing = match identity.admit(&caller).await? {
+        Ok(standing) => standing,
+        Err(over) => return Ok(over.into_response()),
+    };
+    let mut response = let_through(&identity, action, caller, address, parameters, request, next).await.unwrap_or_else(ApiError::into_response);
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// What is left to judge once it is known who calls.
+async fn let_through(
+    identity: &Identity,
+    action: Action,
+    caller: Caller,
+    address: Option<IpAddr>,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     permit(&caller, action, address)?;
     if !action.asks_for_the_template() {
         caller.is_for_all_templates()?;

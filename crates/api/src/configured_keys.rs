@@ -17,6 +17,8 @@ pub struct ConfiguredKey {
     pub scope: Scope,
     /// Whose data it reaches.
     pub tenant: TenantId,
+    /// How many requests a minute it may send; as many as the deployment lets any key send where it says nothing.
+    pub requests_per_minute: Option<u32>,
     /// Until when it is accepted.
     pub expires_at: Option<Timestamp>,
     /// The only templates it reaches; empty means all.

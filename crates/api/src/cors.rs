@@ -26,7 +26,7 @@ const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
      X-Batch-Succeeded, X-Batch-Total, X-Correlation-Id, X-PulpEngine-Bates-Range, X-PulpEngine-Book-Parts, \
      X-PulpEngine-Bucket, X-PulpEngine-Document-Id, X-PulpEngine-Form-Filled, X-PulpEngine-Form-Unmatched, \
      X-PulpEngine-Resolved-Label, X-PulpEngine-Resolved-Version, X-PulpEngine-Variant, X-Quota-Limit, \
-     X-Quota-Remaining, X-Quota-Reset, X-Quota-Scope, X-Render-Warnings, X-Request-Id",
+     X-Quota-Remaining, X-Quota-Reset, X-Quota-Scope, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Render-Warnings, X-Request-Id",
 );
 /// How long a browser may remember an answer to its question, in seconds: the longest that any of them does.
 const MAX_AGE_S: HeaderValue = HeaderValue::from_static("7200");

@@ -56,6 +56,7 @@ impl Identity {
             actions: None,
             credential: Credential::ApiKey,
             api_key: Some(lookup),
+            requests_per_minute: found.requests_per_minute,
             display_name: Some(found.name.clone()),
             render_token: None,
         })
@@ -126,6 +127,7 @@ impl Identity {
             actions: None,
             credential: Credential::User,
             api_key: None,
+            requests_per_minute: None,
             display_name: Some(user.display_name.clone()),
             render_token: None,
         })
@@ -155,6 +157,7 @@ impl Identity {
             actions: None,
             credential: Credential::ApiKey,
             api_key: None,
+            requests_per_minute: key.requests_per_minute,
             display_name: None,
             render_token: None,
         })
@@ -167,9 +170,9 @@ impl Identity {
         if token.holder == Holder::RegisteredUser {
             return self.of_users_token(token, credential).await;
         }
-        let templates = match &token.api_key {
+        let (templates, requests_per_minute) = match &token.api_key {
             Some(lookup) => self.still_of_key(lookup, &token, address).await?,
-            None => token.templates,
+            None => (token.templates, None),
         };
         // Only these are ever minted for a key.
         if !matches!(token.scope, Scope::Admin | Scope::Editor) {
@@ -183,6 +186,7 @@ impl Identity {
             actions: token.actions,
             credential,
             api_key: token.api_key,
+            requests_per_minute,
             display_name: None,
             render_token: None,
         })
@@ -203,6 +207,7 @@ impl Identity {
             actions: Some(vec![Action::DocumentRender]),
             credential: Credential::RenderToken,
             api_key: None,
+            requests_per_minute: None,
             display_name: token.subject.clone(),
             render_token: Some(RenderTokenUse::new(token, origin)),
         })
@@ -217,24 +222,25 @@ impl Identity {
     }
 
     /// The templates of a token that was exchanged for a stored key, if the key still lets its bearer in: those that both
-    /// reach.
+    /// reach. With it the key's own limit of requests.
     async fn still_of_key(
         &self,
         lookup: &ApiKeyLookup,
         token: &EditorToken,
         address: Option<IpAddr>,
-    ) -> Result<Option<Vec<TemplateSelector>>, Refusal> {
+    ) -> Result<(Option<Vec<TemplateSelector>>, Option<u32>), Refusal> {
         let found = self.stored_key(lookup, None).await?;
         let judged = found.rules.judge_bearer(self.now(), address);
         judged.map_err(|why| Refusal::DatabaseKey { name: found.name.clone(), id: found.id, why })?;
         if found.tenant != token.tenant {
             return Err(Refusal::TenantMismatch { actor: token.name.clone(), named: token.tenant.clone() });
         }
-        Ok(match (&token.templates, found.allowed_templates.as_slice()) {
+        let templates = match (&token.templates, found.allowed_templates.as_slice()) {
             (own, []) => own.clone(),
             (None, of_key) => Some(of_key.to_vec()),
             (Some(own), of_key) => Some(TemplateSelector::reached_by_both(own, of_key)),
-        })
+        };
+        Ok((templates, found.requests_per_minute))
     }
 
     /// A token of a registered user has the role that the registry gives them now, and the token's limits.

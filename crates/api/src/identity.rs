@@ -22,6 +22,8 @@ use crate::cached::Cached;
 use crate::configured_keys::ConfiguredKeys;
 use crate::error::ApiError;
 use crate::people::Oidc;
+use crate::rate_limits::{OverLimit, RateKeeper, RateLimits};
+use crate::rate_windows::Standing;
 use crate::rates::Rate;
 use crate::refusal::Refusal;
 use crate::requests::current_request_id;
@@ -87,6 +89,8 @@ pub struct IdentitySetup {
     pub pepper: Pepper,
     /// How many credentials that nobody has one address may send.
     pub guesses: Rate,
+    /// How many requests credentials and tenants may send.
+    pub rate_limits: RateLimits,
     /// The identity provider whose people may come in.
     pub oidc: Option<Oidc>,
     /// Where keys, users and tenants are.
@@ -99,9 +103,18 @@ pub struct IdentitySetup {
 #[derive(Clone)]
 pub struct Identity(pub(crate) Arc<Inner>);
 
+/// What requests need to know of their tenant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownTenant {
+    pub(crate) status: TenantStatus,
+    /// The limit that it has of its own, in requests a minute.
+    requests_per_minute: Option<u32>,
+}
+
 pub(crate) struct Inner {
     pub(crate) setup: IdentitySetup,
-    pub(crate) tenants: Cached<TenantId, TenantStatus>,
+    rates: RateKeeper,
+    pub(crate) tenants: Cached<TenantId, KnownTenant>,
     pub(crate) keys: Cached<ApiKeyLookup, Arc<ApiKeyCredential>>,
     pub(crate) users: Cached<(TenantId, UserId), Arc<UserCredential>>,
     pub(crate) of_provider: Cached<UserId, Arc<UserCredential>>,
@@ -191,19 +204,6 @@ impl Identity {
         render_tokens.changed();
     }
 
-    /// The identity provider whose people may come in.
-    pub(crate) fn oidc(&self) -> Option<&Oidc> {
-        self.0.setup.oidc.as_ref()
-    }
-
-    pub(crate) fn store(&self) -> &Store {
-        &self.0.setup.store
-    }
-
-    /// Whether people come in under their own names: there are users, or an identity provider that knows some.
-    pub(crate) async fn has_named_users(&self) -> bool {
-        let ask = async { Ok(self.0.setup.store.has_users().await?.then_some(())) };
-        self.oidc().is_some() || self.0.any_user.get((), ask).await.is_ok_and(|any| any.is_some())
     /// The caches of this process that tell who calls.
     pub fn caches(&self) -> Vec<CacheReport> {
         let Inner { tenants, keys, users, of_provider, user_keys, any_user, render_tokens, .. } = &*self.0;
@@ -218,6 +218,19 @@ impl Identity {
         ]
     }
 
+    /// The identity provider whose people may come in.
+    pub(crate) fn oidc(&self) -> Option<&Oidc> {
+        self.0.setup.oidc.as_ref()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.setup.store
+    }
+
+    /// Whether people come in under their own names: there are users, or an identity provider that knows some.
+    pub(crate) async fn has_named_users(&self) -> bool {
+        let ask = async { Ok(self.0.setup.store.has_users().await?.then_some(())) };
+        self.oidc().is_some() || self.0.any_user.get((), ask).await.is_ok_and(|any| any.is_some())
     }
 
     /// What the keys of the database are kept under.
@@ -316,8 +329,24 @@ impl Identity {
     }
 
     pub(crate) async fn status_of(&self, tenant: &TenantId) -> Result<Option<TenantStatus>, store::StoreError> {
-        let ask = async { Ok(self.0.setup.store.tenants().get(tenant).await?.map(|record| record.status)) };
+        Ok(self.known_tenant(tenant).await?.map(|known| known.status))
+    }
+
+    async fn known_tenant(&self, tenant: &TenantId) -> Result<Option<KnownTenant>, store::StoreError> {
+        let ask = async {
+            let found = self.0.setup.store.tenants().get(tenant).await?;
+            Ok(found.map(|found| KnownTenant { status: found.status, requests_per_minute: found.quotas.requests_per_minute }))
+        };
         self.0.tenants.get(tenant.clone(), ask).await
+    }
+
+    /// Counts a request against the limits of its credential and its tenant; says how the scarcer one stands, where there is one.
+    pub(crate) async fn admit(&self, caller: &Caller) -> Result<Result<Option<Standing>, OverLimit>, ApiError> {
+        let of_tenant = match self.0.setup.tenancy {
+            Tenancy::Single => None,
+            Tenancy::Multi => self.known_tenant(&caller.tenant).await?.and_then(|known| known.requests_per_minute),
+        };
+        Ok(self.0.rates.admit(caller, of_tenant).await)
     }
 
     /// Refuses a tenant that takes no writes.
@@ -340,6 +369,7 @@ fn anybody() -> Caller {
         actions: None,
         credential: Credential::NotAsked,
         api_key: None,
+        requests_per_minute: None,
         display_name: None,
         render_token: None,
     }

@@ -20,6 +20,7 @@ mod cached;
 mod callbacks;
 mod capabilities;
 mod clients;
+mod cluster;
 mod configured_keys;
 mod connections;
 mod cors;
@@ -28,6 +29,7 @@ mod csv;
 mod data_conversion;
 mod datasets;
 mod dead_letters;
+mod deadlines;
 mod diffs;
 mod docs;
 mod document_links;
@@ -37,6 +39,7 @@ mod editor_tokens;
 mod error;
 mod failures;
 mod form_fields;
+mod head_scan;
 mod health;
 mod heavy_reads;
 mod https;
@@ -56,10 +59,13 @@ mod not_implemented;
 mod oidc;
 mod packages;
 mod people;
+mod places;
 mod preconditions;
 mod progress;
 mod query;
 mod random;
+mod rate_limits;
+mod rate_windows;
 mod rates;
 mod refusal;
 mod render_body;
@@ -119,6 +125,8 @@ pub use https::Https;
 pub use idempotency::Repeats;
 pub use identity::{EditorTokens, Identity, IdentitySetup, Tenancy, WithoutCredential};
 pub use people::{Newcomers, Oidc, RolesBy};
+pub use places::ConnectionLimits;
+pub use rate_limits::RateLimits;
 pub use rates::Rate;
 pub use router::openapi_json;
 
@@ -141,8 +149,10 @@ pub struct Setup {
     pub version: String,
     /// Bytes a request body may have, after decompression.
     pub body_limit_bytes: usize,
-    /// Connections that may be open; more wait in the system's queue.
-    pub max_connections: usize,
+    /// Connections that may be open.
+    pub connections: ConnectionLimits,
+    /// How long a request may take until its answer begins, uploads of files apart.
+    pub request_timeout: std::time::Duration,
     /// Bytes that request bodies under way may have together, after decompression.
     pub bodies_bytes: usize,
     /// The turns of questions that read much.
@@ -166,6 +176,8 @@ pub struct Setup {
     pub docs: Docs,
     /// Where `/metrics` comes from.
     pub metrics: Metrics,
+    /// When the process started.
+    pub started: tokio::time::Instant,
     /// Whether new work is welcome.
     pub readiness: Readiness,
     /// The proxies whose word about a request is believed.
@@ -249,6 +261,6 @@ impl Readiness {
 
 /// Answers requests until `shutdown` is cancelled and those under way have ended.
 pub async fn serve(listener: TcpListener, setup: Setup, shutdown: CancellationToken) -> std::io::Result<()> {
-    let most = setup.max_connections;
-    connections::serve(listener, router::router(setup), most, shutdown).await
+    let places = places::Places::new(setup.connections, setup.trusted_proxies.clone());
+    connections::serve(listener, router::router(setup), places, shutdown).await
 }

@@ -5,6 +5,7 @@ use axum::extract::{Extension, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::tenants::TenantStatus;
+use domain::rate_limits::MOST_REQUESTS_PER_MINUTE;
 use domain::{ErrorCode, Issue, Quotas, TenantId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ pub struct TenantPatch {
     /// For people.
     name: Option<String>,
     /// All of its limits, each a whole number: `rendersPerMonth`, `renderSecondsPerMonth` (calendar months in UTC),
-    /// `concurrentRenders` (on each replica), `storageBytes`. One that is left out or null is lifted. Only tenants of the
+    /// `concurrentRenders` (on each replica), `storageBytes`, `requestsPerMinute` (of all its credentials). One that is left out or null is lifted. Only tenants of the
     /// registry have limits: a server with one tenant has none.
     #[schema(value_type = Object)]
     quotas: Option<Value>,
@@ -162,14 +163,18 @@ fn name(given: &str) -> Result<&str, ApiError> {
 }
 
 /// The names of the limits on the wire.
-const LIMITS: [&str; 4] = ["rendersPerMonth", "renderSecondsPerMonth", "concurrentRenders", "storageBytes"];
+const LIMITS: [&str; 5] = ["rendersPerMonth", "renderSecondsPerMonth", "concurrentRenders", "storageBytes", "requestsPerMinute"];
 
 /// Limits read one by one, so that each wrong one is named.
 fn quotas(given: &Value) -> Result<Quotas, ApiError> {
     let Value::Object(given) = given else { return Err(ApiError::field("/quotas", format!("must be an object of {}", LIMITS.join(", ")))) };
     let mut issues = Vec::new();
     for (name, limit) in given {
-        let most = if name == "concurrentRenders" { u32::MAX.into() } else { u64::MAX };
+        let most = match name.as_str() {
+            "concurrentRenders" => u32::MAX.into(),
+            "requestsPerMinute" => MOST_REQUESTS_PER_MINUTE.into(),
+            _ => u64::MAX,
+        };
         if !LIMITS.contains(&name.as_str()) {
             issues.push(Issue::new(format!("/quotas/{name}"), format!("is no limit; accepted: {}", LIMITS.join(", "))));
         } else if !limit.is_null() && limit.as_u64().is_none_or(|limit| limit > most) {

@@ -42,6 +42,7 @@ pub mod paper;
 pub mod peppers;
 pub mod pictures;
 pub mod quotas;
+pub mod rate_limits;
 pub mod relative_dates;
 pub mod render_tokens;
 pub mod schedule_executions;

@@ -22,6 +22,9 @@ pub struct Quotas {
     /// Bytes of stored documents and assets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_bytes: Option<u64>,
+    /// Requests a minute, of all its credentials and over all replicas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
 }
 
 /// What a tenant used in one month.
@@ -132,6 +135,7 @@ impl Quotas {
             render_seconds_per_month: number("renderSecondsPerMonth"),
             concurrent_renders: number("concurrentRenders").map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
             storage_bytes: number("storageBytes"),
+            requests_per_minute: number("requestsPerMinute").map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
         }
     }
 

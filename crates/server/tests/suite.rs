@@ -87,8 +87,16 @@ mod schedule_deliveries;
 mod schedules;
 #[path = "suite/schedules_under_fire.rs"]
 mod schedules_under_fire;
+#[path = "suite/floods.rs"]
+mod floods;
 #[path = "suite/slow_bodies.rs"]
 mod slow_bodies;
+#[path = "suite/slow_clients.rs"]
+mod slow_clients;
+#[path = "suite/throttles.rs"]
+mod throttles;
+#[path = "suite/wire.rs"]
+mod wire;
 #[path = "suite/stored_files.rs"]
 mod stored_files;
 #[path = "suite/template_places.rs"]

@@ -31,6 +31,8 @@ pub struct ApiKeyCredential {
     pub rules: ApiKeyRules,
     /// The templates it reaches; all when there are none.
     pub allowed_templates: Vec<TemplateSelector>,
+    /// Requests a minute; what the deployment says where there is none.
+    pub requests_per_minute: Option<u32>,
 }
 
 impl Store {
@@ -41,7 +43,7 @@ impl Store {
             let mut connection = self.acquire().await?;
             let row = sqlx::query!(
                 "SELECT k.tenant_id, t.status, k.api_key_id, k.name, k.scope, k.lookup, k.secret_mac, k.hint, k.previous_mac,
-                        k.previous_until, k.expires_at, k.allowed_templates, k.allowed_ips, k.revoked_at, k.created_at, k.created_by,
+                        k.previous_until, k.expires_at, k.allowed_templates, k.allowed_ips, k.requests_per_minute, k.revoked_at, k.created_at, k.created_by,
                         k.updated_at, k.last_used_at
                  FROM api_keys k JOIN tenants t USING (tenant_id) WHERE k.lookup = $1",
                 lookup.as_str()
@@ -61,6 +63,7 @@ impl Store {
                 expires_at: row.expires_at,
                 allowed_templates: row.allowed_templates,
                 allowed_ips: row.allowed_ips,
+                requests_per_minute: row.requests_per_minute,
                 revoked_at: row.revoked_at,
                 created_at: row.created_at,
                 created_by: row.created_by,
@@ -74,6 +77,7 @@ impl Store {
                 rules: key.rules()?,
                 scope: key.scope.parse().map_err(|error| StoreError::inconsistent("api_keys", error))?,
                 allowed_templates: parsed(&key.allowed_templates)?,
+                requests_per_minute: key.requests_per_minute.map(i32::unsigned_abs),
                 name: key.name,
             }))
         })

@@ -40,6 +40,8 @@ pub struct NewApiKey<'a> {
     pub allowed_templates: &'a [TemplateSelector],
     /// Where it may be used from, up to [`IpNetwork::MAX_LIST`]; anywhere when there are none.
     pub allowed_ips: &'a [IpNetwork],
+    /// Requests a minute, up to [`domain::rate_limits::MOST_REQUESTS_PER_MINUTE`]; what the deployment says where there is none.
+    pub requests_per_minute: Option<u32>,
 }
 
 /// A change of a key. What is absent stays.
@@ -53,6 +55,8 @@ pub struct ApiKeyPatch<'a> {
     pub allowed_templates: Option<&'a [TemplateSelector]>,
     /// Where it may be used from; an empty list means anywhere.
     pub allowed_ips: Option<&'a [IpNetwork]>,
+    /// Requests a minute; `Some(None)` takes the key's own limit away.
+    pub requests_per_minute: Option<Option<u32>>,
 }
 
 /// A key as its tenant's admin sees it.
@@ -76,6 +80,8 @@ pub struct ApiKeyRecord {
     pub allowed_templates: Vec<TemplateSelector>,
     /// Where it may be used from; anywhere when there are none.
     pub allowed_ips: Vec<IpNetwork>,
+    /// Requests a minute; what the deployment says where there is none.
+    pub requests_per_minute: Option<u32>,
     /// Since when it is withdrawn.
     pub revoked_at: Option<Timestamp>,
     /// When it was made.
@@ -124,7 +130,7 @@ impl ApiKeys<'_> {
         let row = sqlx::query_as!(
             ApiKeyRow,
             "SELECT api_key_id, name, scope, lookup, secret_mac, hint, previous_mac, previous_until, expires_at, allowed_templates,
-                    allowed_ips, revoked_at, created_at, created_by, updated_at, last_used_at
+                    allowed_ips, requests_per_minute, revoked_at, created_at, created_by, updated_at, last_used_at
              FROM api_keys WHERE tenant_id = $1 AND api_key_id = $2",
             self.0.tenant.as_str(),
             id.as_uuid()
@@ -142,7 +148,7 @@ impl ApiKeys<'_> {
             let rows = sqlx::query_as!(
                 ApiKeyRow,
                 "SELECT api_key_id, name, scope, lookup, secret_mac, hint, previous_mac, previous_until, expires_at, allowed_templates,
-                        allowed_ips, revoked_at, created_at, created_by, updated_at, last_used_at
+                        allowed_ips, requests_per_minute, revoked_at, created_at, created_by, updated_at, last_used_at
                  FROM api_keys WHERE tenant_id = $1 ORDER BY created_at, api_key_id LIMIT $2 OFFSET $3",
                 self.0.tenant.as_str(),
                 limit,
@@ -174,10 +180,10 @@ impl ApiKeys<'_> {
             let row = sqlx::query_as!(
                 ApiKeyRow,
                 "INSERT INTO api_keys (api_key_id, tenant_id, name, scope, lookup, secret_mac, hint, expires_at, allowed_templates,
-                                       allowed_ips, created_at, created_by, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11)
+                                       allowed_ips, requests_per_minute, created_at, created_by, updated_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $13, $11, $12, $11)
                  RETURNING api_key_id, name, scope, lookup, secret_mac, hint, previous_mac, previous_until, expires_at, allowed_templates,
-                           allowed_ips, revoked_at, created_at, created_by, updated_at, last_used_at",
+                           allowed_ips, requests_per_minute, revoked_at, created_at, created_by, updated_at, last_used_at",
                 id.as_uuid(),
                 self.0.tenant.as_str(),
                 new.name,
@@ -189,7 +195,8 @@ impl ApiKeys<'_> {
                 &templates,
                 &networks,
                 self.0.store.now() as _,
-                &*actor.name
+                &*actor.name,
+                new.requests_per_minute.map(as_count)
             )
             .fetch_one(&mut *write)
             .await?;
@@ -200,7 +207,8 @@ impl ApiKeys<'_> {
                 .with("hint", new.secret.hint.as_str())
                 .with("expiresAt", new.expires_at.map(|at| at.to_string()))
                 .with("allowedTemplates", templates)
-                .with("allowedIps", networks);
+                .with("allowedIps", networks)
+                .with("requestsPerMinute", new.requests_per_minute);
             write.commit(event).await?;
             row.try_into()
         })
@@ -217,10 +225,11 @@ impl ApiKeys<'_> {
                 ApiKeyRow,
                 "UPDATE api_keys
                  SET name = COALESCE($3, name), expires_at = CASE WHEN $4 THEN $5 ELSE expires_at END,
-                     allowed_templates = COALESCE($6, allowed_templates), allowed_ips = COALESCE($7, allowed_ips), updated_at = $8
+                     allowed_templates = COALESCE($6, allowed_templates), allowed_ips = COALESCE($7, allowed_ips), updated_at = $8,
+                     requests_per_minute = CASE WHEN $9 THEN $10 ELSE requests_per_minute END
                  WHERE tenant_id = $1 AND api_key_id = $2 AND revoked_at IS NULL
                  RETURNING api_key_id, name, scope, lookup, secret_mac, hint, previous_mac, previous_until, expires_at, allowed_templates,
-                           allowed_ips, revoked_at, created_at, created_by, updated_at, last_used_at",
+                           allowed_ips, requests_per_minute, revoked_at, created_at, created_by, updated_at, last_used_at",
                 self.0.tenant.as_str(),
                 id.as_uuid(),
                 patch.name,
@@ -228,7 +237,9 @@ impl ApiKeys<'_> {
                 patch.expires_at.flatten().map(Timestamp::to_sqlx) as _,
                 templates.as_deref(),
                 networks.as_deref(),
-                self.0.store.now() as _
+                self.0.store.now() as _,
+                patch.requests_per_minute.is_some(),
+                patch.requests_per_minute.flatten().map(as_count)
             )
             .fetch_optional(&mut *write)
             .await?;
@@ -245,6 +256,9 @@ impl ApiKeys<'_> {
             }
             if let Some(networks) = networks {
                 event = event.with("allowedIps", networks);
+            }
+            if let Some(most) = patch.requests_per_minute {
+                event = event.with("requestsPerMinute", most);
             }
             write.announce("api_key", &row.lookup).await?;
             write.commit(event).await?;
@@ -269,7 +283,7 @@ impl ApiKeys<'_> {
                      previous_until = $5, updated_at = $6
                  WHERE tenant_id = $1 AND api_key_id = $2 AND revoked_at IS NULL
                  RETURNING api_key_id, name, scope, lookup, secret_mac, hint, previous_mac, previous_until, expires_at, allowed_templates,
-                           allowed_ips, revoked_at, created_at, created_by, updated_at, last_used_at",
+                           allowed_ips, requests_per_minute, revoked_at, created_at, created_by, updated_at, last_used_at",
                 self.0.tenant.as_str(),
                 id.as_uuid(),
                 next.mac.as_bytes().as_slice(),
@@ -301,7 +315,7 @@ impl ApiKeys<'_> {
                 "UPDATE api_keys SET revoked_at = $3, updated_at = $3, previous_mac = NULL, previous_until = NULL
                  WHERE tenant_id = $1 AND api_key_id = $2 AND revoked_at IS NULL
                  RETURNING api_key_id, name, scope, lookup, secret_mac, hint, previous_mac, previous_until, expires_at, allowed_templates,
-                           allowed_ips, revoked_at, created_at, created_by, updated_at, last_used_at",
+                           allowed_ips, requests_per_minute, revoked_at, created_at, created_by, updated_at, last_used_at",
                 self.0.tenant.as_str(),
                 id.as_uuid(),
                 self.0.store.now() as _
@@ -322,6 +336,11 @@ impl ApiKeys<'_> {
     }
 }
 
+/// As Postgres takes it.
+fn as_count(requests: u32) -> i32 {
+    i32::try_from(requests).unwrap_or(i32::MAX)
+}
+
 /// As Postgres takes them.
 fn texts<T: ToString>(values: &[T]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
@@ -339,6 +358,7 @@ pub(crate) struct ApiKeyRow {
     pub(crate) expires_at: Option<jiff_sqlx::Timestamp>,
     pub(crate) allowed_templates: Vec<String>,
     pub(crate) allowed_ips: Vec<String>,
+    pub(crate) requests_per_minute: Option<i32>,
     pub(crate) revoked_at: Option<jiff_sqlx::Timestamp>,
     pub(crate) created_at: jiff_sqlx::Timestamp,
     pub(crate) created_by: String,
@@ -377,6 +397,7 @@ impl TryFrom<ApiKeyRow> for ApiKeyRecord {
             expires_at: row.expires_at.map(jiff_sqlx::Timestamp::to_jiff),
             allowed_templates: parsed(&row.allowed_templates)?,
             allowed_ips: parsed(&row.allowed_ips)?,
+            requests_per_minute: row.requests_per_minute.map(i32::unsigned_abs),
             revoked_at: row.revoked_at.map(jiff_sqlx::Timestamp::to_jiff),
             created_at: row.created_at.to_jiff(),
             created_by: row.created_by,

@@ -602,7 +602,7 @@ const USERS: &str = concat!(
 const API_KEYS: &str = concat!(
     "SELECT api_key_id::text AS place,
             json_build_object('id', api_key_id, 'name', name, 'scope', scope, 'allowedTemplates', allowed_templates,
-         'allowedIps', allowed_ips, 'expiresAt', ",
+         'allowedIps', allowed_ips, 'requestsPerMinute', requests_per_minute, 'expiresAt', ",
     utc!("expires_at"),
     ", 'revokedAt', ",
     utc!("revoked_at"),

@@ -1,6 +1,8 @@
 //! Who may come in, and by what: keys, people, tokens and an identity provider.
 
-use api::WithoutCredential;
+use std::time::Duration;
+
+use api::{RateLimits, WithoutCredential};
 
 use super::Secret;
 use super::editor_tokens::{self, EditorTokens};
@@ -32,6 +34,8 @@ pub struct Identity {
     pub without_credential: WithoutCredential,
     /// How many credentials that nobody has one address may send in a minute.
     pub auth_failures_per_minute: u32,
+    /// How many requests credentials and tenants may send.
+    pub rate_limits: RateLimits,
     /// What `/metrics` asks for.
     pub metrics_token: Option<Secret>,
 }
@@ -57,6 +61,11 @@ pub fn read(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Str
         oidc,
         without_credential: keys::without_credential(values, problems, warnings),
         auth_failures_per_minute: values.parsed(&known::AUTH_FAILURES_PER_MINUTE).unwrap_or_default(),
+        rate_limits: RateLimits {
+            per_key: values.parsed(&known::RATE_LIMIT_KEY_REQUESTS_PER_MINUTE),
+            per_tenant: values.parsed(&known::RATE_LIMIT_TENANT_REQUESTS_PER_MINUTE),
+            window: Duration::from_secs(values.required(&known::RATE_LIMIT_WINDOW_SECONDS)),
+        },
         metrics_token,
     }
 }

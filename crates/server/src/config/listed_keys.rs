@@ -1,6 +1,7 @@
 //! The keys of `API_KEYS_JSON`: each with a scope and, where wanted, a tenant, an end and limits.
 
 use domain::networks::IpNetwork;
+use domain::rate_limits::MOST_REQUESTS_PER_MINUTE;
 use domain::{Scope, TemplateSelector, TenantId};
 use jiff::Timestamp;
 
@@ -31,9 +32,11 @@ pub struct ListedKey {
     pub allowed_templates: Vec<TemplateSelector>,
     /// The networks it may come from; all where there are none.
     pub allowed_ips: Vec<IpNetwork>,
+    /// Requests that it may send in a minute; what is said for every key where there is none.
+    pub requests_per_minute: Option<u32>,
 }
 
-const FIELDS: &[&str] = &["id", "key", "scope", "tenantId", "name", "expiresAt", "allowedTemplates", "allowedIps"];
+const FIELDS: &[&str] = &["id", "key", "scope", "tenantId", "name", "expiresAt", "allowedTemplates", "allowedIps", "requestsPerMinute"];
 
 /// The keys of the list.
 pub fn read(values: &Values, secrets: &mut Distinct, problems: &mut Vec<Problem>) -> Vec<ListedKey> {
@@ -56,7 +59,8 @@ fn read_one(entry: &mut Entry<'_>, values: &Values, secrets: &mut Distinct) -> O
     let allowed_templates =
         entry.limits("allowedTemplates", "a list of template keys such as invoice, or beginnings of keys such as invoice-*");
     let allowed_ips = entry.limits("allowedIps", "a list of addresses such as 192.0.2.7 and networks such as 10.0.0.0/8");
-    Some(ListedKey { id: id?, key: key?, scope: scope?, tenant, name, expires_at, allowed_templates, allowed_ips })
+    let requests_per_minute = entry.number("requestsPerMinute", MOST_REQUESTS_PER_MINUTE);
+    Some(ListedKey { id: id?, key: key?, scope: scope?, tenant, name, expires_at, allowed_templates, allowed_ips, requests_per_minute })
 }
 
 /// Whether a text can stand in a line of a log or a table.

@@ -134,6 +134,16 @@ impl<'a> Entry<'a> {
         self.optional_text(field, accepted, |text| text.parse::<T>().is_ok())?.parse().ok()
     }
 
+    /// A whole number of up to `most`, where it is there.
+    pub fn number(&mut self, field: &str, most: u32) -> Option<u32> {
+        let value = self.value(field)?;
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number <= most);
+        if number.is_none() {
+            self.refuse(field, format!("found {}", kind(value)), format!("a whole number from 0 to {most}"));
+        }
+        number
+    }
+
     /// The values that the texts of an optional list mean. An empty list would read as "nothing" to some and as
     /// "everything" to others, and is refused where it would be a limit.
     pub fn limits<T: FromStr>(&mut self, field: &str, accepted: &str) -> Vec<T> {

@@ -2,6 +2,8 @@
 //!
 //! To add one, add an entry to the list below, read it in the file of its noun, and run `scripts/generate`.
 
+use domain::rate_limits::MOST_REQUESTS_PER_MINUTE;
+
 use super::declaration::Fallback::{Derived, Value};
 use super::declaration::Secrecy::{Open, Secret, SecretIn};
 use super::declaration::Setting;
@@ -31,6 +33,8 @@ pub const MIN_KEY_CHARS: usize = 16;
 const KEY: Form = Form::Word { min_chars: MIN_KEY_CHARS };
 const TOKEN_SECRET: Form = Form::Word { min_chars: 32 };
 const NOT_SET: super::declaration::Fallback = Derived("not set");
+const NO_LIMIT: super::declaration::Fallback = Derived("not set: no limit");
+const RATE: Form = Form::Whole { from: 1, to: MOST_REQUESTS_PER_MINUTE as u64 };
 const DAYS: Form = Form::Whole { from: 0, to: 36_500 };
 const CACHE_MS: Form = Form::Whole { from: 100, to: 3_600_000 };
 const CLAIM: Form = Form::Word { min_chars: 1 };
@@ -43,6 +47,15 @@ settings! {
         PORT: Form::Whole { from: 1, to: 65_535 }, Value("3000"), Open;
         /// The largest request body in bytes, after decompression. Larger ones are answered with 413.
         REQUEST_BODY_LIMIT_BYTES: Form::Whole { from: 1024, to: 1 << 30 }, Value("20971520"), Open;
+        /// How many connections may be open. When there are as many, those that are idle longest make room; when none is idle,
+        /// new ones are answered with 503.
+        MAX_CONNECTIONS: Form::Whole { from: 16, to: 1_000_000 }, Derived("half of the files that the process may open, at most 10000"), Open;
+        /// How many of them one address may have (IPv6: one /64), unless TRUST_PROXY names it as a proxy. More are answered with
+        /// 503. Behind a proxy that TRUST_PROXY does not name, all clients are one address.
+        MAX_CONNECTIONS_PER_ADDRESS: Form::Whole { from: 1, to: 1_000_000 }, Derived("a quarter of MAX_CONNECTIONS"), Open;
+        /// The longest that a request may take until its answer begins, whatever it waits for; then it is answered with 503.
+        /// Answers that have begun go on while their client takes them, and uploads of files have 16 minutes.
+        REQUEST_TIMEOUT_MS: Form::Whole { from: 1_000, to: 3_600_000 }, Derived("75 s more than the longer of RENDER_WORKER_TIMEOUT_MS and BATCH_TIMEOUT_MS"), Open;
         /// How long a stopping server lets requests that are under way finish. A second signal ends it at once.
         SHUTDOWN_GRACE_MS: Form::Whole { from: 0, to: 600_000 }, Value("30000"), Open;
         /// Whether `/docs` and `/docs/json` describe the interface.
@@ -72,6 +85,13 @@ settings! {
         /// 429; keys of the configuration, keys in use and valid tokens go on working from there. Behind a proxy all
         /// clients are one address unless TRUST_PROXY names it.
         AUTH_FAILURES_PER_MINUTE: Form::Whole { from: 1, to: 1_000_000 }, Value("30"), Open;
+        /// How many requests one credential may send in a minute, to all replicas together. More are answered with 429. A key can
+        /// have a limit of its own instead (`requestsPerMinute`).
+        RATE_LIMIT_KEY_REQUESTS_PER_MINUTE: RATE, NO_LIMIT, Open;
+        /// The same for all credentials of a tenant together. A tenant can have a limit of its own instead.
+        RATE_LIMIT_TENANT_REQUESTS_PER_MINUTE: RATE, NO_LIMIT, Open;
+        /// In windows of how many seconds requests are counted. Long ones allow bursts; short ones spread requests evenly.
+        RATE_LIMIT_WINDOW_SECONDS: Form::Whole { from: 1, to: 3600 }, Value("60"), Open;
     }
     "API keys" {
         /// The key that may do everything. Without any key the server listens on the loopback address only,
@@ -240,6 +260,19 @@ settings! {
         DATABASE_DIRECT_URL: Form::Url(&["postgres", "postgresql"]), Derived("DATABASE_URL"), Secret;
         /// How many database connections this server may hold, beside one for notices of changes.
         DATABASE_MAX_CONNECTIONS: Form::Whole { from: 2, to: 500 }, Value("10"), Open;
+        /// How long a request waits for a database connection before it is answered with 503.
+        DATABASE_ACQUIRE_TIMEOUT_MS: Form::Whole { from: 100, to: 60_000 }, Value("5000"), Open;
+        /// How long one statement may take, waits for locks included. The database ends it then.
+        DATABASE_STATEMENT_TIMEOUT_MS: Form::Whole { from: 1_000, to: 600_000 }, Value("15000"), Open;
+        /// How long one statement may wait for one lock.
+        DATABASE_LOCK_TIMEOUT_MS: Form::Whole { from: 100, to: 600_000 }, Value("10000"), Open;
+        /// How long a transaction may be left idle, as by a server that stopped in the middle of one, before the database ends
+        /// it and gives its locks to others.
+        DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS: Form::Whole { from: 1_000, to: 600_000 }, Value("15000"), Open;
+        /// How long a connection is kept that nobody uses.
+        DATABASE_IDLE_LIFETIME_MS: Form::Whole { from: 1_000, to: 86_400_000 }, Value("600000"), Open;
+        /// How old a connection may become before another takes its place.
+        DATABASE_MAX_LIFETIME_MS: Form::Whole { from: 10_000, to: 86_400_000 }, Value("1800000"), Open;
         /// The folder of everything this server keeps on its own disk.
         PULP_DATA_DIR: Form::Path, Value("./data"), Open;
         /// The folder of what a running browser keeps for itself; best in memory, nothing of value is in it. Started as
@@ -260,19 +293,6 @@ settings! {
         /// credential of the tenant.
         ASSET_ACCESS_MODE: Form::Choice(&["public", "private"]), Value("public"), Open;
         /// What stands in front of `/assets/…` in the `url` of assets, such as `https://files.example.com` of a cache in front of this
-        /// How long a request waits for a database connection before it is answered with 503.
-        DATABASE_ACQUIRE_TIMEOUT_MS: Form::Whole { from: 100, to: 60_000 }, Value("5000"), Open;
-        /// How long one statement may take, waits for locks included. The database ends it then.
-        DATABASE_STATEMENT_TIMEOUT_MS: Form::Whole { from: 1_000, to: 600_000 }, Value("15000"), Open;
-        /// How long one statement may wait for one lock.
-        DATABASE_LOCK_TIMEOUT_MS: Form::Whole { from: 100, to: 600_000 }, Value("10000"), Open;
-        /// How long a transaction may be left idle, as by a server that stopped in the middle of one, before the database ends
-        /// it and gives its locks to others.
-        DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS: Form::Whole { from: 1_000, to: 600_000 }, Value("15000"), Open;
-        /// How long a connection is kept that nobody uses.
-        DATABASE_IDLE_LIFETIME_MS: Form::Whole { from: 1_000, to: 86_400_000 }, Value("600000"), Open;
-        /// How old a connection may become before another takes its place.
-        DATABASE_MAX_LIFETIME_MS: Form::Whole { from: 10_000, to: 86_400_000 }, Value("1800000"), Open;
         /// server. Without it a `url` is a path on this server. Templates may name files by either.
         ASSETS_BASE_URL: Form::Url(&["http", "https"]), NOT_SET, Open;
         /// The most bytes of one uploaded file.

@@ -34,6 +34,7 @@ pub async fn insert_key(tenant: &TenantStore, number: u8) -> ApiKeyRecord {
         expires_at: None,
         allowed_templates: &templates,
         allowed_ips: &networks,
+        requests_per_minute: Some(600),
     };
     tenant.api_keys().insert(new, &by("ann")).await.unwrap()
 }
@@ -61,7 +62,7 @@ async fn a_key_is_found_by_its_public_part_with_its_tenant_and_its_limits() {
     let made = insert_key(&fixture.tenant, 1).await;
     let found = fixture.store.api_key_by_lookup(&key_text(1).lookup()).await.unwrap().unwrap();
     assert_eq!((found.id, &found.tenant, found.tenant_status), (made.id, &TenantId::default_tenant(), TenantStatus::Active));
-    assert_eq!((found.scope, found.name.as_str()), (Scope::Render, "Shop"));
+    assert_eq!((found.scope, found.name.as_str(), found.requests_per_minute), (Scope::Render, "Shop", Some(600)));
     assert!(found.allowed_templates[0].selects(&"invoice-1".parse().unwrap()));
     assert_eq!(judge(&fixture.store, &key_text(1), now()).await, Ok(ApiKeyGeneration::Current));
     let elsewhere = found.rules.judge(&pepper().mac(key_text(1).reveal()), now(), Some("11.1.1.1".parse().unwrap()));
@@ -188,6 +189,7 @@ async fn two_keys_never_share_a_public_part_not_in_two_tenants_either() {
         expires_at: None,
         allowed_templates: &[],
         allowed_ips: &[],
+        requests_per_minute: None,
     };
     let refused = fixture.store.tenant(other).api_keys().insert(new, &NOBODY).await;
     assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
