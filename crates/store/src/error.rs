@@ -235,6 +235,9 @@ impl From<sqlx::Error> for StoreError {
         match &error {
             sqlx::Error::PoolTimedOut => away(Outage::NoConnection, error),
             sqlx::Error::PoolClosed => away(Outage::Closed, error),
+            sqlx::Error::Io(io) if refuses_the_certificate(io) => {
+                Self::Misconfigured { what: "the certificate of the server is not accepted", source: source(error) }
+            }
             // A connection that dies between two bytes shows as a protocol error.
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => away(Outage::ConnectionLost, error),
             sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
@@ -249,6 +252,11 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Unexpected { source: source(error) },
         }
     }
+}
+
+/// What our side of TLS says of a certificate comes as a failure to read.
+fn refuses_the_certificate(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidData && error.to_string().starts_with("invalid peer certificate")
 }
 
 impl StoreError {

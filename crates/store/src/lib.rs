@@ -162,7 +162,7 @@ pub use templates::{
 pub use tenant_export::{ExportKind, ExportOptions, ExportPiece, TenantExport};
 pub use tenant_purge::{PurgeCount, PurgeFate, PurgeOptions, PurgeOutcome, Retention};
 pub use tenants::{StatusOutcome, TenantRecord, TenantStore, Tenants};
-pub use url_parameters::{names_several_hosts, unknown_parameters};
+pub use url_parameters::{names_several_hosts, unknown_parameters, unreadable_files};
 pub use usage::{MAX_USAGE_INSERT_ROWS, NewUsage, Usage, UsageOfAll, UsagePeriod, UsageRecord};
 pub use usage_list::{UsageCursor, UsageFilter, UsageStatus};
 pub use usage_summary::{DurationPercentiles, MAX_USAGE_GROUPS, Percentiles, UsageGroup, UsageSummary};

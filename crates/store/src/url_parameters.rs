@@ -21,6 +21,8 @@ const KNOWN: &[&str] = &[
     "statement-cache-capacity",
     "user",
 ];
+/// What names a file.
+const FILES: &[&str] = &["ssl-ca", "ssl-cert", "ssl-key", "ssl-root-cert", "sslcert", "sslkey", "sslrootcert"];
 /// The longest name worth printing.
 const NAME_LIMIT_CHARS: usize = 40;
 
@@ -48,6 +50,30 @@ pub fn names_several_hosts(url: &str) -> bool {
     })
 }
 
+/// The parameters of `url` that name a file which cannot be read. The driver would take its absence for that of the server.
+pub fn unreadable_files(url: &str) -> Vec<&'static str> {
+    let Some((_, query)) = url.split_once('?') else { return Vec::new() };
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let files = pairs.filter_map(|(name, value)| Some((*FILES.iter().find(|file| **file == name)?, decoded(value))));
+    // The text of a certificate may stand in place of its path.
+    files
+        .filter(|(_, value)| !value.trim().starts_with("-----BEGIN") && std::fs::File::open(value).is_err())
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// A value without the escapes of a URL.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = tail.get(..2).filter(|_| *first == b'%').and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 fn shown(name: &str) -> String {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if plain && name.len() <= NAME_LIMIT_CHARS { name.to_owned() } else { "(hidden)".to_owned() }
@@ -56,6 +82,31 @@ fn shown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_are_not_there_are_named_by_their_parameters() {
+        let there = tempfile::NamedTempFile::with_prefix("a b%").unwrap();
+        let there = there.path().to_str().unwrap().replace('%', "%25");
+        for (url, missing) in [
+            ("postgres://db/pulp".to_owned(), &[][..]),
+            (format!("postgres://db/pulp?sslrootcert={}", there.replace(' ', "+")), &[]),
+            (format!("postgres://db/pulp?sslrootcert={}", there.replace(' ', "%20")), &[]),
+            ("postgres://db/pulp?sslmode=require&sslrootcert=/nowhere/ca.pem&sslkey=system".to_owned(), &["sslrootcert", "sslkey"]),
+            ("postgres://db/pulp?sslrootcert=-----BEGIN+CERTIFICATE-----".to_owned(), &[]),
+        ] {
+            assert_eq!(unreadable_files(&url), missing, "{url}");
+        }
+    }
+
+    #[test]
+    fn one_host_is_not_several() {
+        for several in ["postgres://me:a@one:5432,other/pulp", "postgres:///pulp?host=one,other", "postgres://one/pulp?port=1%2C2"] {
+            assert!(names_several_hosts(several), "{several}");
+        }
+        for one in ["postgres://me:a,b@one/a,b", "postgres:///pulp?host=/run,x/postgresql&user=a,b"] {
+            assert!(!names_several_hosts(one), "{one}");
+        }
+    }
 
     #[test]
     fn parameters_without_effect_are_named_without_their_values() {

@@ -7,6 +7,7 @@
 //! subject, and let it panic with the reason, as a test would. A new room or a new heavy dependency is
 //! entered in `tests/architecture.rs`.
 
+pub mod certificates;
 mod kept;
 #[cfg(feature = "openid")]
 pub mod openid;
@@ -18,6 +19,8 @@ pub mod s3;
 #[cfg(feature = "s3")]
 pub mod seaweedfs;
 pub mod tcp_proxy;
+#[cfg(feature = "tls")]
+pub mod tls_front;
 
 use std::path::{Path, PathBuf};
 

@@ -48,6 +48,13 @@ pub fn database_urls(storage: &Storage, problems: &mut Vec<Problem>, warnings: &
                         .to_owned(),
             });
         }
+        for parameter in store::unreadable_files(url.reveal()) {
+            problems.push(Problem {
+                name: setting.name.to_owned(),
+                found: format!("a value (hidden) whose {parameter} cannot be read"),
+                accepted: "the path of a file (PEM) that this server may read".to_owned(),
+            });
+        }
         for name in store::unknown_parameters(url.reveal()) {
             warnings.push(format!("the parameter {name} of {} is unknown and has no effect", setting.name));
         }

@@ -31,6 +31,7 @@ mod templates;
 mod tenant_export;
 mod tenant_purge;
 mod tenants;
+mod tls;
 mod usage;
 mod usage_questions;
 mod users;
