@@ -22,7 +22,7 @@ use domain::{Actor, ErrorCode};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use store::{AnswerBody, KeyOutcome, KeyedRequest, STORED_ANSWER_BYTES, StoredAnswer, TenantStore};
+use store::{AnswerBody, HeldLease, KeyOutcome, KeyedRequest, LeaseKind, STORED_ANSWER_BYTES, StoredAnswer, TenantStore};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -221,7 +221,8 @@ async fn begin(setup: &Setup, caller: &Caller, request: &KeyedRequest) -> Result
 /// Carries it out apart from the connection: a caller that goes away does not stop it halfway.
 async fn first(setup: &Setup, caller: &Caller, claim: KeyClaim, work: impl Future<Output = Response> + Send + 'static) -> Response {
     let (answer, answered) = oneshot::channel();
-    let first = First { tenant: setup.store.tenant(caller.tenant.clone()), claim };
+    let _holding = setup.store.holding(LeaseKind::IdempotencyKey);
+    let first = First { tenant: setup.store.tenant(caller.tenant.clone()), claim, _holding };
     tokio::spawn(requests::carried(first.run(work, answer)).in_current_span());
     let lost = |_| ApiError::new(ErrorCode::InternalError, "something is broken on our side").into_response();
     answered.await.unwrap_or_else(lost)
@@ -231,6 +232,7 @@ async fn first(setup: &Setup, caller: &Caller, claim: KeyClaim, work: impl Futur
 struct First {
     tenant: TenantStore,
     claim: KeyClaim,
+    _holding: HeldLease,
 }
 
 impl First {

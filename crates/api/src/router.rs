@@ -19,8 +19,8 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::form_fields;
 use crate::{
-    Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cors, data_conversion,
-    datasets, dead_letters, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, idempotency, inference,
+    Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cluster, cors, data_conversion,
+    datasets, dead_letters, deadlines, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, idempotency, inference,
     job_results, jobs, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders,
     requests, samples, schedule_calendars, schedule_data_sources, schedule_dead_letters, schedule_executions, schedule_previews,
     schedule_triggers, schedules, security_headers, system, template_datasets, template_dependencies, template_dependents,
@@ -192,7 +192,7 @@ fn routes(setup: Option<&Setup>) -> OpenApiRouter<Setup> {
                 .routes(routes!(render_log::list))
                 .routes(routes!(render_log::get)),
         ))
-        .merge(needs(Action::SystemRead, OpenApiRouter::new().routes(routes!(system::system))))
+        .merge(needs(Action::SystemRead, OpenApiRouter::new().routes(routes!(system::system)).routes(routes!(cluster::info))))
         .merge(needs(Action::AuditPurge, OpenApiRouter::new().routes(routes!(audit::purge))))
         .merge(needs(
             Action::ApiKeyManage,
@@ -333,6 +333,7 @@ pub(crate) fn router(setup: Setup) -> Router {
         .layer(from_fn_with_state(setup.https, https::require))
         .layer(from_fn(security_headers::add))
         .layer(from_fn_with_state(setup.cors.clone(), cors::share))
+        .layer(from_fn_with_state(setup.request_timeout, deadlines::keep))
         .layer(from_fn(requests::identify))
         .layer(from_fn_with_state(setup.trusted_proxies.clone(), clients::identify))
         .with_state(setup)

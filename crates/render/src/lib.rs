@@ -3,6 +3,7 @@
 //! It must not know HTTP, scopes or SQL. To add an output format, give [`run`](Renderer::render) one more branch after
 //! the HTML is written; to add a door (a job, a schedule), call the same function from there.
 
+mod admission;
 mod asset_uploads;
 mod assets;
 mod batches;
@@ -29,6 +30,7 @@ mod schedule_data;
 mod schedule_words;
 mod schedule_work;
 mod stored_files;
+mod tallies;
 mod template_tests;
 mod templates;
 mod usage;
@@ -59,6 +61,7 @@ pub use run::{Renderer, Setup};
 pub use schedule_data::ScheduleError;
 pub use schedule_words::check_schedule_words;
 pub use schedule_work::{ScheduleItem, ScheduleOutcome, ScheduleRun, ScheduleWork};
+pub use tallies::{MetricLabels, TemplateLabels};
 pub use template_tests::{TestCase, TestResult, TestSubject, Tested};
 pub use templates::Resolved;
 pub use usage::UsageOptions;

@@ -16,10 +16,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::labels::Via;
 use crate::quotas::{Gate, Turn};
 use crate::request::{Attribution, Format, RenderRequest, Source};
+use crate::tallies::{MetricLabels, Tallies};
 use crate::usage_queue::{Batch, Queue};
 
 /// How rows of usage are kept until they are written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct UsageOptions {
     /// The most rows that wait; of more, the oldest are dropped. Default 20,000: a minute of 300 renders per second.
     pub queue_rows: usize,
@@ -29,11 +30,19 @@ pub struct UsageOptions {
     pub flush_after: Duration,
     /// So many rows are written at once without waiting for more. Default 500.
     pub flush_rows: usize,
+    /// Which names metrics show. Default none.
+    pub labels: MetricLabels,
 }
 
 impl Default for UsageOptions {
     fn default() -> Self {
-        Self { queue_rows: 20_000, queue_bytes: 32 * 1024 * 1024, flush_after: Duration::from_millis(100), flush_rows: 500 }
+        Self {
+            queue_rows: 20_000,
+            queue_bytes: 32 * 1024 * 1024,
+            flush_after: Duration::from_millis(100),
+            flush_rows: 500,
+            labels: MetricLabels::default(),
+        }
     }
 }
 
@@ -50,6 +59,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     options: UsageOptions,
+    tallies: Tallies,
     gate: Gate,
     queue: Mutex<Queue>,
     wake: Arc<Notify>,
@@ -66,9 +76,10 @@ impl Usage {
         Self(Arc::new(Inner {
             store,
             clock,
-            options,
             gate: Gate::new(Arc::clone(&wake)),
             queue: Mutex::new(Queue::new(options.queue_rows, options.queue_bytes)),
+            tallies: Tallies::new(options.labels.clone()),
+            options,
             wake,
             turn: tokio::sync::Mutex::default(),
             carefully: AtomicUsize::new(0),
@@ -317,6 +328,7 @@ impl Record {
         let usage_id = row.usage_id;
         // Counted before it can be written, so that what is written is never taken off first.
         self.turn.settle(&row);
+        self.usage.0.tallies.count(&row);
         self.usage.push(row);
         usage_id
     }

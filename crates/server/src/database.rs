@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Secret, Storage};
 use crate::error::{ServerError, with_causes};
+use crate::instance;
 use crate::logs::whole_ms;
 
 /// The pause before the first restart of a PostgreSQL that died, doubled after each failure.
@@ -155,19 +156,10 @@ pub fn options(config: &Config, url: &Secret, direct_url: Option<&Secret>) -> Co
         idle_in_transaction_timeout: bounds.idle_in_transaction_timeout,
         idle_lifetime: bounds.idle_lifetime,
         max_lifetime: bounds.max_lifetime,
-        instance_id: instance_id(),
+        instance_id: instance::id().to_owned(),
         direct_url: direct_url.map(|url| url.reveal().to_owned()),
         ..ConnectOptions::new(url.reveal())
     }
-}
-
-/// Names this process among the replicas: the machine, for people, and something that no other process has had. The number of a
-/// process would not do: in containers each is the first, and a name may come back with the next start.
-fn instance_id() -> String {
-    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let machine: String = machine.chars().filter(|letter| letter.is_ascii_graphic()).take(100).collect();
-    let start = getrandom::u32().unwrap_or_else(|_| std::process::id());
-    format!("{machine}:{start:08x}")
 }
 
 /// The host and the database of a URL: the user, the password and the parameters, which may hold one too, are left out.

@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
 use crate::shutdown::Signals;
-use crate::{duties, examples, heartbeat, identity, logs, metrics, outbound, people, stored_files};
+use crate::{duties, examples, heartbeat, identity, instance, logs, metrics, outbound, people, stored_files};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
@@ -119,7 +119,7 @@ impl Running {
             source,
         })?;
         make_data_dir(config)?;
-        let metrics_text = metrics::start()?;
+        let metrics_text = metrics::start(instance::id(), &config.version)?;
 
         let starting_browser = browser::start(config);
         let starting_database = connected_database(config);
@@ -136,7 +136,7 @@ impl Running {
             clock: clock.clone(),
             limits: limits(config),
             blobs: blobs.clone(),
-            usage: render::UsageOptions::default(),
+            usage: render::UsageOptions { labels: config.metric_labels.clone(), ..render::UsageOptions::default() },
             releases: config.releases.clone(),
             documents,
             datasets: config.datasets,
@@ -150,28 +150,32 @@ impl Running {
             _ => 0,
         };
 
-        let (pool_of_connections, queue_of_usage) = (store.clone(), renderer.clone());
-        let metrics_text = move || {
-            pool_of_connections.record_pool_metrics();
-            queue_of_usage.record_usage_metrics();
-            metrics_text()
-        };
         let credentials = identity::setup(config, store.clone(), clock.clone()).await?;
         people::seed(config, &credentials).await?;
         people::check_default_tenant(config, &store).await?;
         let readiness = api::Readiness::default();
         let shutdown = CancellationToken::new();
         let address = listener.local_addr().map_err(ServerError::Serve)?;
+        let who = api::Identity::new(credentials);
+        let (pool_of_connections, queue_of_usage, callers) = (store.clone(), renderer.clone(), who.clone());
+        let metrics_text = move || {
+            pool_of_connections.record_pool_metrics();
+            queue_of_usage.record_usage_metrics();
+            metrics::record_caches(&queue_of_usage.caches());
+            metrics::record_caches(&callers.caches());
+            metrics_text()
+        };
         let setup = api::Setup {
             renderer: renderer.clone(),
             store: store.clone(),
             outbound: outbound.clone(),
             clock: clock.clone(),
-            identity: api::Identity::new(credentials),
+            identity: who,
             mints: api::Rate::of_mints(),
             version: config.version.clone(),
             body_limit_bytes: config.body_limit_bytes,
-            max_connections: most_connections(),
+            connections: connection_limits(config),
+            request_timeout: config.connections.request_timeout,
             // Every render that may be under way can bring the largest body, and as many other requests.
             bodies_bytes: config.body_limit_bytes.saturating_mul(2 * (config.max_concurrent_pages + config.max_queue_depth)),
             heavy_reads: api::HeavyReads::beside(config.database.max_connections),
@@ -190,6 +194,7 @@ impl Running {
                 handle_render: Arc::new(metrics_text),
                 token: config.identity.metrics_token.as_ref().map(|token| token.reveal().to_owned()),
             },
+            started: began,
             readiness: readiness.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             https: config.https,
@@ -197,8 +202,8 @@ impl Running {
         };
         let serving = tokio::spawn(api::serve(listener, setup, shutdown.clone()));
         let duties = duties::start(config, blobs.clone(), renderer.clone(), store.clone(), clock, outbound)?;
-        tracing::info!(
         let heartbeat = heartbeat::start(&config.version, store.clone(), renderer.clone(), readiness.clone());
+        tracing::info!(
             version = config.version,
             address = %format_args!("http://{address}"),
             storage = database.description,
@@ -223,8 +228,8 @@ impl Running {
         self.readiness.off();
         self.shutdown.cancel();
         self.duties.stop_claiming();
-    }
         self.heartbeat.beat_now();
+    }
 
     /// Ends what requests needed, in the order that leaves nothing hanging: duties, Chromium, usage, connections, PostgreSQL.
     async fn stop(self, tidy_up: Duration) -> Result<(), ServerError> {
@@ -233,8 +238,8 @@ impl Running {
         self.duties.stop(Instant::now() + tidy_up).await;
         self.browser.pool.close(Instant::now() + tidy_up).await;
         self.renderer.drain_usage(Instant::now() + tidy_up).await;
-        if timeout(tidy_up, self.store.close()).await.is_err() {
         self.heartbeat.stop(Instant::now() + tidy_up.min(FAREWELL)).await;
+        if timeout(tidy_up, self.store.close()).await.is_err() {
             tracing::warn!("database connections were still in use when they had to close");
         }
         self.database.stop(tidy_up).await
@@ -263,6 +268,7 @@ fn limits(config: &Config) -> render::Limits {
         max_pages: config.max_pages,
         max_output_bytes: config.max_output_bytes,
         in_flight: config.max_concurrent_pages + config.max_queue_depth,
+        tabs: config.max_concurrent_pages,
         // While all tabs for batches print, one more document is written.
         batch_renders: (config.max_concurrent_pages - config.reserved_slots).max(1) + 1,
         batch_items: config.batch.max_items,
@@ -274,12 +280,28 @@ fn limits(config: &Config) -> render::Limits {
 
 /// Half of the files this process may open, which it first raises as far as it may: the browser, the database and the
 /// work itself need the others.
-fn most_connections() -> usize {
+fn connection_limits(config: &Config) -> api::ConnectionLimits {
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum.or(files.current);
     let _ = setrlimit(Resource::Nofile, files);
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
-    usize::try_from(files / 2).unwrap_or(usize::MAX).clamp(16, MOST_CONNECTIONS)
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    let most = match config.connections.most {
+        Some(most) => {
+            let possible = (files / 4 * 3).max(16);
+            if most > possible {
+                tracing::warn!(
+                    most,
+                    possible,
+                    files,
+                    "MAX_CONNECTIONS is more than the files that this process may open allow (ulimit -n)"
+                );
+            }
+            most.min(possible)
+        }
+        None => (files / 2).clamp(16, MOST_CONNECTIONS),
+    };
+    api::ConnectionLimits { most, most_of_one: config.connections.most_of_one.unwrap_or(most / 4).clamp(1, most) }
 }
 
 /// Accepting connections goes on until it is told to end; anything else is a failure.

@@ -33,6 +33,8 @@ mod duties;
 mod excess;
 #[path = "suite/first_minutes.rs"]
 mod first_minutes;
+#[path = "suite/floods.rs"]
+mod floods;
 #[path = "suite/guesses.rs"]
 mod guesses;
 #[path = "suite/hardening.rs"]
@@ -61,16 +63,18 @@ mod label_proofs;
 mod labels;
 #[path = "suite/manners.rs"]
 mod manners;
+#[path = "suite/observability.rs"]
+mod observability;
 #[path = "suite/oidc.rs"]
 mod oidc;
 #[path = "suite/part_lifecycle.rs"]
 mod part_lifecycle;
 #[path = "suite/parts.rs"]
 mod parts;
-#[path = "suite/rate_limits.rs"]
-mod rate_limits;
 #[path = "suite/poolers.rs"]
 mod poolers;
+#[path = "suite/rate_limits.rs"]
+mod rate_limits;
 #[path = "suite/render_tokens.rs"]
 mod render_tokens;
 #[path = "suite/replicas.rs"]
@@ -87,27 +91,25 @@ mod schedule_deliveries;
 mod schedules;
 #[path = "suite/schedules_under_fire.rs"]
 mod schedules_under_fire;
-#[path = "suite/floods.rs"]
-mod floods;
 #[path = "suite/slow_bodies.rs"]
 mod slow_bodies;
 #[path = "suite/slow_clients.rs"]
 mod slow_clients;
-#[path = "suite/throttles.rs"]
-mod throttles;
-#[path = "suite/wire.rs"]
-mod wire;
 #[path = "suite/stored_files.rs"]
 mod stored_files;
 #[path = "suite/template_places.rs"]
 mod template_places;
 #[path = "suite/template_tests.rs"]
 mod template_tests;
+#[path = "suite/throttles.rs"]
+mod throttles;
 #[path = "suite/trust.rs"]
 mod trust;
 #[path = "suite/usage.rs"]
 mod usage;
 #[path = "suite/webhooks.rs"]
 mod webhooks;
+#[path = "suite/wire.rs"]
+mod wire;
 
 testkit::openid_provider_process!();

@@ -15,6 +15,7 @@ use tracing::{Instrument, Span};
 use crate::changes::{ChangeListener, Hub, ListenerStanding};
 use crate::connection::{Connection, Suspicion};
 use crate::error::{Outage, StoreError};
+use crate::held_leases::HeldLeases;
 use crate::tenants::{TenantStore, Tenants};
 
 /// The oldest major version of Postgres that is still maintained in 2026.
@@ -142,6 +143,17 @@ pub(crate) fn check_server_version(version_number: Option<u32>) -> Result<(), St
     }
 }
 
+/// Connections for statements.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Connections {
+    /// Those that are in use.
+    pub used: u32,
+    /// Those that are open and free.
+    pub idle: u32,
+    /// How many there may be.
+    pub most: u32,
+}
+
 /// The way to Postgres. Cloning shares the connections.
 #[derive(Clone)]
 pub struct Store {
@@ -158,6 +170,7 @@ pub(crate) struct Shared {
     instance_id: String,
     clock: Clock,
     pub(crate) replicas_alive: AtomicU32,
+    pub(crate) held: HeldLeases,
     pub(crate) cluster: Mutex<crate::replicas::Known>,
 }
 
@@ -204,6 +217,7 @@ impl Store {
             instance_id: options.instance_id,
             clock: options.clock,
             replicas_alive: AtomicU32::new(1),
+            held: HeldLeases::default(),
             cluster: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -256,12 +270,26 @@ impl Store {
         self.shared.statements.load(Ordering::Relaxed)
     }
 
-    /// Sets the gauges `pulp_store_connections{state="idle"|"used"}`; call it before the metrics are read.
+    /// The connections for statements at this moment.
+    pub fn connections(&self) -> Connections {
+        let pool = &self.shared.pool;
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        Connections { used: pool.size().saturating_sub(idle), idle, most: pool.options().get_max_connections() }
+    }
+
+    /// Sets the gauges `pulp_store_connections{state="idle"|"used"|"most"}`, `pulp_store_listener_quiet_seconds` and
+    /// `pulp_leases_held{kind}`; call it before the metrics are read.
     pub fn record_pool_metrics(&self) {
-        let open = f64::from(self.shared.pool.size());
-        let idle = u32::try_from(self.shared.pool.num_idle()).map_or(0.0, f64::from);
-        metrics::gauge!("pulp_store_connections", "state" => "idle").set(idle);
-        metrics::gauge!("pulp_store_connections", "state" => "used").set((open - idle).max(0.0));
+        let Connections { used, idle, most } = self.connections();
+        metrics::gauge!("pulp_store_connections", "state" => "idle").set(f64::from(idle));
+        metrics::gauge!("pulp_store_connections", "state" => "used").set(f64::from(used));
+        metrics::gauge!("pulp_store_connections", "state" => "most").set(f64::from(most));
+        let listener = self.listener_standing();
+        metrics::gauge!("pulp_store_listener_connected").set(if listener.connected { 1.0 } else { 0.0 });
+        metrics::gauge!("pulp_store_listener_quiet_seconds").set(listener.last_notice.unwrap_or(listener.since).as_secs_f64());
+        for (kind, held) in self.held_leases() {
+            metrics::gauge!("pulp_leases_held", "kind" => kind.as_str()).set(f64::from(u32::try_from(held).unwrap_or(u32::MAX)));
+        }
     }
 
     /// What this process calls itself in the rows it writes.

@@ -54,6 +54,17 @@ pub struct ClusterView {
     pub at: Timestamp,
     /// The newest migration that the database has.
     pub schema_version: i64,
+    /// Duties that somebody is at.
+    pub duties: Vec<HeldDuty>,
+}
+
+/// A duty that somebody is at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeldDuty {
+    /// Its name.
+    pub duty: String,
+    /// The replica.
+    pub held_by: String,
 }
 
 impl ClusterView {
@@ -180,9 +191,15 @@ async fn list(connection: &mut sqlx::PgConnection) -> Result<ClusterView, StoreE
            ORDER BY seen_at DESC NULLS LAST, instance_id LIMIT $1"#,
         MOST_ROWS
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
     let Some(first) = rows.first() else { return Err(StoreError::inconsistent("replicas", "no moment")) };
+    let duties = sqlx::query_as!(
+        HeldDuty,
+        r#"SELECT duty, lease_owner AS "held_by!" FROM duties WHERE lease_until >= now() AND lease_owner IS NOT NULL ORDER BY duty LIMIT 100"#
+    )
+    .fetch_all(connection)
+    .await?;
     let (at, schema_version) = (first.at.to_jiff(), schema_version.unwrap_or(0));
     let replicas = rows.into_iter().filter_map(|row| {
         Some(ReplicaRecord {
@@ -195,7 +212,7 @@ async fn list(connection: &mut sqlx::PgConnection) -> Result<ClusterView, StoreE
             standing: row.standing?,
         })
     });
-    Ok(ClusterView { replicas: replicas.collect(), at, schema_version })
+    Ok(ClusterView { replicas: replicas.collect(), at, schema_version, duties })
 }
 
 /// The newest migration that this release knows.

@@ -13,7 +13,7 @@ use domain::ids::WebhookId;
 use domain::webhooks::{DeliveryStatus, TRIED_FOR, pause_after, signatures};
 use domain::{Actor, Clock, TenantId};
 use outbound::{Answer, Call, Method, Outbound, OutboundError, TooLong};
-use store::{AttemptEnd, ChangeEvent, ClaimedDelivery, DeliveryAttempt, PassedOver, Store, StoreError};
+use store::{AttemptEnd, ChangeEvent, ClaimedDelivery, DeliveryAttempt, LeaseKind, PassedOver, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -127,6 +127,7 @@ async fn count(store: Store, stop: CancellationToken) {
 
 /// One attempt at one message, and the writing down of how it went.
 async fn deliver(setup: Arc<Setup>, delivery: ClaimedDelivery) -> Outcome {
+    let _holding = setup.store.holding(LeaseKind::WebhookDelivery);
     let began = Instant::now();
     let result = if delivery.left.is_zero() { None } else { Some(send(&setup, &delivery).await) };
     let attempt = judged(&setup, &delivery, result.as_ref(), began.elapsed());

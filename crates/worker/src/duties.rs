@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::Clock;
 use domain::labels::LabelName;
 use futures_util::FutureExt as _;
-use store::{DutyLease, DutyOutcome, Store, StoreError};
+use store::{DutyLease, DutyOutcome, LeaseKind, Store, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -189,6 +189,7 @@ impl Loop {
         let Some(lease) = self.setup.store.duties().claim(self.duty.name(), self.setup.timing.lease_for).await? else {
             return Ok(());
         };
+        let _holding = self.setup.store.holding(LeaseKind::Duty);
         let began = Instant::now();
         let end = self.carry_out(&lease).await;
         let outcome = self.close(lease, end).await;

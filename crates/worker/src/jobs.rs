@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use render::render_body::{self, Asker, RefusedBody};
 use render::{Blame, Format, Origin, Outputs, RenderError, RenderRequest, Renderer, Source};
 use serde_json::Value;
-use store::{Attempt, ChangeEvent, ClaimedItem, ItemEnd, ItemLease, ItemOutcome, ItemOutput, Store, StoreError};
+use store::{Attempt, ChangeEvent, ClaimedItem, ItemEnd, ItemLease, ItemOutcome, ItemOutput, LeaseKind, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -185,6 +185,7 @@ impl Work {
     /// Makes one document, from the claim to its end.
     async fn carry_out(self: Arc<Self>, item: ClaimedItem) {
         let cutter = Cutter::new();
+        let _holding = self.setup.store.holding(LeaseKind::JobItem);
         self.held().insert(item.lease, cutter.clone());
         metrics::gauge!("pulp_job_items_under_way").increment(1.0);
         let began = Instant::now();

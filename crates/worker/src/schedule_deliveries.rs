@@ -18,7 +18,7 @@ use domain::webhooks::{DeliveryStatus, pause_after};
 use domain::{Clock, TenantId};
 use outbound::Outbound;
 use render::{BlobContent, Outputs, RenderError, Renderer};
-use store::{ChangeEvent, ClaimedScheduleDelivery, DeliverableFile, PassedOver, ScheduleDeliveryAttempt, Store, StoreError};
+use store::{ChangeEvent, ClaimedScheduleDelivery, DeliverableFile, LeaseKind, PassedOver, ScheduleDeliveryAttempt, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -184,6 +184,7 @@ pub(crate) struct Delivered {
 
 /// One attempt at one delivery, and the writing down of how it went.
 async fn deliver(setup: Arc<ScheduleDeliverySetup>, delivery: ClaimedScheduleDelivery, since: Instant) -> Outcome {
+    let _holding = setup.store.holding(LeaseKind::ScheduleDelivery);
     let queue = setup.store.schedule_delivery_queue();
     let outcome = |away| Outcome { tenant: delivery.tenant.clone(), target: delivery.target.clone(), away };
     if since.elapsed() > setup.lease_for / 4 {

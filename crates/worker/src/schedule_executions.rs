@@ -18,7 +18,8 @@ use jiff::tz::TimeZone;
 use render::{Blame, Renderer, ScheduleOutcome, ScheduleRun, ScheduleWork};
 use serde_json::{Map, Value};
 use store::{
-    ChangeEvent, ClaimedExecution, ExecutionEnd, ExecutionWork, NewExecutionItem, NewJob, NewJobItem, Store, StoreError, WorkOutcome,
+    ChangeEvent, ClaimedExecution, ExecutionEnd, ExecutionWork, LeaseKind, NewExecutionItem, NewJob, NewJobItem, Store, StoreError,
+    WorkOutcome,
 };
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -125,6 +126,7 @@ enum Begun {
 }
 
 async fn begin(setup: Arc<ExecutionSetup>, execution: ClaimedExecution) {
+    let _holding = setup.store.holding(LeaseKind::ScheduleExecution);
     let reckoned = timeout(setup.lease_for * 2 / 3, reckon(&setup, &execution)).await;
     let begun = reckoned
         .unwrap_or_else(|_| failed(&execution, ErrorCode::DataFetchFailed, "finding out what is to be made took too long", Blame::Attempt));

@@ -4,9 +4,10 @@
 
 mod assets;
 mod batch;
+mod connections;
 mod cross_origin;
-mod datasets;
 mod database;
+mod datasets;
 mod declaration;
 mod documents;
 mod duties;
@@ -20,6 +21,7 @@ mod keys;
 mod listed_keys;
 mod lists;
 mod manual;
+mod observability;
 mod oidc;
 mod outbound;
 mod problems;
@@ -43,8 +45,8 @@ use domain::forwarding::TrustProxy;
 use domain::labels::Releases;
 
 pub use assets::Assets;
-pub use documents::Documents;
 pub use database::Database;
+pub use documents::Documents;
 pub use editor_users::{Activity, ListedUser};
 pub use hardening::Surroundings;
 pub use identity::Identity;
@@ -77,9 +79,9 @@ pub enum Storage {
     Postgres {
         /// With its password.
         url: Secret,
-    },
         /// Past every pooler, where one is in between.
         direct_url: Option<Secret>,
+    },
 }
 
 /// Whether the examples are loaded into an empty embedded database.
@@ -127,6 +129,8 @@ pub struct Config {
     pub host: String,
     /// The port to listen on.
     pub port: u16,
+    /// How many connections may be open, and how long a request may take.
+    pub connections: connections::Connections,
     /// The largest request body after decompression.
     pub body_limit_bytes: usize,
     /// How long a stopping server lets requests finish.
@@ -193,6 +197,10 @@ pub struct Config {
     pub chromium_path: Option<PathBuf>,
     /// Whether Chromium's sandbox may be used.
     pub sandbox: Sandbox,
+    /// Which names `/metrics` shows.
+    pub metric_labels: render::MetricLabels,
+    /// Where traces are sent.
+    pub traces: Option<observability::Traces>,
     /// How much is logged.
     pub log_level: String,
     /// How a log line looks.
@@ -224,6 +232,8 @@ impl Config {
         let documents = documents::read(&values, &mut problems);
         let schedule_deliveries = schedule_deliveries::read(&values, &mut problems);
         let datasets = datasets::read(&values, &mut problems);
+        let metric_labels = observability::labels(&values, &mut problems);
+        let traces = observability::traces(&values, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -232,6 +242,7 @@ impl Config {
         Ok(Self {
             host: values.required(&known::HOST),
             port: values.required(&known::PORT),
+            connections: connections::Connections::read(&values),
             body_limit_bytes: values.required(&known::REQUEST_BODY_LIMIT_BYTES),
             shutdown_grace_ms: values.required(&known::SHUTDOWN_GRACE_MS),
             docs: if values.is_on(&known::DOCS_ENABLED) { Docs::On } else { Docs::Off },
@@ -268,6 +279,8 @@ impl Config {
             max_output_bytes: values.required(&known::RENDER_MAX_OUTPUT_BYTES),
             chromium_path: values.path(&known::CHROMIUM_PATH),
             sandbox: if values.is_on(&known::PULP_ENGINE_DISABLE_SANDBOX) { Sandbox::Disabled } else { Sandbox::WhenPossible },
+            metric_labels,
+            traces,
             log_level: values.required(&known::LOG_LEVEL),
             log_format: match values.text(&known::LOG_FORMAT) {
                 Some("json") => LogFormat::Json,

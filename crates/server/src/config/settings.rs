@@ -33,6 +33,7 @@ pub const MIN_KEY_CHARS: usize = 16;
 const KEY: Form = Form::Word { min_chars: MIN_KEY_CHARS };
 const TOKEN_SECRET: Form = Form::Word { min_chars: 32 };
 const NOT_SET: super::declaration::Fallback = Derived("not set");
+const LABELS: super::declaration::Fallback = Derived("bounded when METRICS_TOKEN is set, off otherwise");
 const NO_LIMIT: super::declaration::Fallback = Derived("not set: no limit");
 const RATE: Form = Form::Whole { from: 1, to: MOST_REQUESTS_PER_MINUTE as u64 };
 const DAYS: Form = Form::Whole { from: 0, to: 36_500 };
@@ -437,6 +438,37 @@ settings! {
         PULP_ENGINE_DISABLE_SANDBOX: Form::Switch, Value("false"), Open;
         /// Whether documents are kept from loading anything over the network. In this version they always are.
         BLOCK_REMOTE_RESOURCES: Form::Switch, Value("true"), Open;
+    }
+    "Metrics and traces" {
+        /// Whether `/metrics` counts renders by tenant. `bounded` shows METRICS_TENANT_LABEL_MAX tenants, those that rendered
+        /// first since the start, and the others as `other`.
+        METRICS_TENANT_LABEL_MODE: Form::Choice(&["off", "bounded"]), LABELS, Open;
+        /// The most tenants that `/metrics` of one server shows.
+        METRICS_TENANT_LABEL_MAX: Form::Whole { from: 1, to: 10_000 }, Value("200"), Open;
+        /// Whether `/metrics` counts renders by template. `bounded` shows METRICS_TEMPLATE_LABEL_MAX of them, those that rendered
+        /// first since the start, `allowlist` those of METRICS_TEMPLATE_LABEL_ALLOWLIST; the others are `other`.
+        METRICS_TEMPLATE_LABEL_MODE: Form::Choice(&["off", "bounded", "allowlist"]), LABELS, Open;
+        /// The most templates that `/metrics` of one server shows. Each is several series.
+        METRICS_TEMPLATE_LABEL_MAX: Form::Whole { from: 1, to: 10_000 }, Value("500"), Open;
+        /// The templates that `/metrics` shows, of whichever tenant.
+        METRICS_TEMPLATE_LABEL_ALLOWLIST: Form::Grammar("keys of templates, separated by commas"), NOT_SET, Open;
+        /// Where traces are sent by OTLP over HTTP: the address of a collector, to which `/v1/traces` is added. A collector that is
+        /// away or slow costs traces and nothing else.
+        OTEL_EXPORTER_OTLP_ENDPOINT: Form::Url(&["http", "https"]), Derived("not set: no traces are made"), Open;
+        /// How traces are sent.
+        OTEL_EXPORTER_OTLP_PROTOCOL: Form::Choice(&["http/protobuf"]), Value("http/protobuf"), Open;
+        /// Headers of each call to the collector.
+        OTEL_EXPORTER_OTLP_HEADERS: Form::Grammar("name=value pairs, separated by commas"), NOT_SET, Secret;
+        /// How long one call to the collector may take, in milliseconds.
+        OTEL_EXPORTER_OTLP_TIMEOUT: Form::Whole { from: 100, to: 60_000 }, Value("10000"), Open;
+        /// What the server is called in traces.
+        OTEL_SERVICE_NAME: Form::Word { min_chars: 1 }, Value("pulp-engine"), Open;
+        /// What else traces tell of the server.
+        OTEL_RESOURCE_ATTRIBUTES: Form::Grammar("name=value pairs, separated by commas"), NOT_SET, Open;
+        /// Which requests are traced. With `parentbased_…` the decision of a caller that sent `traceparent` holds.
+        OTEL_TRACES_SAMPLER: Form::Choice(&["always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"]), Value("parentbased_always_on"), Open;
+        /// The share of requests that `…traceidratio` traces.
+        OTEL_TRACES_SAMPLER_ARG: Form::Grammar("a number from 0 to 1"), Derived("1"), Open;
     }
     "Logs" {
         /// How much is logged.

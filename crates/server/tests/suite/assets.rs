@@ -357,7 +357,7 @@ pub fn server_with_bucket(endpoint: String) -> Server {
 
 /// What the server counts of statements about assets.
 async fn statements(server: &Server) -> Vec<String> {
-    let metrics = server.get("/metrics").await.text().await.unwrap();
+    let metrics = server.metrics().await;
     let about_assets = |line: &&str| line.starts_with("pulp_store_statements_total") && line.contains("\"asset");
     let mut lines: Vec<String> = metrics.lines().filter(about_assets).map(str::to_owned).collect();
     lines.sort();

@@ -152,6 +152,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("get", "/renders/{id}", "sa", "open"),
     ("get", "/admin/usage", "s", "open"),
     ("get", "/admin/system", "sa", "open"),
+    ("get", "/api/cluster/info", "sa", "open"),
     ("get", "/webhooks/event-types", "sa", "closed"),
     ("get", "/webhooks", "sa", "closed"),
     ("post", "/webhooks", "sa", "closed"),

@@ -36,7 +36,7 @@ fn pdf_of(result: &Value) -> Vec<u8> {
 
 /// How many documents were printed together, and how many of a mail merge alone.
 async fn printed(server: &Server, way: &str) -> u64 {
-    let text = server.get("/metrics").await.text().await.unwrap();
+    let text = server.metrics().await;
     let name = format!("pulp_mail_merge_documents_total{{printed=\"{way}\"}} ");
     text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or(0)
 }
@@ -232,7 +232,7 @@ async fn a_batch_leaves_room_to_those_who_wait_for_one_document_and_ends_with_it
     drop(lines);
     // What was under way is given up, and nothing of the rest is begun.
     wait_until_async("the work stops", async || {
-        let metrics = server.get("/metrics").await.text().await.unwrap();
+        let metrics = server.metrics().await;
         metrics.contains("pulp_chromium_tab_restarts_total{reason=\"cancelled\"} 1").then_some(())
     })
     .await;
@@ -242,6 +242,6 @@ async fn a_batch_leaves_room_to_those_who_wait_for_one_document_and_ends_with_it
         told["total"].as_u64().filter(|total| *total > 0)
     })
     .await;
-    let (total, written) = (count_of_log().await, server.get("/metrics").await.text().await.unwrap());
+    let (total, written) = (count_of_log().await, server.metrics().await);
     assert!(cancelled <= 3 && total < 200, "{cancelled} given up of {total} begun\n{written}");
 }

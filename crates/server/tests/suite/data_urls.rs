@@ -174,7 +174,7 @@ async fn an_address_that_hangs_fails_dawdles_breaks_off_or_floods_costs_little_a
     let flooded = source.sent_bytes.load(Ordering::Relaxed);
     assert!(flooded < 32 << 20, "of 100 MiB {flooded} bytes were let in");
     assert_eq!(html(&server, &request(&source.url("ok"))).await.0, 200);
-    let metrics = server.get("/metrics").await.text().await.unwrap();
+    let metrics = server.metrics().await;
     for outcome in ["ok", "timeout", "status", "unreachable", "too_long", "redirected"] {
         let line = format!("pulp_outbound_requests_total{{purpose=\"data\",outcome=\"{outcome}\"}}");
         assert!(metrics.contains(&line), "{line}: {metrics}");

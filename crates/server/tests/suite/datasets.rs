@@ -78,7 +78,7 @@ async fn what_is_uploaded_to_one_replica_is_rendered_from_by_the_other_in_every_
 
 /// How often this replica read stored bytes.
 async fn blob_reads(server: &Server) -> u64 {
-    let text = server.get("/metrics").await.text().await.unwrap();
+    let text = server.metrics().await;
     let calls = text.lines().filter(|line| line.starts_with("pulp_blob_calls_total{") && line.contains("call=\"get\""));
     calls.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }

@@ -47,7 +47,7 @@ async fn a_caller_who_leaves_takes_the_work_along() {
     let rows: Vec<_> = (0..20_000).map(|row| json!({"n": row})).collect();
     let html = "<table>{{#each rows}}<tr><td>Row {{n}}</td></tr>{{/each}}</table>";
     let body = json!({"definition": {"key": "k", "name": "n", "html": html}, "data": {"rows": rows}});
-    let metrics = || async { reqwest::get(server.url("/metrics")).await.unwrap().text().await.unwrap() };
+    let metrics = || server.metrics();
     let request = reqwest::Client::new().post(server.url("/render/pdf")).header("X-Api-Key", crate::running::KEY).json(&body);
     let render = tokio::spawn(request.send());
     while !metrics().await.lines().any(|line| line == "pulp_chromium_tabs_in_use 1") {
@@ -208,7 +208,7 @@ async fn a_stored_template_renders_while_the_database_does_not_answer() {
     let signal_all = |name: &str| all.iter().copied().for_each(|pid| kill(name, pid));
     // What is remembered is counted as a hit, and each question to the database as something else.
     let asked = async || {
-        let metrics = server.get("/metrics").await.text().await.unwrap();
+        let metrics = server.metrics().await;
         let heads = metrics.lines().filter(|line| line.starts_with("pulp_cache_reads_total") && line.contains("template_heads"));
         heads.filter(|line| !line.contains("\"hit\"")).map(str::to_owned).collect::<Vec<_>>()
     };

@@ -32,7 +32,7 @@ async fn old_rows(database: &TestDatabase) {
 }
 
 async fn metrics(server: &Server) -> String {
-    server.get("/metrics").await.text().await.unwrap()
+    server.metrics().await
 }
 
 #[tokio::test]

@@ -64,6 +64,6 @@ async fn an_address_that_guesses_is_told_to_wait_and_a_right_key_in_use_there_go
     assert_eq!(status(&server, ELSEWHERE, &unused).await, 200, "other addresses are other people");
     assert_eq!(status(&server, GUESSER, &unused).await, 200, "and now it is known");
     assert_eq!(status(&server, ELSEWHERE, "no-key-of-this-server").await, 401);
-    let metrics = server.get("/metrics").await.text().await.unwrap();
+    let metrics = server.metrics().await;
     assert!(metrics.contains("pulp_engine_auth_failures_total{reason=\"guess_rate\"} 7"), "{metrics}");
 }

@@ -303,7 +303,7 @@ async fn without_a_database_pure_renders_go_on_under_their_keys_and_writes_are_r
         }
     };
     let counted = async || {
-        let text = server.get("/metrics").await.text().await.unwrap();
+        let text = server.metrics().await;
         // The duty that forgets old ones has nothing to do with it.
         let about_keys = |line: &&str| {
             line.starts_with("pulp_store_statements_total") && line.contains("\"idempotency_keys.") && !line.contains(".forget\"")

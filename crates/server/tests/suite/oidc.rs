@@ -266,7 +266,7 @@ async fn an_access_token_of_the_provider_lets_its_person_in_until_the_registry_s
     let (status, body) = me(&one, &hers).await;
     assert_eq!((status, &body["actor"], &body["baseRole"]), (200, &json!("subject-of-alice"), &json!("viewer")), "{body}");
     let lookups = async || {
-        let text = reqwest::get(one.url("/metrics")).await.unwrap().text().await.unwrap();
+        let text = one.metrics().await;
         let lines = text.lines().filter(|line| line.starts_with("pulp_store_statements_total") && line.contains("users."));
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
     };

@@ -141,7 +141,7 @@ async fn a_changed_part_is_in_the_next_document_on_every_replica_and_a_pinned_on
 }
 
 async fn statements(server: &Server) -> Vec<String> {
-    let text = server.get("/metrics").await.text().await.unwrap();
+    let text = server.metrics().await;
     let kinds = ["\"templates.", "\"template_versions.", "\"labels.", "\"idempotency_keys."];
     let of_templates = |line: &&str| line.starts_with("pulp_store_statements_total") && kinds.iter().any(|kind| line.contains(kind));
     let mut found: Vec<String> = text.lines().filter(of_templates).map(str::to_owned).collect();

@@ -158,6 +158,11 @@ impl Server {
         client.post(self.url(path)).header("X-Api-Key", KEY).json(body).send().await.expect("an answer")
     }
 
+    /// What it measures, without its name in each line.
+    pub async fn metrics(&self) -> String {
+        without_instance(&self.get("/metrics").await.text().await.expect("the whole answer"))
+    }
+
     /// The answer to a question.
     pub async fn get(&self, path: &str) -> reqwest::Response {
         reqwest::Client::new().get(self.url(path)).header("X-Api-Key", KEY).send().await.expect("an answer")
@@ -242,6 +247,13 @@ pub fn is_alive(pid: u32) -> bool {
 pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let answer = request.send().await.expect("an answer");
     (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+}
+
+/// The text of `/metrics` without the name of the server, which every series has.
+pub fn without_instance(metrics: &str) -> String {
+    let name = metrics.split_once("instance=\"").and_then(|(_, rest)| rest.split_once('"')).map_or("", |(name, _)| name);
+    let label = format!("instance=\"{name}\"");
+    metrics.replace(&format!("{{{label}}}"), "").replace(&format!("{label},"), "").replace(&format!(",{label}"), "")
 }
 
 /// Waits until something holds.

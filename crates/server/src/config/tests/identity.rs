@@ -237,6 +237,7 @@ fn no_secret_is_in_what_a_configuration_prints_of_itself() {
         ("DOCUMENT_LINK_SECRET", "hunter2-21-abcdefgh-abcdefgh-abcdefgh"),
         ("DOCUMENT_LINK_SECRET_PREVIOUS", "hunter2-22-abcdefgh-abcdefgh-abcdefgh"),
         ("SMTP_URL", "smtp://me:hunter2-23@mail.example.org"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hunter2-27"),
         ("SCHEDULE_S3_TARGETS", r#"[{"bucket": "b", "accessKeyId": "AKIAEXAMPLE", "secretAccessKey": "hunter2-25"}]"#),
     ];
     let open = [
@@ -245,6 +246,7 @@ fn no_secret_is_in_what_a_configuration_prints_of_itself() {
         ("OIDC_CLIENT_ID", "pulp"),
         ("OIDC_REDIRECT_URI", "https://pulp.example.org/auth/oidc/callback"),
         ("SMTP_FROM", "reports@example.org"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
     ];
     let all: Vec<&str> = settings::ALL.iter().filter(|setting| setting.is_secret()).map(|setting| setting.name).collect();
     for name in all {
