@@ -190,7 +190,9 @@ impl Evaluator<'_, '_> {
     fn call<'s>(&mut self, call: &'s Call, scope: &'s Scope<'s>) -> Result<Evaluated<'s>, ExpressionError> {
         self.charge(1, call.span.start)?;
         match call.helper.map(|helper| &helper.act) {
-            Some(Act::Value(act)) => act(&mut Invocation { evaluator: self, call, scope, place: scope, body: &[], params: &[] }),
+            Some(Act::Value(act) | Act::Test(act)) => {
+                act(&mut Invocation { evaluator: self, call, scope, place: scope, body: &[], params: &[] })
+            }
             // The parser refuses a block helper here.
             Some(Act::Block(_)) => Ok(Evaluated::Undefined),
             None => Err(self.unknown_helper(call, scope)),
@@ -330,6 +332,13 @@ fn block_call(mut invocation: Invocation<'_, '_, '_, '_>) -> Result<Outcome, Exp
             let value = act(&mut invocation)?;
             invocation.evaluator.write(&value, Escape::None, call.span.start)?;
             Ok(Outcome::Done)
+        }
+        Some(Act::Test(act)) => {
+            if act(&mut invocation)?.is_truthy() {
+                invocation.render_here()
+            } else {
+                Ok(Outcome::Inverse)
+            }
         }
         None => Err(invocation.evaluator.unknown_helper(call, invocation.scope)),
     }

@@ -1,6 +1,13 @@
 //! The helpers by name, and what one is called with.
 
+mod aggregates;
+mod arguments;
+mod arithmetic;
 mod blocks;
+mod comparisons;
+mod lists;
+mod logic;
+mod texts;
 mod values;
 
 use crate::error::ExpressionError;
@@ -11,7 +18,16 @@ use crate::tree::{Call, Node};
 use crate::value::{Evaluated, View};
 
 /// All groups of helpers; a name stands in one of them only.
-static GROUPS: [&[Helper]; 2] = [blocks::HELPERS, values::HELPERS];
+static GROUPS: [&[Helper]; 8] = [
+    blocks::HELPERS,
+    values::HELPERS,
+    comparisons::HELPERS,
+    logic::HELPERS,
+    arithmetic::HELPERS,
+    aggregates::HELPERS,
+    lists::HELPERS,
+    texts::HELPERS,
+];
 
 /// One entry of the table.
 #[derive(Debug)]
@@ -28,6 +44,8 @@ pub(crate) struct Helper {
 pub(crate) enum Act {
     /// `{{name …}}` and `(name …)`: gives a value.
     Value(ValueFn),
+    /// The same, and `{{#name …}}` renders its body where the value counts as true.
+    Test(ValueFn),
     /// `{{#name …}}`: renders its body, or asks for the inverse.
     Block(BlockFn),
 }
@@ -55,7 +73,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 
 impl Helper {
     pub(crate) fn is_inline(&self) -> bool {
-        matches!(self.act, Act::Value(_))
+        matches!(self.act, Act::Value(_) | Act::Test(_))
     }
 
     /// Why a call with this many arguments is wrong, if it is.
