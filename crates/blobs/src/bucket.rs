@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::SharedHttpClient;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
@@ -11,6 +12,8 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use std::time::Duration;
 
 use crate::error::BlobError;
@@ -19,6 +22,8 @@ use crate::settings::{Addressing, BucketSettings, Checksums, Limits};
 
 /// What is written and removed to see whether the bucket takes bytes. It is no key.
 const PROBE: &str = "probe";
+/// How TLS begins to say what it has against a certificate.
+const CERTIFICATE: &str = "invalid peer certificate";
 /// Longer texts of a store are cut in errors.
 const REASON_CHARACTERS: usize = 300;
 
@@ -63,6 +68,9 @@ impl Bucket {
             // Every wait has a limit of ours already.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(settings.endpoint.clone());
+        if !settings.more_certificates.is_empty() {
+            config.set_http_client(Some(client_that_trusts(&settings.more_certificates)?));
+        }
         Ok(Self {
             client: Client::from_conf(config.build()),
             name: settings.bucket.as_str().into(),
@@ -138,6 +146,14 @@ impl Bucket {
     }
 }
 
+/// The client that it would have anyway, which trusts these authorities beside those of the machine.
+fn client_that_trusts(pem: &str) -> Result<SharedHttpClient, BlobError> {
+    let store = TrustStore::default().with_pem_certificate(pem);
+    let context = TlsContext::builder().with_trust_store(store).build();
+    let context = context.map_err(|error| BlobError::Setting { setting: "S3_CA_FILE", problem: error.to_string() })?;
+    Ok(aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context).build_https())
+}
+
 fn retries(limits: &Limits) -> RetryConfig {
     let retries = RetryConfig::standard().with_max_attempts(limits.attempts.max(1));
     retries.with_initial_backoff(Duration::from_millis(100)).with_max_backoff(Duration::from_secs(2))
@@ -168,6 +184,14 @@ where
         let text = DisplayErrorContext(error).to_string();
         text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(REASON_CHARACTERS).collect::<String>()
     };
+    // Waiting does not make it another one.
+    if error.raw_response().is_none() && reason().contains(CERTIFICATE) {
+        let text = reason();
+        let said = text.find(CERTIFICATE).map_or(text.as_str(), |from| &text[from..]);
+        // What follows in parentheses is the same in the words of programmers.
+        let said = said.split(" (").next().unwrap_or(said);
+        return Failure::Other(BlobError::denied(call, format!("the certificate of the store is not accepted: {said}")));
+    }
     let Some(status) = error.raw_response().map(|response| response.status().as_u16()) else {
         return Failure::Other(BlobError::away(call, reason()));
     };

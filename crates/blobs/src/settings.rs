@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::SecretText;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 
 use crate::error::BlobError;
@@ -45,6 +48,8 @@ pub struct BucketSettings {
     pub prefix: String,
     /// Which extra checksums requests carry.
     pub checksums: Checksums,
+    /// `S3_CA_FILE`: certificates (PEM) of authorities that are trusted beside those of the machine; empty for none.
+    pub more_certificates: String,
 }
 
 /// Where the bucket's name stands in a URL.
@@ -146,6 +151,9 @@ impl BucketSettings {
         if self.secret_access_key.reveal().is_empty() {
             return wrong("S3_SECRET_ACCESS_KEY", "is needed with a bucket".to_owned());
         }
+        if let Err(problem) = authorities(&self.more_certificates) {
+            return wrong("S3_CA_FILE", problem);
+        }
         let segment =
             |part: &str| !part.is_empty() && part.trim_matches('.') == part && part.bytes().all(|byte| plain(byte) || byte == b'_');
         let segments = self.prefix.strip_suffix('/').is_some_and(|path| path.split('/').all(segment));
@@ -155,6 +163,17 @@ impl BucketSettings {
         }
         Ok(())
     }
+}
+
+/// Whether all of a text is certificates of authorities; what is wrong with it otherwise. The HTTP client takes that for granted.
+fn authorities(pem: &str) -> Result<(), String> {
+    let (mut store, mut found) = (RootCertStore::empty(), 0);
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let added = certificate.map_err(|error| error.to_string()).and_then(|one| store.add(one).map_err(|error| error.to_string()));
+        found += 1;
+        added.map_err(|error| format!("certificate {found} in it cannot be used: {error}"))?;
+    }
+    if found == 0 && !pem.is_empty() { Err("holds no certificate (PEM)".to_owned()) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -171,6 +190,7 @@ mod tests {
             addressing: Addressing::Path,
             prefix: "pulp/v1/".into(),
             checksums: Checksums::WhenRequired,
+            more_certificates: String::new(),
         }
     }
 
@@ -193,6 +213,9 @@ mod tests {
         }
         assert_eq!(changed(&|settings| settings.access_key_id = String::new()), "S3_ACCESS_KEY_ID");
         assert_eq!(changed(&|settings| settings.secret_access_key = "".into()), "S3_SECRET_ACCESS_KEY");
+        for pem in ["certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n"] {
+            assert_eq!(changed(&|settings| settings.more_certificates = pem.into()), "S3_CA_FILE", "{pem}");
+        }
         for prefix in ["pulp", "/", "/pulp/", "../", "a/../", "a//", "Ä/"] {
             assert_eq!(changed(&|settings| settings.prefix = prefix.into()), "S3_PREFIX", "{prefix}");
         }

@@ -66,6 +66,7 @@ async fn two_hundred_megabytes_go_in_and_out_with_flat_memory() {
         addressing: Addressing::Path,
         prefix: String::new(),
         checksums: Checksums::WhenRequired,
+        more_certificates: String::new(),
     });
     for (name, place) in [("folder", in_folder), ("bucket", in_bucket)] {
         let blobs = Blobs::open(Settings { place, limits: Limits::default() }).await.unwrap();

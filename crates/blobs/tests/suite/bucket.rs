@@ -4,8 +4,10 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use blobs::{BlobError, BlobKind, BlobSource, Blobs, BucketSettings, ByteRange, Limits};
+use testkit::certificates::Authority;
 use testkit::s3::{Fault, S3Server};
 use testkit::seaweedfs::{ACCESS_KEY_ID, BUCKET, SeaweedFs};
+use testkit::tls_front::TlsFront;
 
 use crate::places::{bucket, bucket_at, impatient};
 use crate::samples::{key_of, read, sample, tenant, until};
@@ -151,4 +153,34 @@ async fn wrong_credentials_and_a_missing_bucket_are_the_operators_to_mend() {
     let missing = bucket(BucketSettings { bucket: format!("no-{BUCKET}"), ..bucket_at(server.endpoint()) }, Limits::default()).await;
     let error = missing.probe().await;
     assert!(matches!(&error, Err(BlobError::Denied { reason, .. }) if reason.contains("no bucket no-blobs")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_store_behind_tls_is_spoken_to_when_its_authority_is_trusted_and_refused_otherwise() {
+    let server = S3Server::start().unwrap();
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let port = server.endpoint().rsplit_once(':').unwrap().1.parse().unwrap();
+    let front = TlsFront::before(port, &ours.certificate("DNS:localhost"));
+    let at = |host: &str, authority: Option<&Authority>| {
+        let more_certificates = authority.map(|authority| std::fs::read_to_string(authority.file()).unwrap()).unwrap_or_default();
+        BucketSettings { more_certificates, ..bucket_at(format!("https://{host}:{}", front.port())) }
+    };
+    let blobs = bucket(at("localhost", Some(&ours)), impatient()).await;
+    let bytes = sample(1, 300_000);
+    let key = key_of("acme", &bytes);
+    blobs.put(&key, BlobSource::bytes(bytes.clone())).await.unwrap();
+    assert_eq!(read(blobs.get(&key, None).await.unwrap().unwrap()).await.unwrap(), bytes);
+    blobs.probe_writing().await.unwrap();
+
+    for (refused, words) in [
+        (at("localhost", Some(&theirs)), "UnknownIssuer"),
+        (at("localhost", None), "UnknownIssuer"),
+        (at("127.0.0.1", Some(&ours)), "not valid for name"),
+    ] {
+        // Not `Away`: a start would wait for it.
+        let error = bucket(refused, impatient()).await.probe_writing().await.unwrap_err();
+        let BlobError::Denied { .. } = &error else { panic!("{error:?}") };
+        println!("{error}");
+        assert!(error.to_string().contains("certificate of the store") && error.to_string().contains(words), "{error}");
+    }
 }

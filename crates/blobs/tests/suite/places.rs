@@ -43,6 +43,7 @@ pub fn bucket_at(endpoint: String) -> BucketSettings {
         addressing: Addressing::Path,
         prefix: String::new(),
         checksums: Checksums::WhenRequired,
+        more_certificates: String::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the bytes of assets live, and who may read them.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,9 @@ use super::declaration::Setting;
 use super::problems::Problem;
 use super::reader::{Values, shown};
 use super::settings as known;
+
+/// All authorities that a machine trusts have some 250 KB.
+const MAX_CERTIFICATES_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What is known of assets.
 #[derive(Debug)]
@@ -26,8 +30,23 @@ pub struct Assets {
     pub sweep_after: Option<Duration>,
 }
 
+/// The text of S3_CA_FILE; nothing without it. What is in it is checked with the bucket.
+pub fn certificates(values: &Values, problems: &mut Vec<Problem>) -> String {
+    let setting = &known::S3_CA_FILE;
+    let Some(path) = values.path(setting) else { return String::new() };
+    let mut text = String::new();
+    let read = std::fs::File::open(&path).and_then(|file| file.take(MAX_CERTIFICATES_BYTES).read_to_string(&mut text));
+    let found = match read {
+        Err(error) => format!("\"{}\" cannot be read: {error}", path.display()),
+        Ok(_) if !text.contains("-----BEGIN CERTIFICATE-----") => format!("\"{}\" holds no certificate", path.display()),
+        Ok(_) => return text,
+    };
+    problems.push(Problem { name: setting.name.to_owned(), found, accepted: "a file with certificates (PEM)".to_owned() });
+    String::new()
+}
+
 /// The folder or bucket; nothing where a setting of the bucket is missing.
-pub fn place(values: &Values, problems: &mut Vec<Problem>) -> Option<Place> {
+pub fn place(values: &Values, more_certificates: String, problems: &mut Vec<Problem>) -> Option<Place> {
     if values.text(&known::ASSET_BINARY_STORE) != Some("s3") {
         let data_dir: PathBuf = values.path(&known::PULP_DATA_DIR).unwrap_or_default();
         return Some(Place::Folder(values.path(&known::ASSETS_DIR).unwrap_or_else(|| data_dir.join("assets"))));
@@ -53,6 +72,7 @@ pub fn place(values: &Values, problems: &mut Vec<Problem>) -> Option<Place> {
         addressing: if values.is_on(&known::S3_PATH_STYLE) { Addressing::Path } else { Addressing::VirtualHost },
         prefix: values.text(&known::S3_PREFIX).unwrap_or_default().to_owned(),
         checksums: Checksums::WhenRequired,
+        more_certificates,
     }))
 }
 

@@ -216,7 +216,8 @@ impl Config {
         let mut warnings = Vec::new();
         let values = Values::read(variables, &mut problems);
         unknown::check(variables, &mut problems, &mut warnings);
-        let place = assets::place(&values, &mut problems);
+        let certificates = assets::certificates(&values, &mut problems);
+        let place = assets::place(&values, certificates.clone(), &mut problems);
         let base_url = assets::base_url(&values, &known::ASSETS_BASE_URL, &mut problems);
         rules::remote_resources_are_blocked(&values, &mut warnings);
         let identity = identity::read(&values, &mut problems, &mut warnings);
@@ -230,7 +231,7 @@ impl Config {
         let outbound = outbound::read(&values, &mut problems);
         let releases = releases::read(&values, &mut problems);
         let documents = documents::read(&values, &mut problems);
-        let schedule_deliveries = schedule_deliveries::read(&values, &mut problems);
+        let schedule_deliveries = schedule_deliveries::read(&values, &certificates, &mut problems);
         let datasets = datasets::read(&values, &mut problems);
         let metric_labels = observability::labels(&values, &mut problems);
         let traces = observability::traces(&values, &mut problems);

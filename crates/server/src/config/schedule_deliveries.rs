@@ -54,12 +54,12 @@ pub struct MailServer {
 }
 
 /// Reads it.
-pub fn read(values: &Values, problems: &mut Vec<Problem>) -> ScheduleDeliveries {
+pub fn read(values: &Values, more_certificates: &str, problems: &mut Vec<Problem>) -> ScheduleDeliveries {
     let days: u64 = values.required(&known::SCHEDULE_ARTIFACT_RETENTION_DAYS);
     ScheduleDeliveries {
         takes_part: if values.is_on(&known::SCHEDULE_DELIVERIES_ENABLED) { Participation::TakesPart } else { Participation::LeavesAlone },
         smtp: mail_server(values, problems),
-        buckets: buckets(values, problems),
+        buckets: buckets(values, more_certificates, problems),
         folder: values.path(&known::SCHEDULE_DELIVERY_FOLDER),
         lease_for: Duration::from_millis(values.required(&known::SCHEDULE_LEASE_MS)),
         most_attempts: values.required(&known::SCHEDULE_DELIVERY_MAX_ATTEMPTS),
@@ -106,7 +106,7 @@ fn mail_server(values: &Values, problems: &mut Vec<Problem>) -> Option<MailServe
 }
 
 /// What is in a list with secrets is not repeated in a problem, only where it is.
-fn buckets(values: &Values, problems: &mut Vec<Problem>) -> BTreeMap<String, BucketSettings> {
+fn buckets(values: &Values, more_certificates: &str, problems: &mut Vec<Problem>) -> BTreeMap<String, BucketSettings> {
     let mut buckets = BTreeMap::new();
     let Some(text) = values.text(&known::SCHEDULE_S3_TARGETS) else { return buckets };
     let mut refuse = |found: String| {
@@ -137,6 +137,7 @@ fn buckets(values: &Values, problems: &mut Vec<Problem>) -> BTreeMap<String, Buc
             },
             prefix: word("prefix").unwrap_or_default(),
             checksums: Checksums::WhenRequired,
+            more_certificates: more_certificates.to_owned(),
             bucket: bucket.clone(),
         };
         if buckets.insert(word("name").unwrap_or(bucket), settings).is_some() {

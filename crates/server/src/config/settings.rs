@@ -312,6 +312,9 @@ settings! {
         S3_SECRET_ACCESS_KEY: Form::Word { min_chars: 1 }, NOT_SET, Secret;
         /// The address of an S3-compatible store that is not AWS.
         S3_ENDPOINT: Form::Url(&["http", "https"]), NOT_SET, Open;
+        /// A file with certificates (PEM) of authorities that are trusted beside those of the machine when an S3_ENDPOINT with
+        /// https:// shows its own; also for the buckets of SCHEDULE_S3_TARGETS.
+        S3_CA_FILE: Form::Path, NOT_SET, Open;
         /// Put before the name of every object, such as `pulp/`, where the bucket has other things in it too.
         S3_PREFIX: Form::Grammar("characters of a-z, 0-9, '.', '_', '-' and '/', with '/' at the end"), NOT_SET, Open;
         /// Whether the bucket is part of the path instead of the host name.

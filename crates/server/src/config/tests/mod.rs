@@ -173,6 +173,17 @@ fn a_bucket_without_its_key_is_refused_instead_of_quietly_becoming_a_folder() {
 }
 
 #[test]
+fn a_file_of_certificates_that_holds_none_is_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    assert!(refused(&[("S3_CA_FILE", path)]).contains("holds no certificate"));
+    assert!(refused(&[("S3_CA_FILE", "/nowhere/ca.pem")]).contains("S3_CA_FILE"));
+    let url = "postgres://me:hidden@db/pulp?sslmode=verify-full&sslrootcert=/nowhere/ca.pem";
+    let message = refused(&[("DATABASE_URL", url)]);
+    assert!(message.contains("DATABASE_URL") && message.contains("sslrootcert") && !message.contains("hidden@"), "{message}");
+}
+
+#[test]
 fn the_address_of_files_is_one_that_paths_can_stand_behind() {
     for wrong in ["https://files.example.com?x=1", "https://files.example.com/#top", "files.example.com", "ftp://files.example.com"] {
         assert!(refused(&[("ASSETS_BASE_URL", wrong)]).contains("ASSETS_BASE_URL"), "{wrong}");
