@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long nothing may arrive.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long a whole upload may take: 256 MiB at 2.4 Mbit/s.
-const WHOLE: Duration = Duration::from_mins(15);
+pub(crate) const WHOLE: Duration = Duration::from_mins(15);
 /// Bytes of a part that is no file.
 const FIELD_BYTES: usize = 16 * 1024;
 /// How long and how much of a body that is refused goes on being read: a client that is still sending when the connection

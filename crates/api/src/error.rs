@@ -428,6 +428,25 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// A whole answer for a connection on which there is no request to answer; the connection ends with it.
+pub(crate) fn raw_answer(status: StatusCode, message: &str, retry_after_s: Option<u64>) -> Vec<u8> {
+    let code = if status == StatusCode::SERVICE_UNAVAILABLE { ErrorCode::ServiceUnavailable } else { ErrorCode::BadRequest };
+    let class = status.canonical_reason().unwrap_or("Error");
+    let request_id = current_request_id().to_string();
+    let mut envelope = serde_json::json!({ "error": class, "code": code.as_str(), "message": message, "requestId": request_id });
+    let mut retry = String::new();
+    if let Some(seconds) = retry_after_s {
+        envelope["retryAfter"] = seconds.into();
+        retry = format!("retry-after: {seconds}\r\n");
+    }
+    let (number, body) = (status.as_u16(), envelope.to_string());
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {number} {class}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{retry}x-request-id: {request_id}\r\nconnection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;

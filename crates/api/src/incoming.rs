@@ -91,6 +91,11 @@ async fn collect(stream: &mut BodyDataStream, mut body: BytesMut, limits: Limits
     }
 }
 
+/// Reads a body that is refused, for a while and as far as its limit, and keeps nothing of it.
+pub(crate) async fn discard_body(request: Request, limit_bytes: usize) {
+    discard(&mut request.into_body().into_data_stream(), limit_bytes).await;
+}
+
 async fn discard(stream: &mut BodyDataStream, limit_bytes: usize) {
     let discarded = async {
         let mut left = limit_bytes.saturating_mul(DISCARD_FACTOR);

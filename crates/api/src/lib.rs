@@ -35,6 +35,7 @@ mod docs;
 mod document_links;
 mod documents;
 mod drafts;
+mod early_refusals;
 mod editor_tokens;
 mod error;
 mod failures;

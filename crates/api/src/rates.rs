@@ -39,7 +39,8 @@ impl Rate {
     }
 }
 
-fn network_of(address: IpAddr) -> IpAddr {
+/// What counts as one client: an IPv4 address, and for IPv6 the /64.
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
         v4 @ IpAddr::V4(_) => v4,

@@ -37,6 +37,16 @@ pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(current_request_id(), CORRELATION.scope(current_correlation_id(), work))
 }
 
+/// An answer to what never became a request, under an id of its own.
+pub(crate) fn named(answer: impl FnOnce() -> Response) -> Response {
+    let id = RequestId::generate();
+    let mut response = CURRENT.sync_scope(id, answer);
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
 /// Names the request, answers with the name, logs and counts the outcome.
 pub async fn identify(request: Request, next: Next) -> Response {
     let id = requested_id(&request).unwrap_or_else(RequestId::generate);

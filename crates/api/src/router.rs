@@ -19,13 +19,13 @@ use crate::bodies::{self, Bodies};
 use crate::error::ApiError;
 use crate::form_fields;
 use crate::{
-    Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cluster, cors, data_conversion,
-    datasets, dead_letters, deadlines, diffs, docs, document_links, documents, drafts, editor_tokens, health, https, idempotency, inference,
-    job_results, jobs, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc, render_log, render_tokens, renders,
-    requests, samples, schedule_calendars, schedule_data_sources, schedule_dead_letters, schedule_executions, schedule_previews,
-    schedule_triggers, schedules, security_headers, system, template_datasets, template_dependencies, template_dependents,
-    template_folders, template_meta, template_tests, template_trash, template_versions, templates, tenant_export, tenant_purge, tenants,
-    usage, users, webhook_deliveries, webhooks,
+    Docs, Setup, api_keys, asset_content, assets, audit, batch_jobs, batches, bindings, capabilities, clients, cluster, cors,
+    data_conversion, datasets, dead_letters, deadlines, diffs, docs, document_links, documents, drafts, early_refusals, editor_tokens,
+    health, https, idempotency, inference, job_results, jobs, label_events, label_proofs, labels, loopback, metrics, not_implemented, oidc,
+    render_log, render_tokens, renders, requests, samples, schedule_calendars, schedule_data_sources, schedule_dead_letters,
+    schedule_executions, schedule_previews, schedule_triggers, schedules, security_headers, system, template_datasets,
+    template_dependencies, template_dependents, template_folders, template_meta, template_tests, template_trash, template_versions,
+    templates, tenant_export, tenant_purge, tenants, usage, users, webhook_deliveries, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -60,6 +60,10 @@ fn routes(setup: Option<&Setup>) -> OpenApiRouter<Setup> {
     // their rows.
     let once = |routes: OpenApiRouter<Setup>| match setup {
         Some(setup) => routes.route_layer(from_fn_with_state(setup.clone(), idempotency::keyed)),
+        None => routes,
+    };
+    let for_renders = |routes: OpenApiRouter<Setup>| match setup {
+        Some(setup) => routes.route_layer(from_fn_with_state(setup.clone(), early_refusals::of_renders)),
         None => routes,
     };
     let files = OpenApiRouter::new().routes(routes!(asset_content::get));
@@ -271,21 +275,23 @@ fn routes(setup: Option<&Setup>) -> OpenApiRouter<Setup> {
         ))
         .merge(needs(
             Action::DocumentRender,
-            OpenApiRouter::new()
-                .routes(routes!(renders::pdf))
-                .routes(routes!(renders::html))
-                .routes(routes!(renders::deprecated))
-                .routes(routes!(renders::convert))
-                .routes(routes!(batches::pdf))
-                .routes(routes!(batches::html))
-                .routes(routes!(jobs::submit))
-                .routes(routes!(jobs::cancel))
-                .routes(routes!(jobs::delete))
-                .routes(routes!(batch_jobs::submit))
-                .routes(routes!(data_conversion::convert))
-                .routes(routes!(datasets::create))
-                .routes(routes!(datasets::get, datasets::delete))
-                .routes(routes!(form_fields::of_file)),
+            for_renders(
+                OpenApiRouter::new()
+                    .routes(routes!(renders::pdf))
+                    .routes(routes!(renders::html))
+                    .routes(routes!(renders::deprecated))
+                    .routes(routes!(renders::convert)),
+            )
+            .routes(routes!(batches::pdf))
+            .routes(routes!(batches::html))
+            .routes(routes!(jobs::submit))
+            .routes(routes!(jobs::cancel))
+            .routes(routes!(jobs::delete))
+            .routes(routes!(batch_jobs::submit))
+            .routes(routes!(data_conversion::convert))
+            .routes(routes!(datasets::create))
+            .routes(routes!(datasets::get, datasets::delete))
+            .routes(routes!(form_fields::of_file)),
         ))
         .merge(needs(
             Action::JobRead,

@@ -65,6 +65,12 @@ impl<T> Queue<T> {
         self.waiters.iter().filter(|waiter| waiter.want.priority == priority).count()
     }
 
+    /// Jobs that would be served before one that came now with this want, if nobody came after it.
+    pub(crate) fn ahead_of(&self, want: &Want) -> usize {
+        let rank = (!want.again, want.priority, self.next_turn(want), self.next_ticket);
+        self.waiters.partition_point(|other| other.rank() < rank)
+    }
+
     /// What the job at this place wants.
     pub(crate) fn want(&self, at: usize) -> Option<&Want> {
         self.waiters.get(at).map(|waiter| &waiter.want)
@@ -151,6 +157,8 @@ mod tests {
         let mut queue = Queue::default();
         push(&mut queue, "a", Priority::Interactive, 6);
         assert_eq!(serve(&mut queue, 2), ["a1", "a2"]);
+        let ahead = |tenant: &str, priority| queue.ahead_of(&want(tenant, priority));
+        assert_eq!([ahead("a", Priority::Interactive), ahead("b", Priority::Interactive), ahead("b", Priority::Batch)], [4, 1, 4]);
         push(&mut queue, "b", Priority::Interactive, 2);
         push(&mut queue, "c", Priority::Interactive, 1);
         assert_eq!(serve(&mut queue, 9), ["a3", "b1", "c1", "a4", "b2", "a5", "a6"]);

@@ -129,6 +129,12 @@ impl Slots {
             if !want.again && state.queue.waiting(want.priority) >= self.options.queue_depth {
                 return Err(self.saturated(&state));
             }
+            // Whose turn would come too late is told so now, and not when its time is over.
+            let expected = Duration::from_secs_f64(self.wait_behind(state.queue.ahead_of(want), &state));
+            if !want.again && expected > deadline.saturating_duration_since(Instant::now()) {
+                metrics::counter!("pulp_chromium_refused_by_deadline_total").increment(1);
+                return Err(self.saturated(&state));
+            }
             let (hand_over, handed_over) = oneshot::channel();
             let ticket = state.queue.push(want.clone(), hand_over);
             metrics::gauge!("pulp_chromium_queue_depth").set(count(state.queue.len()));
@@ -153,8 +159,13 @@ impl Slots {
     }
 
     fn likely_wait(&self, state: &State) -> Duration {
-        let rounds = count(state.queue.waiting(Priority::Interactive) + 1) / count(self.options.tabs);
-        Duration::from_secs_f64((rounds * state.print_seconds).clamp(1.0, 60.0).ceil())
+        let wait_s = self.wait_behind(state.queue.waiting(Priority::Interactive), state);
+        Duration::from_secs_f64(wait_s.clamp(1.0, 60.0).ceil())
+    }
+
+    /// How many seconds a job waits behind so many others, as long as prints took lately.
+    fn wait_behind(&self, others: usize, state: &State) -> f64 {
+        count(others + 1) / count(self.options.tabs) * state.print_seconds
     }
 
     /// Takes an idle tab that lives, for a want that may be served now.

@@ -13,9 +13,12 @@ pub struct Limits {
     pub concurrent_writes: usize,
     /// Files with data that are read at once; more wait within their deadline. Default 2: the largest take 300 MB of memory.
     pub concurrent_conversions: usize,
-    /// Renders that are worked on or wait for a tab; one more is refused at once. As many checks (dry runs, validations,
-    /// definitions) may be under way beside them. Default 9: the tabs and the queue of two cores.
+    /// Renders that are worked on or wait for a tab; one more is refused at once, and of several tenants each has its share. As
+    /// many checks (dry runs, validations, definitions) may be under way beside them. Default 9: the tabs and the queue of two
+    /// cores.
     pub in_flight: usize,
+    /// Of those the ones that are printed at once. Default 3: the tabs of two cores.
+    pub tabs: usize,
     /// Batches under way; one more is refused at once, and a tenant has half of them at most. Default 4.
     pub batches: usize,
     /// Documents of batches that are worked on at once; more wait. Default 3: the tabs of two cores that batches may have, and
@@ -40,6 +43,7 @@ impl Default for Limits {
             concurrent_writes: 4,
             concurrent_conversions: 2,
             in_flight: 9,
+            tabs: 3,
             batches: 4,
             batch_renders: 3,
             batch_deadline_ms: 300_000,

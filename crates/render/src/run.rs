@@ -26,6 +26,7 @@ use store::Store;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::admission::Admission;
 use crate::assets::Assets;
 use crate::batches::Batches;
 use crate::data_urls::DataUrls;
@@ -89,7 +90,7 @@ pub(crate) struct Inner {
     /// Batches under way, and places for documents of batches.
     pub(crate) batches: Batches,
     pub(crate) batch_renders: Semaphore,
-    renders: Semaphore,
+    renders: Admission,
     checks: Semaphore,
     writers: Arc<Semaphore>,
     conversions: Arc<Semaphore>,
@@ -113,7 +114,8 @@ impl Renderer {
         tokio::spawn(read_fonts(Arc::clone(&fonts)));
         let writers = Arc::new(Semaphore::new(setup.limits.concurrent_writes.max(1)));
         let conversions = Arc::new(Semaphore::new(setup.limits.concurrent_conversions.max(1)));
-        let [renders, checks] = [(); 2].map(|()| Semaphore::new(setup.limits.in_flight.max(1)));
+        let renders = Admission::new(setup.limits.in_flight, setup.limits.tabs);
+        let checks = Semaphore::new(setup.limits.in_flight.max(1));
         let batch_renders = Semaphore::new(setup.limits.batch_renders.max(1));
         Self(Arc::new(Inner {
             pool: setup.pool,
@@ -141,7 +143,7 @@ impl Renderer {
     ///
     /// Every render that was let through is a row of usage, however it ends; who was refused at the door is not.
     pub async fn render(&self, request: RenderRequest) -> Result<Rendered, RenderError> {
-        let _admitted = self.admit(&self.0.renders)?;
+        let _admitted = self.0.renders.enter(&request.tenant).ok_or_else(|| self.saturated())?;
         self.render_admitted(request).await
     }
 
@@ -327,8 +329,6 @@ impl Renderer {
         self.0.usage.record_metrics();
     }
 
-    /// What the browsers are doing.
-    pub fn pool_status(&self) -> chromium::PoolStatus {
     /// The caches of this process that renders use.
     pub fn caches(&self) -> Vec<CacheReport> {
         let mut caches = Vec::from(self.0.templates.caches());
@@ -338,18 +338,30 @@ impl Renderer {
         caches
     }
 
+    /// What the browsers are doing.
+    pub fn pool_status(&self) -> chromium::PoolStatus {
         self.0.pool.status()
     }
 
     /// Renders that have a place at this moment, those of batches and jobs included.
     pub fn renders_under_way(&self) -> usize {
         let taken = |places: &Semaphore, all: usize| all.max(1).saturating_sub(places.available_permits());
-        taken(&self.0.renders, self.0.limits.in_flight) + taken(&self.0.batch_renders, self.0.limits.batch_renders)
+        self.0.renders.taken() + taken(&self.0.batch_renders, self.0.limits.batch_renders)
     }
 
     /// A place among those that are being worked on. Who finds none is told at once, before anything is done for them.
     fn admit<'p>(&self, places: &'p Semaphore) -> Result<SemaphorePermit<'p>, RenderError> {
-        places.try_acquire().map_err(|_| RenderError::Saturated { retry_after: self.0.pool.retry_after() })
+        places.try_acquire().map_err(|_| self.saturated())
+    }
+
+    fn saturated(&self) -> RenderError {
+        RenderError::Saturated { retry_after: self.0.pool.retry_after() }
+    }
+
+    /// What a render of this tenant would be told at this moment before anything is done for it; none where there is a place. To be
+    /// asked before more is read of a large request.
+    pub fn refusal_of(&self, tenant: &TenantId) -> Option<RenderError> {
+        self.0.renders.refuses(tenant).then(|| self.saturated())
     }
 
     pub(crate) async fn resolve(

@@ -35,6 +35,8 @@ mod excess;
 mod first_minutes;
 #[path = "suite/floods.rs"]
 mod floods;
+#[path = "suite/goodput.rs"]
+mod goodput;
 #[path = "suite/guesses.rs"]
 mod guesses;
 #[path = "suite/hardening.rs"]
@@ -103,12 +105,16 @@ mod template_places;
 mod template_tests;
 #[path = "suite/throttles.rs"]
 mod throttles;
+#[path = "suite/throttles.rs"]
+mod throttles;
 #[path = "suite/trust.rs"]
 mod trust;
 #[path = "suite/usage.rs"]
 mod usage;
 #[path = "suite/webhooks.rs"]
 mod webhooks;
+#[path = "suite/wire.rs"]
+mod wire;
 #[path = "suite/wire.rs"]
 mod wire;
 
