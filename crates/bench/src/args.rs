@@ -11,6 +11,7 @@ pub const USAGE: &str = "\
 usage: bench run  [--quick] [--statement] [--documents letter,invoice,report] [--variants floor,server,puppeteer]
                   [--pairs 5] [--block-ms 5000] [PLACES]
        bench batches [--documents letter,invoice] [--items 100] [--rounds 5] [PLACES]
+       bench goodput [--documents letter,invoice] [--factor 3] [--rounds 5] [--block-ms 5000] [PLACES]
        bench soak [--renders 5000] [--warm-up 1800] [--clients 3] [--documents letter,invoice,report] [PLACES]
 
 PLACES: --documents-dir bench  --server target/release/pulp-engine  --chromium /usr/lib/chromium/chromium-headless-shell
@@ -75,6 +76,21 @@ pub struct BatchOptions {
     pub places: Places,
 }
 
+/// How overload is compared with the peak.
+#[derive(Debug, Clone)]
+pub struct GoodputOptions {
+    /// Names of documents, in the order of the report.
+    pub documents: Vec<String>,
+    /// How many times the peak is offered.
+    pub factor: f64,
+    /// Rounds per document, each of a peak, an overload and a burst.
+    pub rounds: usize,
+    /// Length of one block.
+    pub block: Duration,
+    /// Where things are.
+    pub places: Places,
+}
+
 /// How one soak run is made.
 #[derive(Debug, Clone)]
 pub struct SoakOptions {
@@ -112,6 +128,8 @@ pub enum Command {
     Run(RunOptions),
     /// Compare single renders, batches and mail merge.
     Batches(BatchOptions),
+    /// Compare what comes out under overload with the peak.
+    Goodput(GoodputOptions),
     /// Render many documents in a row and watch memory.
     Soak(SoakOptions),
     /// Be the floor: print on request of the parent process.
@@ -212,6 +230,14 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Command> {
             documents: given.list("documents", "letter,invoice"),
             items: given.number("items")?.unwrap_or(100).clamp(1, 100),
             rounds: given.number("rounds")?.unwrap_or(5).clamp(1, 1000),
+            places: given.places("docs/benchmarks.md"),
+        }),
+        "goodput" => Command::Goodput(GoodputOptions {
+            documents: given.list("documents", "letter,invoice"),
+            factor: f64::from(given.number::<u16>("factor")?.unwrap_or(3).clamp(1, 20)),
+            rounds: given.number("rounds")?.unwrap_or(5).clamp(1, 1000),
+            block: Duration::from_millis(given.number("block-ms")?.unwrap_or(5000))
+                .clamp(Duration::from_millis(500), Duration::from_mins(10)),
             places: given.places("docs/benchmarks.md"),
         }),
         "soak" => Command::Soak(SoakOptions {

@@ -23,6 +23,8 @@ pub struct Connection {
 pub struct Answer<'a> {
     /// The status code.
     pub status: u16,
+    /// Whether it says when to come back.
+    pub retries: bool,
     /// The body, with a chunked one put together.
     pub body: &'a [u8],
 }
@@ -53,10 +55,10 @@ impl Connection {
             self.stream.write_all(request).await.while_doing(|| "sending a request".to_owned())?;
             self.read_answer().await
         };
-        let (status, start) = timeout(ANSWER_WITHIN, whole)
+        let (status, retries, start) = timeout(ANSWER_WITHIN, whole)
             .await
             .map_err(|_| BenchError::TimedOut { what: "an answer over HTTP".to_owned(), after: ANSWER_WITHIN })??;
-        Ok(Answer { status, body: &self.buffer[start..] })
+        Ok(Answer { status, retries, body: &self.buffer[start..] })
     }
 
     async fn more(&mut self) -> Result<()> {
@@ -67,8 +69,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Leaves exactly head and body in the buffer; returns the status and where the body starts.
-    async fn read_answer(&mut self) -> Result<(u16, usize)> {
+    /// Leaves exactly head and body in the buffer; returns the status, whether it has `Retry-After`, and where the body starts.
+    async fn read_answer(&mut self) -> Result<(u16, bool, usize)> {
         self.buffer.clear();
         let head_end = loop {
             match memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
@@ -79,6 +81,7 @@ impl Connection {
         let head = String::from_utf8_lossy(&self.buffer[..head_end]).to_ascii_lowercase();
         let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
         let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let retries = field("retry-after:").is_some();
         if let Some(length) = field("content-length:").and_then(|text| text.parse::<usize>().ok()) {
             while self.buffer.len() < head_end + length {
                 self.more().await?;
@@ -86,7 +89,7 @@ impl Connection {
         } else if field("transfer-encoding:") == Some("chunked") {
             self.read_chunks(head_end).await?;
         }
-        Ok((status, head_end))
+        Ok((status, retries, head_end))
     }
 
     async fn read_chunks(&mut self, head_end: usize) -> Result<()> {

@@ -13,10 +13,12 @@ mod error;
 mod figures;
 mod floor;
 mod floor_client;
+mod goodput;
 mod groups;
 mod http;
 mod load;
 mod machine;
+mod open_loop;
 mod pdf_bytes;
 mod plan;
 mod proc;
@@ -68,6 +70,11 @@ fn obey(command: Command) -> Result<()> {
             let facts = machine::facts(&Clock::system(), &options.places.chromium);
             let text = batches::run(&options, groups, &facts).await?;
             publish(options.places.report.as_deref(), "batches", &text)
+        })),
+        Command::Goodput(options) => runtime(2)?.block_on(in_scratch(async |groups: &Groups| {
+            let facts = machine::facts(&Clock::system(), &options.places.chromium);
+            let text = goodput::run(&options, groups, &facts).await?;
+            publish(options.places.report.as_deref(), "goodput", &text)
         })),
         Command::Soak(options) => runtime(2)?.block_on(in_scratch(async |groups: &Groups| {
             let facts = machine::facts(&Clock::system(), &options.places.chromium);
