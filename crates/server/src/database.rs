@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use embedded_postgres::{EmbeddedPostgres, Options};
-use store::{ConnectOptions, Findings, MigrationReport, Pooling, SessionLimits, Store, StoreError};
+use store::{ConnectOptions, Findings, MigrationReport, Pooling, Store, StoreError};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Secret, Storage};
+use crate::config::{Config, DatabaseUrls, Secret, Storage};
 use crate::error::{ServerError, with_causes};
 use crate::instance;
 use crate::logs::whole_ms;
@@ -48,21 +48,21 @@ impl Database {
     /// Starts the embedded PostgreSQL, or takes the configured URL as it is.
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
         match &config.storage {
-            Storage::Postgres { url, direct_url } => Ok(Self {
-                options: options(config, url, direct_url.as_ref()),
+            Storage::Postgres(urls) => Ok(Self {
+                options: options(config, urls),
                 findings: OnceCell::new(),
-                description: format!("PostgreSQL at {}", without_secrets(url.reveal())),
+                description: format!("PostgreSQL at {}", without_secrets(urls.url.reveal())),
                 keeper: None,
             }),
             Storage::Embedded { bin_dir } => {
                 let options = Options { bin_dir: bin_dir.clone(), ..Options::new(&config.data_dir) };
                 let postgres = embedded_postgres::start(options).await?;
                 let description = format!("embedded PostgreSQL {} in {}", postgres.version(), postgres.data_dir().display());
-                let options = self::options(config, &Secret::new(postgres.url()), None);
+                let options = self::options(config, &DatabaseUrls { url: Secret::new(postgres.url()), direct: None, read: None });
                 let stop = CancellationToken::new();
                 let task = tokio::spawn(keep_running(postgres, stop.clone()));
                 // Nothing is between it and us.
-                let findings = Findings { pooling: Pooling::None, session_limits: SessionLimits::Sent, other_limits: Vec::new() };
+                let findings = Findings::of_a_session();
                 Ok(Self { options, findings: OnceCell::new_with(Some(findings)), description, keeper: Some(Keeper { stop, task }) })
             }
         }
@@ -76,7 +76,7 @@ impl Database {
 
     /// Connects to it as it is, over a single connection.
     pub async fn connect_alone(&self) -> Result<Store, ServerError> {
-        Ok(Store::connect(ConnectOptions { max_connections: 1, ..self.checked().await? }).await?)
+        Ok(Store::connect(ConnectOptions { max_connections: 1, read_url: None, ..self.checked().await? }).await?)
     }
 
     /// Brings its tables to this version.
@@ -91,7 +91,8 @@ impl Database {
     async fn checked(&self) -> Result<ConnectOptions, ServerError> {
         let check = async || patiently(async || store::self_check(&self.options, CHECK_TIMEOUT).await).await.inspect(tell);
         let findings = self.findings.get_or_try_init(check).await?;
-        Ok(ConnectOptions { session_limits: findings.session_limits, ..self.options.clone() })
+        let (session_limits, reading_limits) = (findings.session_limits, findings.reading_limits);
+        Ok(ConnectOptions { session_limits, reading_limits, ..self.options.clone() })
     }
 
     /// Whether it is ours, and stops when we do.
@@ -134,6 +135,9 @@ fn tell(findings: &Findings) {
     if findings.pooling == Pooling::ByTransaction {
         tracing::info!("DATABASE_URL leads through a pooler that lends connections by the transaction; DATABASE_DIRECT_URL leads past it");
     }
+    if findings.replica_is_away {
+        tracing::warn!("the replica of DATABASE_READ_URL does not answer; lists and exports are read in the database itself until it does");
+    }
     for limit in &findings.other_limits {
         tracing::warn!(
             limit = limit.name,
@@ -146,7 +150,7 @@ fn tell(findings: &Findings) {
 }
 
 /// How this configuration wants a database to be used.
-pub fn options(config: &Config, url: &Secret, direct_url: Option<&Secret>) -> ConnectOptions {
+pub fn options(config: &Config, urls: &DatabaseUrls) -> ConnectOptions {
     let bounds = &config.database;
     ConnectOptions {
         max_connections: bounds.max_connections,
@@ -157,8 +161,10 @@ pub fn options(config: &Config, url: &Secret, direct_url: Option<&Secret>) -> Co
         idle_lifetime: bounds.idle_lifetime,
         max_lifetime: bounds.max_lifetime,
         instance_id: instance::id().to_owned(),
-        direct_url: direct_url.map(|url| url.reveal().to_owned()),
-        ..ConnectOptions::new(url.reveal())
+        direct_url: urls.direct.as_ref().map(|url| url.reveal().to_owned()),
+        read_url: urls.read.as_ref().map(|url| url.reveal().to_owned()),
+        read_max_lag: bounds.read_max_lag,
+        ..ConnectOptions::new(urls.url.reveal())
     }
 }
 

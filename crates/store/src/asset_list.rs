@@ -4,10 +4,10 @@ use domain::assets::{AssetFolder, AssetKind};
 use uuid::Uuid;
 
 use crate::assets::{AssetRecord, AssetRow};
-use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{End, Page, Span, bounds};
 use crate::patterns::{contains_pattern, literal};
+use crate::reading::read;
 use crate::template_list::SortOrder;
 use crate::tenants::TenantStore;
 
@@ -183,8 +183,7 @@ pub(crate) async fn list(handle: &TenantStore, filter: &AssetFilter) -> Result<P
         limit,
         offset,
     };
-    speak!(handle.store, "assets.list", {
-        let mut connection = handle.store.acquire().await?;
+    read!(handle.store, Some(&handle.tenant), "assets.list", connection, {
         let total = count(&mut connection, &arguments).await?;
         let Some(span) = Span::nearer(limit, offset, total) else { return Ok(Page { items: Vec::new(), total }) };
         (arguments.limit, arguments.offset) = (span.limit, span.offset);
@@ -272,8 +271,7 @@ async fn count(connection: &mut sqlx::PgConnection, arguments: &Arguments<'_>) -
 }
 
 pub(crate) async fn facets(handle: &TenantStore) -> Result<Facets, StoreError> {
-    speak!(handle.store, "assets.facets", {
-        let mut connection = handle.store.acquire().await?;
+    read!(handle.store, Some(&handle.tenant), "assets.facets", connection, {
         let folders = sqlx::query!(
             r#"SELECT folder AS "value!", count(*) AS "count!" FROM assets
                WHERE tenant_id = $1 AND folder IS NOT NULL GROUP BY folder ORDER BY folder LIMIT $2"#,

@@ -11,6 +11,7 @@ use crate::audit_places::Places;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::reading::read;
 use crate::tenants::TenantStore;
 use crate::write::{Needs, Write};
 
@@ -91,9 +92,8 @@ impl Audit<'_> {
 
     /// One page of the events, newest first. `limit` counts up to [`crate::MAX_PAGE_ROWS`].
     pub async fn list(&self, filter: &AuditFilter, limit: u32, offset: u64) -> Result<Page<AuditRecord>, StoreError> {
-        speak!(self.0.store, "audit.list", {
+        read!(self.0.store, Some(&self.0.tenant), "audit.list", connection, {
             let (limit, offset) = bounds(limit, offset);
-            let mut connection = self.0.store.acquire().await?;
             let mut query = self.select(COLUMNS, filter);
             query.push(" ORDER BY seq DESC LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(offset);
             let rows: Vec<AuditRow> = query.build_query_as().fetch_all(&mut *connection).await?;
@@ -111,8 +111,7 @@ impl Audit<'_> {
 
     /// How many events `filter` describes.
     pub async fn count(&self, filter: &AuditFilter) -> Result<u64, StoreError> {
-        speak!(self.0.store, "audit.count", {
-            let mut connection = self.0.store.acquire().await?;
+        read!(self.0.store, Some(&self.0.tenant), "audit.count", connection, {
             let count: i64 = self.select("count(*)", filter).build_query_scalar().fetch_one(&mut *connection).await?;
             Ok(u64::try_from(count).unwrap_or(0))
         })
@@ -121,8 +120,7 @@ impl Audit<'_> {
 
     /// Up to `limit` events after the place `after_seq`, oldest first: the next piece of an export.
     pub async fn after(&self, filter: &AuditFilter, after_seq: i64, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
-        speak!(self.0.store, "audit.after", {
-            let mut connection = self.0.store.acquire().await?;
+        read!(self.0.store, Some(&self.0.tenant), "audit.after", connection, {
             let mut query = self.select(COLUMNS, filter);
             query.push(" AND seq > ").push_bind(after_seq).push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit));
             records(query.build_query_as().fetch_all(&mut *connection).await?)

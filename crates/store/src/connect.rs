@@ -16,6 +16,7 @@ use crate::changes::{ChangeListener, Hub, ListenerStanding};
 use crate::connection::{Connection, Suspicion};
 use crate::error::{Outage, StoreError};
 use crate::held_leases::HeldLeases;
+use crate::reading::{Reading, Way};
 use crate::tenants::{TenantStore, Tenants};
 
 /// The oldest major version of Postgres that is still maintained in 2026.
@@ -45,7 +46,11 @@ pub struct ConnectOptions {
     pub url: String,
     /// Goes past poolers, for LISTEN; `None` means the same as `url`.
     pub direct_url: Option<String>,
-    /// The most connections this process opens for statements, 1 or more; LISTEN takes one more.
+    /// A replica of the same database, for lists and exports; `None` has them read where everything else is.
+    pub read_url: Option<String>,
+    /// A replica that is further behind is not read from.
+    pub read_max_lag: Duration,
+    /// The most connections this process opens for statements, 1 or more; LISTEN takes one more, and a replica half as many.
     pub max_connections: u32,
     /// How long an act waits for a free connection, or for the server to be reachable.
     pub acquire_timeout: Duration,
@@ -58,6 +63,8 @@ pub struct ConnectOptions {
     pub idle_in_transaction_timeout: Duration,
     /// Whether the three limits above are sent with each connection; a pooler may refuse that.
     pub session_limits: SessionLimits,
+    /// The same for those to a replica.
+    pub reading_limits: SessionLimits,
     /// A connection that was not used for this long is closed.
     pub idle_lifetime: Duration,
     /// A connection that is this old is closed when it is given back: what stands between us and the server (an address
@@ -78,12 +85,15 @@ impl ConnectOptions {
         Self {
             url: url.into(),
             direct_url: None,
+            read_url: None,
+            read_max_lag: Duration::from_secs(10),
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(15),
             lock_timeout: Duration::from_secs(10),
             idle_in_transaction_timeout: Duration::from_secs(15),
             session_limits: SessionLimits::Sent,
+            reading_limits: SessionLimits::Sent,
             idle_lifetime: Duration::from_mins(10),
             max_lifetime: Duration::from_mins(30),
             application_name: "pulp-engine".to_owned(),
@@ -94,8 +104,17 @@ impl ConnectOptions {
 
     /// What each connection for statements is opened with.
     pub(crate) fn session(&self) -> Result<PgConnectOptions, StoreError> {
-        let plain = parameters(&self.url, &self.application_name)?;
-        Ok(match self.session_limits {
+        self.session_of(&self.url, self.session_limits)
+    }
+
+    /// The same for a replica.
+    pub(crate) fn reading_session(&self) -> Option<Result<PgConnectOptions, StoreError>> {
+        Some(self.session_of(self.read_url.as_deref()?, self.reading_limits))
+    }
+
+    fn session_of(&self, url: &str, limits: SessionLimits) -> Result<PgConnectOptions, StoreError> {
+        let plain = parameters(url, &self.application_name)?;
+        Ok(match limits {
             SessionLimits::Sent => plain.options(self.limits().map(|(name, limit)| (name, format!("{}ms", limit.as_millis())))),
             SessionLimits::LeftToServer => plain,
         })
@@ -135,6 +154,28 @@ pub(crate) fn parameters(url: &str, application_name: &str) -> Result<PgConnectO
     Ok(PgConnectOptions::from_str(url)?.application_name(application_name).extra_float_digits(None))
 }
 
+/// Connections that are opened when they are needed.
+fn pool(options: &ConnectOptions, most: u32, suspicion: &Arc<Suspicion>, session: PgConnectOptions) -> PgPool {
+    let judge = Arc::clone(suspicion);
+    PgPoolOptions::new()
+        .max_connections(most.max(1))
+        .acquire_timeout(options.acquire_timeout)
+        .idle_timeout(options.idle_lifetime)
+        .max_lifetime(options.max_lifetime)
+        // The hook below asks less often: one round trip less for nearly every act.
+        .test_before_acquire(false)
+        .before_acquire(move |connection, metadata| {
+            let usable = judge.allows(&metadata);
+            Box::pin(async move {
+                if usable && metadata.idle_for > TRUSTED_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(usable)
+            })
+        })
+        .connect_lazy_with(session)
+}
+
 /// Refuses a server that lacks what the statements use.
 pub(crate) fn check_server_version(version_number: Option<u32>) -> Result<(), StoreError> {
     match version_number.map(|number| number / 10_000) {
@@ -164,6 +205,7 @@ pub(crate) struct Shared {
     pool: PgPool,
     suspicion: Arc<Suspicion>,
     listen: Arc<Hub>,
+    reading: Option<Arc<Reading>>,
     deadline: Duration,
     statements: AtomicU64,
     closed: watch::Sender<bool>,
@@ -183,37 +225,30 @@ impl Store {
         let listen = Arc::new(Hub::new(options.direct()?));
 
         let suspicion = Arc::new(Suspicion::new());
-        let judge = Arc::clone(&suspicion);
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections.max(1))
-            .acquire_timeout(options.acquire_timeout)
-            .idle_timeout(options.idle_lifetime)
-            .max_lifetime(options.max_lifetime)
-            // The hook below asks less often: one round trip less for nearly every act.
-            .test_before_acquire(false)
-            .before_acquire(move |connection, metadata| {
-                let usable = judge.allows(&metadata);
-                Box::pin(async move {
-                    if usable && metadata.idle_for > TRUSTED_IDLE {
-                        connection.ping().await?;
-                    }
-                    Ok(usable)
-                })
-            })
-            .connect_lazy_with(session);
+        let pool = pool(&options, options.max_connections, &suspicion, session);
 
         let first = Connection::acquire(&pool).await?;
         check_server_version(first.server_version_num())?;
         drop(first);
 
+        let closed = watch::Sender::new(false);
+        let mut reading = None;
+        if let Some(session) = options.reading_session() {
+            let suspicion = Arc::new(Suspicion::new());
+            let replica = self::pool(&options, options.max_connections / 2, &suspicion, session?);
+            let way = Arc::new(Reading::new(replica, suspicion, options.read_max_lag));
+            tokio::spawn(Arc::clone(&way).look_after(pool.clone(), closed.subscribe()));
+            reading = Some(way);
+        }
         let deadline = options.acquire_timeout + options.statement_timeout + DEADLINE_SLACK;
         let shared = Shared {
             pool,
             suspicion,
             listen,
+            reading,
             deadline,
             statements: AtomicU64::new(0),
-            closed: watch::Sender::new(false),
+            closed,
             instance_id: options.instance_id,
             clock: options.clock,
             replicas_alive: AtomicU32::new(1),
@@ -262,6 +297,9 @@ impl Store {
     /// Ends every [`ChangeListener`], waits until the acts under way have given their connections back, and closes those.
     pub async fn close(&self) {
         self.shared.closed.send_replace(true);
+        if let Some(reading) = &self.shared.reading {
+            reading.pool.close().await;
+        }
         self.shared.pool.close().await;
     }
 
@@ -287,6 +325,7 @@ impl Store {
         let listener = self.listener_standing();
         metrics::gauge!("pulp_store_listener_connected").set(if listener.connected { 1.0 } else { 0.0 });
         metrics::gauge!("pulp_store_listener_quiet_seconds").set(listener.last_notice.unwrap_or(listener.since).as_secs_f64());
+        metrics::gauge!("pulp_replicas_alive").set(f64::from(self.replicas_alive()));
         for (kind, held) in self.held_leases() {
             metrics::gauge!("pulp_leases_held", "kind" => kind.as_str()).set(f64::from(u32::try_from(held).unwrap_or(u32::MAX)));
         }
@@ -306,6 +345,25 @@ impl Store {
         Ok(Connection::acquire(&self.shared.pool).await?)
     }
 
+    /// Where a list of that tenant, or of all, is to be read.
+    pub(crate) fn way_to_read(&self, tenant: Option<&TenantId>) -> Way {
+        Way::choose(self.shared.reading.as_ref(), tenant)
+    }
+
+    pub(crate) async fn acquire_by(&self, way: &Way) -> Result<Connection, StoreError> {
+        match way {
+            Way::Replica(reading) => Ok(Connection::acquire(&reading.pool).await?),
+            Way::Database => self.acquire().await,
+        }
+    }
+
+    /// What was just committed of that tenant is to be in its lists.
+    pub(crate) fn note_write(&self, tenant: &TenantId) {
+        if let Some(reading) = &self.shared.reading {
+            reading.note_write(tenant);
+        }
+    }
+
     /// Carries out one act within the deadline, counted and timed under `name`.
     pub(crate) async fn run<T>(
         &self,
@@ -313,14 +371,28 @@ impl Store {
         span: Span,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        self.run_by(&Way::Database, name, span, work).await
+    }
+
+    /// The same on the way that was chosen.
+    pub(crate) async fn run_by<T>(
+        &self,
+        way: &Way,
+        name: &'static str,
+        span: Span,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         self.shared.statements.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
         // The server cancels what takes too long: if nothing came at all, the way to it is broken.
-        let result = tokio::time::timeout(self.shared.deadline, work.instrument(span))
+        let result = tokio::time::timeout(self.shared.deadline, way.while_there(work).instrument(span))
             .await
             .unwrap_or(Err(StoreError::unavailable(Outage::ConnectionLost)));
         if result.as_ref().is_err_and(StoreError::taints_the_pool) {
-            self.shared.suspicion.distrust_all_open();
+            match way {
+                Way::Replica(reading) => reading.suspicion.distrust_all_open(),
+                Way::Database => self.shared.suspicion.distrust_all_open(),
+            }
         }
         let outcome = result.as_ref().map_or_else(StoreError::label, |_| "ok");
         let took = started.elapsed();

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::reading::read;
 use crate::tenants::TenantStore;
 use crate::write::Write;
 
@@ -120,10 +121,9 @@ impl WebhookDeliveries<'_> {
         limit: u32,
         offset: u64,
     ) -> Result<Page<DeliveryRecord>, StoreError> {
-        speak!(self.0.store, "webhook_deliveries.list", {
+        read!(self.0.store, Some(&self.0.tenant), "webhook_deliveries.list", connection, {
             let (limit, offset) = bounds(limit, offset);
             let (status, event) = (filter.status.map(DeliveryStatus::as_str), filter.event_type.map(EventType::as_str));
-            let mut connection = self.0.store.acquire().await?;
             let rows = sqlx::query_as!(
                 DeliveryRow,
                 "SELECT delivery_id, webhook_id, job_id, event_id, event_type, repeats, url, body, status, attempts_total, next_run_at,

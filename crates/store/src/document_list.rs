@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
-use crate::connect::speak;
 use crate::documents::{DocumentRecord, DocumentRow, Documents};
 use crate::error::StoreError;
 use crate::page::{End, Page, Span, bounds};
+use crate::reading::read;
 use crate::template_list::selected_patterns;
 
 /// Which documents, and how many of them. What is `None` or empty filters nothing.
@@ -42,8 +42,7 @@ impl Documents<'_> {
     /// One page of the documents whose time is not over, the newest first.
     pub async fn list(&self, filter: &DocumentFilter, limit: u32, offset: u64) -> Result<Page<DocumentRecord>, StoreError> {
         let (limit, offset) = bounds(limit, offset);
-        speak!(self.0.store, "documents.list", {
-            let mut connection = self.0.store.acquire().await?;
+        read!(self.0.store, Some(&self.0.tenant), "documents.list", connection, {
             let question = Question { tenant: self.0.tenant.as_str(), now: self.0.store.now(), filter };
             let (rows, total) = if offset == 0 {
                 let rows = question.page(&mut connection, Span { limit, offset, from: End::Front }).await?;

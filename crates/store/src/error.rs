@@ -137,6 +137,8 @@ pub(crate) fn source(error: sqlx::Error) -> Source {
 pub enum PoolerFault {
     /// What is prepared on one connection is answered on another one.
     MixesStatements {
+        /// The setting whose URL leads through it.
+        setting: &'static str,
         /// What was observed, without values.
         found: String,
     },
@@ -146,16 +148,18 @@ pub enum PoolerFault {
     DirectWayIsPooled,
     /// What is told with NOTIFY through the one way is not heard on the other.
     OtherDatabase,
+    /// What lists should be read from is no copy of the database.
+    NoReplica,
 }
 
 impl fmt::Display for PoolerFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MixesStatements { found } => write!(
+            Self::MixesStatements { setting, found } => write!(
                 formatter,
-                "DATABASE_URL leads through a connection pooler that does not keep the statements of its clients apart (found: {found}); \
+                "{setting} leads through a connection pooler that does not keep the statements of its clients apart (found: {found}); \
                  with it, requests would get the answers of others. Use PgBouncer 1.21 or newer with max_prepared_statements above 0, such as \
-                 200, or its session mode, or let DATABASE_URL lead to PostgreSQL itself"
+                 200, or its session mode, or let {setting} lead to PostgreSQL itself"
             ),
             Self::NoDirectWay => formatter.write_str(
                 "DATABASE_URL leads through a connection pooler that lends connections by the transaction (found: two open connections \
@@ -165,6 +169,10 @@ impl fmt::Display for PoolerFault {
             Self::DirectWayIsPooled => formatter.write_str(
                 "DATABASE_DIRECT_URL leads through a connection pooler that lends connections by the transaction (found: two open \
                  connections answered by one server process, or one by several); let it lead to PostgreSQL itself",
+            ),
+            Self::NoReplica => formatter.write_str(
+                "DATABASE_READ_URL leads to a database that is no physical copy of that of DATABASE_URL (found: another cluster or another \
+                 database of it); let it lead to a streaming replica, or leave it out",
             ),
             Self::OtherDatabase => formatter.write_str(
                 "what is told through DATABASE_URL is not heard through DATABASE_DIRECT_URL (found: no notice within 5 s); let both \

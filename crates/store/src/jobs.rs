@@ -16,6 +16,7 @@ use crate::hashes::hash_of;
 use crate::job_queue::{JobEnd, end_job};
 use crate::page::{Page, bounds};
 use crate::patterns::literal;
+use crate::reading::read;
 use crate::tenants::TenantStore;
 use crate::write::Write;
 
@@ -398,11 +399,10 @@ impl Jobs<'_> {
 
     /// One page, the newest first, without those that have expired. `limit` counts up to [`crate::MAX_PAGE_ROWS`].
     pub async fn list(&self, filter: &JobFilter, limit: u32, offset: u64) -> Result<Page<JobRecord>, StoreError> {
-        speak!(self.0.store, "jobs.list", {
+        read!(self.0.store, Some(&self.0.tenant), "jobs.list", connection, {
             let (limit, offset) = bounds(limit, offset);
             let patterns: Option<Vec<String>> = filter.templates.as_ref().map(|selectors| selectors.iter().map(pattern).collect());
             let [since, until] = [filter.since, filter.until].map(|moment| moment.map(jiff_sqlx::ToSqlx::to_sqlx));
-            let mut connection = self.0.store.acquire().await?;
             let rows = sqlx::query_as!(
                 JobRow,
                 r#"SELECT job_id, kind, format, status, total, succeeded, failed, cancel_requested, failure_code, reference,

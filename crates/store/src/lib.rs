@@ -55,6 +55,7 @@ mod patterns;
 mod probe;
 mod quotas;
 mod rate_windows;
+mod reading;
 mod render_tokens;
 mod replicas;
 mod samples;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::reading::read;
 use crate::tenants::TenantStore;
 use crate::write::Write;
 
@@ -215,13 +216,12 @@ impl ScheduleExecutions<'_> {
         limit: u32,
         offset: u64,
     ) -> Result<Page<ExecutionRecord>, StoreError> {
-        speak!(self.0.store, "schedule_executions.list", {
+        read!(self.0.store, Some(&self.0.tenant), "schedule_executions.list", connection, {
             let (limit, offset) = bounds(limit, offset);
             let which = "e.tenant_id = $1 AND e.schedule_id = $2 AND ($3::text IS NULL OR e.status = $3)";
             let statement = format!(
                 "SELECT {COLUMNS} FROM schedule_executions e WHERE {which} ORDER BY e.fire_time DESC, e.execution_id DESC LIMIT $4 OFFSET $5"
             );
-            let mut connection = self.0.store.acquire().await?;
             let rows: Vec<ExecutionRow> = sqlx::query_as(AssertSqlSafe(statement))
                 .bind(self.0.tenant.as_str())
                 .bind(schedule.as_uuid())

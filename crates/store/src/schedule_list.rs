@@ -3,10 +3,10 @@
 use domain::TemplateSelector;
 use sqlx::AssertSqlSafe;
 
-use crate::connect::speak;
 use crate::error::StoreError;
 use crate::jobs::pattern;
 use crate::page::{Page, bounds};
+use crate::reading::read;
 use crate::schedules::{COLUMNS, ScheduleRecord, ScheduleRow, Schedules};
 
 /// Which schedules are wanted; what is none wants all.
@@ -25,12 +25,11 @@ pub struct ScheduleFilter {
 impl Schedules<'_> {
     /// One page of the schedules, newest first. `limit` counts up to [`crate::MAX_PAGE_ROWS`].
     pub async fn list(&self, filter: &ScheduleFilter, limit: u32, offset: u64) -> Result<Page<ScheduleRecord>, StoreError> {
-        speak!(self.0.store, "schedules.list", {
+        read!(self.0.store, Some(&self.0.tenant), "schedules.list", connection, {
             let (limit, offset) = bounds(limit, offset);
             let patterns: Option<Vec<String>> = filter.templates.as_ref().map(|selectors| selectors.iter().map(pattern).collect());
             let wanted = "tenant_id = $1 AND ($2::text IS NULL OR template_key = $2) AND ($3::text IS NULL OR template_label = $3)
                           AND ($4::boolean IS NULL OR enabled = $4) AND ($5::text[] IS NULL OR template_key LIKE ANY ($5))";
-            let mut connection = self.0.store.acquire().await?;
             let statement =
                 format!("SELECT {COLUMNS} FROM schedules WHERE {wanted} ORDER BY created_at DESC, schedule_id DESC LIMIT $6 OFFSET $7");
             let rows: Vec<ScheduleRow> = sqlx::query_as(AssertSqlSafe(statement))

@@ -16,6 +16,8 @@ use crate::error::{Outage, PoolerFault, StoreError, source};
 
 /// How often each of the two connections is asked in turn, and how often at the same time.
 const ROUNDS: i64 = 3;
+/// How long everything about a replica may take: the start does not depend on it.
+const REPLICA: Duration = Duration::from_secs(5);
 /// How long a notice may take to be heard.
 const NOTICE: Duration = Duration::from_secs(5);
 /// Where and since when a server process runs: no two connections have the same.
@@ -30,6 +32,23 @@ pub struct Findings {
     pub session_limits: SessionLimits,
     /// The limits of a session that are others than were asked for.
     pub other_limits: Vec<OtherLimit>,
+    /// What to open connections to the replica with.
+    pub reading_limits: SessionLimits,
+    /// Whether there is a replica that did not answer. It is used once it does.
+    pub replica_is_away: bool,
+}
+
+impl Findings {
+    /// What is found where nothing is in between.
+    pub fn of_a_session() -> Self {
+        Self {
+            pooling: Pooling::None,
+            session_limits: SessionLimits::Sent,
+            other_limits: Vec::new(),
+            reading_limits: SessionLimits::Sent,
+            replica_is_away: false,
+        }
+    }
 }
 
 /// Whose the connections of `url` are.
@@ -61,16 +80,13 @@ pub async fn self_check(options: &ConnectOptions, wait: Duration) -> Result<Find
 }
 
 async fn check(options: &ConnectOptions) -> Result<Findings, StoreError> {
-    let (session_limits, session) = accepted_session(options).await?;
-    let pooling = match pooling(&session).await {
-        // A server that went away in the middle may look like it.
-        Err(StoreError::UnfitPooler { .. }) => pooling(&session).await?,
-        found => found?,
-    };
+    let unlimited = ConnectOptions { session_limits: SessionLimits::LeftToServer, ..options.clone() };
+    let (session_limits, session) = accepted(options.session()?, options.session_limits, Some(unlimited.session())).await?;
+    let pooling = pooling(&session, "DATABASE_URL").await?;
     let direct = options.direct()?;
     match (&options.direct_url, pooling) {
         (None, Pooling::ByTransaction) => return Err(unfit(PoolerFault::NoDirectWay)),
-        (Some(_), _) if self::pooling(&direct).await? == Pooling::ByTransaction => {
+        (Some(_), _) if self::pooling(&direct, "DATABASE_DIRECT_URL").await? == Pooling::ByTransaction => {
             return Err(unfit(PoolerFault::DirectWayIsPooled));
         }
         _ => {}
@@ -78,8 +94,32 @@ async fn check(options: &ConnectOptions) -> Result<Findings, StoreError> {
     let mut connection = session.connect().await?;
     hear_what_is_told(&mut connection, direct).await?;
     let other_limits = other_limits(&mut connection, options).await?;
+    let (reading_limits, replica_is_away) = match timeout(REPLICA, replica(&mut connection, options)).await {
+        Ok(Err(StoreError::Unavailable { .. })) | Err(_) => (options.reading_limits, true),
+        Ok(found) => (found?, false),
+    };
     let _ = connection.close().await;
-    Ok(Findings { pooling, session_limits, other_limits })
+    Ok(Findings { pooling, session_limits, other_limits, reading_limits, replica_is_away })
+}
+
+/// Whether the way for reading leads to a copy of the same database, and how.
+async fn replica(connection: &mut PgConnection, options: &ConnectOptions) -> Result<SessionLimits, StoreError> {
+    let Some(session) = options.reading_session() else { return Ok(options.reading_limits) };
+    let unlimited = ConnectOptions { reading_limits: SessionLimits::LeftToServer, ..options.clone() };
+    let (limits, session) = accepted(session?, options.reading_limits, unlimited.reading_session()).await?;
+    pooling(&session, "DATABASE_READ_URL").await?;
+    let mut replica = session.connect().await?;
+    let same = identity(connection).await? == identity(&mut replica).await?;
+    let _ = replica.close().await;
+    if same { Ok(limits) } else { Err(unfit(PoolerFault::NoReplica)) }
+}
+
+/// What a database and its physical copies have in common, and no others: the cluster, where we may ask for it, and the number of
+/// the database.
+async fn identity(connection: &mut PgConnection) -> Result<(Option<i64>, i64), StoreError> {
+    let cluster = sqlx::query_scalar("SELECT system_identifier FROM pg_control_system()").fetch_one(&mut *connection).await.ok();
+    let database = sqlx::query_scalar("SELECT oid::bigint FROM pg_database WHERE datname = current_database()");
+    Ok((cluster, database.fetch_one(connection).await?))
 }
 
 fn unfit(fault: PoolerFault) -> StoreError {
@@ -87,21 +127,23 @@ fn unfit(fault: PoolerFault) -> StoreError {
 }
 
 /// The parameters that a connection can be opened with.
-async fn accepted_session(options: &ConnectOptions) -> Result<(SessionLimits, PgConnectOptions), StoreError> {
-    let limits = options.session_limits;
-    let session = options.session()?;
-    match session.connect().await {
-        Ok(connection) => {
+async fn accepted(
+    session: PgConnectOptions,
+    limits: SessionLimits,
+    unlimited: Option<Result<PgConnectOptions, StoreError>>,
+) -> Result<(SessionLimits, PgConnectOptions), StoreError> {
+    match (session.connect().await, unlimited) {
+        (Ok(connection), _) => {
             check_server_version(connection.server_version_num())?;
             let _ = connection.close().await;
             Ok((limits, session))
         }
-        Err(error) if limits == SessionLimits::Sent && refuses_parameters(&error) => {
-            let session = ConnectOptions { session_limits: SessionLimits::LeftToServer, ..options.clone() }.session()?;
+        (Err(error), Some(unlimited)) if limits == SessionLimits::Sent && refuses_parameters(&error) => {
+            let session = unlimited?;
             let _ = session.connect().await?.close().await;
             Ok((SessionLimits::LeftToServer, session))
         }
-        Err(error) => Err(error.into()),
+        (Err(error), _) => Err(error.into()),
     }
 }
 
@@ -110,8 +152,23 @@ fn refuses_parameters(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|answer| answer.message().contains("startup parameter"))
 }
 
+/// Whose the connections of a URL are, which `setting` names to the operator.
+async fn pooling(session: &PgConnectOptions, setting: &'static str) -> Result<Pooling, StoreError> {
+    let named = |error| match error {
+        StoreError::UnfitPooler { fault: PoolerFault::MixesStatements { found, .. } } => {
+            unfit(PoolerFault::MixesStatements { setting, found })
+        }
+        other => other,
+    };
+    match compare(session).await {
+        // A server that went away in the middle may look like it.
+        Err(StoreError::UnfitPooler { .. }) => compare(session).await.map_err(named),
+        found => found,
+    }
+}
+
 /// Asks two connections in turn, and then at the same time, and compares each answer.
-async fn pooling(session: &PgConnectOptions) -> Result<Pooling, StoreError> {
+async fn compare(session: &PgConnectOptions) -> Result<Pooling, StoreError> {
     let (mut one, mut other) = (session.connect().await?, session.connect().await?);
     let mut seen: [HashSet<String>; 2] = Default::default();
     for round in 0..ROUNDS {
@@ -156,7 +213,7 @@ async fn question(connection: &mut PgConnection, who: i64, round: i64) -> Result
 }
 
 fn mixed(found: String) -> StoreError {
-    unfit(PoolerFault::MixesStatements { found })
+    unfit(PoolerFault::MixesStatements { setting: "DATABASE_URL", found })
 }
 
 /// What cannot happen to a connection that is a session of its own, unless it was lost.

@@ -5,10 +5,10 @@ use domain::labels::LabelName;
 use domain::templates::TemplateKey;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
-use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{End, Page, Span, bounds};
 use crate::patterns::{contains_pattern, literal};
+use crate::reading::read;
 use crate::template_folder_tree::{FolderFilter, Folders, resolve};
 use crate::templates::{TemplateKind, TemplateRow, TemplateSummary};
 use crate::tenants::TenantStore;
@@ -120,8 +120,7 @@ pub enum SortOrder {
 
 pub(crate) async fn list(handle: &TenantStore, filter: &TemplateFilter) -> Result<Page<TemplateSummary>, StoreError> {
     let (limit, offset) = bounds(filter.limit, filter.offset);
-    speak!(handle.store, "templates.list", {
-        let mut connection = handle.store.acquire().await?;
+    read!(handle.store, Some(&handle.tenant), "templates.list", connection, {
         let Some(folders) = resolve(&mut connection, handle, filter.folder.as_ref()).await? else {
             return Ok(Page { items: Vec::new(), total: 0 });
         };

@@ -7,8 +7,9 @@ use domain::{Actor, AuditEvent, TenantId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 
-use crate::connect::{Store, speak};
+use crate::connect::Store;
 use crate::error::StoreError;
+use crate::reading::read;
 use crate::tenants::Tenants;
 
 /// Rows of a piece.
@@ -259,8 +260,7 @@ impl TenantExport {
     }
 
     async fn rows(&self, kind: ExportKind) -> Result<Vec<(String, String)>, StoreError> {
-        speak!(self.store, "tenants.export", {
-            let mut connection = self.store.acquire().await?;
+        read!(self.store, Some(&self.tenant), "tenants.export", connection, {
             let mut query = sqlx::query_as(kind.statement()).bind(self.tenant.as_str()).bind(self.after.as_deref()).bind(kind.piece_rows());
             if kind == ExportKind::Audit {
                 query = query.bind(self.audit_since.map(Timestamp::to_sqlx));

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::connect::{Store, speak};
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::reading::read;
 use crate::usage::{Usage, UsageOfAll, UsageRecord};
 
 /// How the renders in question ended.
@@ -170,10 +171,9 @@ macro_rules! records_of_filtered {
 impl Usage<'_> {
     /// One page of the renders, newest first.
     pub async fn list(&self, filter: &UsageFilter, limit: u32, offset: u64) -> Result<Page<UsageRecord>, StoreError> {
-        speak!(self.0.store, "usage.list", {
+        read!(self.0.store, Some(&self.0.tenant), "usage.list", connection, {
             let (limit, offset) = bounds(limit, offset);
             let arguments = Arguments::of(filter, Some(&self.0.tenant));
-            let mut connection = self.0.store.acquire().await?;
             let rows =
                 records_of_filtered!(one tenant, "ORDER BY rendered_at DESC, usage_id DESC LIMIT $12 OFFSET $13", arguments, limit, offset)
                     .fetch_all(&mut *connection)
@@ -216,10 +216,9 @@ impl Usage<'_> {
     /// The next rows after a place, oldest first; an empty batch is the end. Up to [`crate::MAX_PAGE_ROWS`] at a time. No
     /// connection is held between two batches, and rows written meanwhile neither repeat nor hide others.
     pub async fn batch(&self, filter: &UsageFilter, after: Option<&UsageCursor>, limit: u32) -> Result<Vec<UsageRecord>, StoreError> {
-        speak!(self.0.store, "usage.batch", {
+        read!(self.0.store, Some(&self.0.tenant), "usage.batch", connection, {
             let arguments = Arguments::of(filter, Some(&self.0.tenant));
             let (after_time, after_id) = place(after, arguments.from);
-            let mut connection = self.0.store.acquire().await?;
             let rows = records_of_filtered!(
                 one tenant,
                 "AND (rendered_at, usage_id) > ($12::timestamptz, $13::uuid) ORDER BY rendered_at, usage_id LIMIT $14",
@@ -240,11 +239,10 @@ impl UsageOfAll<'_> {
     /// As [`Usage::batch`] for all tenants, one tenant after the other.
     pub async fn batch(&self, filter: &UsageFilter, after: Option<&UsageCursor>, limit: u32) -> Result<Vec<UsageRecord>, StoreError> {
         let store: &Store = self.0;
-        speak!(store, "usage.batch_of_all", {
+        read!(store, None, "usage.batch_of_all", connection, {
             let arguments = Arguments::of(filter, None);
             let (after_time, after_id) = place(after, arguments.from);
             let after_tenant = after.map_or("", |after| after.tenant.as_str());
-            let mut connection = store.acquire().await?;
             let rows = records_of_filtered!(
                 all tenants,
                 "AND (tenant_id, rendered_at, usage_id) > ($12::text, $13::timestamptz, $14::uuid)

@@ -1,7 +1,8 @@
 //! What renders cost, summed up by one of their properties.
 
-use crate::connect::{Store, speak};
+use crate::connect::Store;
 use crate::error::StoreError;
+use crate::reading::read;
 use crate::usage::{Usage, UsageOfAll};
 use crate::usage_list::{Arguments, UsageFilter, of_filtered};
 
@@ -137,9 +138,8 @@ macro_rules! with {
 impl Usage<'_> {
     /// The renders of a filter in groups, up to [`MAX_USAGE_GROUPS`] of them.
     pub async fn summary(&self, filter: &UsageFilter, by: UsageGroup, percentiles: Percentiles) -> Result<Vec<UsageSummary>, StoreError> {
-        speak!(self.0.store, "usage.summary", {
+        read!(self.0.store, Some(&self.0.tenant), "usage.summary", connection, {
             let arguments = Arguments::of(filter, Some(&self.0.tenant));
-            let mut connection = self.0.store.acquire().await?;
             let rows = with!(percentiles, summarize!(one tenant, arguments, by), &mut *connection);
             Ok(rows.into_iter().map(UsageSummary::from).collect())
         })
@@ -151,9 +151,8 @@ impl UsageOfAll<'_> {
     /// The renders of all tenants in groups, up to [`MAX_USAGE_GROUPS`] of them.
     pub async fn summary(&self, filter: &UsageFilter, by: UsageGroup, percentiles: Percentiles) -> Result<Vec<UsageSummary>, StoreError> {
         let store: &Store = self.0;
-        speak!(store, "usage.summary_of_all", {
+        read!(store, None, "usage.summary_of_all", connection, {
             let arguments = Arguments::of(filter, None);
-            let mut connection = store.acquire().await?;
             let rows = with!(percentiles, summarize!(all tenants, arguments, by), &mut *connection);
             Ok(rows.into_iter().map(UsageSummary::from).collect())
         })

@@ -4,9 +4,9 @@ use domain::usage::UsageWindow;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 
-use crate::connect::speak;
 use crate::error::StoreError;
 use crate::page::{Page, bounds};
+use crate::reading::read;
 use crate::usage::Usage;
 use crate::usage_summary::{DurationPercentiles, count, percentiles};
 
@@ -116,9 +116,8 @@ impl Usage<'_> {
         limit: u32,
         offset: u64,
     ) -> Result<Page<TemplateUsage>, StoreError> {
-        speak!(self.0.store, "usage.templates", {
+        read!(self.0.store, Some(&self.0.tenant), "usage.templates", connection, {
             let (limit, offset) = bounds(limit, offset);
-            let mut connection = self.0.store.acquire().await?;
             let rows = sqlx::query_as!(
                 TemplateUsageRow,
                 r#"WITH used AS (

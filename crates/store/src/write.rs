@@ -91,6 +91,7 @@ impl<'a> Write<'a> {
     pub(crate) async fn commit_at(mut self, end: ChainEnd, event: AuditEvent) -> Result<(), StoreError> {
         append(&mut self.transaction, self.handle, self.actor, end, event).await?;
         self.transaction.commit().await?;
+        self.handle.store.note_write(&self.handle.tenant);
         Ok(())
     }
 }

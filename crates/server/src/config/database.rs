@@ -18,6 +18,8 @@ pub struct Database {
     pub lock_timeout: Duration,
     /// A silence within a transaction.
     pub idle_in_transaction_timeout: Duration,
+    /// How far behind a replica may be.
+    pub read_max_lag: Duration,
     /// A connection that nobody uses.
     pub idle_lifetime: Duration,
     /// A connection.
@@ -34,6 +36,7 @@ impl Database {
             statement_timeout: ms(&known::DATABASE_STATEMENT_TIMEOUT_MS),
             lock_timeout: ms(&known::DATABASE_LOCK_TIMEOUT_MS),
             idle_in_transaction_timeout: ms(&known::DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS),
+            read_max_lag: ms(&known::DATABASE_READ_MAX_LAG_MS),
             idle_lifetime: ms(&known::DATABASE_IDLE_LIFETIME_MS),
             max_lifetime: ms(&known::DATABASE_MAX_LIFETIME_MS),
         }

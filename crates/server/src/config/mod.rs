@@ -75,13 +75,19 @@ pub enum Storage {
         /// Where its programs are, when the operator said so.
         bin_dir: Option<PathBuf>,
     },
-    /// In the database of this URL.
-    Postgres {
-        /// With its password.
-        url: Secret,
-        /// Past every pooler, where one is in between.
-        direct_url: Option<Secret>,
-    },
+    /// In the database of these URLs.
+    Postgres(DatabaseUrls),
+}
+
+/// The ways to the database, with their passwords.
+#[derive(Debug)]
+pub struct DatabaseUrls {
+    /// The one of nearly everything.
+    pub url: Secret,
+    /// Past every pooler, where one is in between.
+    pub direct: Option<Secret>,
+    /// To a replica, for lists and exports.
+    pub read: Option<Secret>,
 }
 
 /// Whether the examples are loaded into an empty embedded database.

@@ -2,7 +2,7 @@
 
 use domain::forwarding::TrustProxy;
 
-use super::Storage;
+use super::{DatabaseUrls, Storage};
 use super::problems::Problem;
 use super::reader::Values;
 use super::settings as known;
@@ -21,23 +21,29 @@ pub fn storage(values: &Values, problems: &mut Vec<Problem>) -> Storage {
     if let Some((found, accepted)) = contradiction {
         problems.push(Problem { name: known::STORAGE_MODE.name.to_owned(), found: found.to_owned(), accepted: accepted.to_owned() });
     }
-    if !url_given && values.was_given(&known::DATABASE_DIRECT_URL) {
+    let beside = [&known::DATABASE_DIRECT_URL, &known::DATABASE_READ_URL];
+    for setting in beside.into_iter().filter(|setting| !url_given && values.was_given(setting)) {
         problems.push(Problem {
-            name: known::DATABASE_DIRECT_URL.name.to_owned(),
+            name: setting.name.to_owned(),
             found: "set, and DATABASE_URL is not".to_owned(),
             accepted: "DATABASE_URL beside it".to_owned(),
         });
     }
     match url {
-        Some(url) => Storage::Postgres { url, direct_url: values.secret(&known::DATABASE_DIRECT_URL) },
+        Some(url) => Storage::Postgres(DatabaseUrls {
+            url,
+            direct: values.secret(&known::DATABASE_DIRECT_URL),
+            read: values.secret(&known::DATABASE_READ_URL),
+        }),
         None => Storage::Embedded { bin_dir: values.path(&known::PG_BIN_DIR) },
     }
 }
 
 /// What the driver would not do with the URLs as their author meant it, without their values: one may be a secret.
 pub fn database_urls(storage: &Storage, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
-    let Storage::Postgres { url, direct_url } = storage else { return };
-    for (setting, url) in [(&known::DATABASE_URL, Some(url)), (&known::DATABASE_DIRECT_URL, direct_url.as_ref())] {
+    let Storage::Postgres(urls) = storage else { return };
+    let beside = [(&known::DATABASE_DIRECT_URL, urls.direct.as_ref()), (&known::DATABASE_READ_URL, urls.read.as_ref())];
+    for (setting, url) in std::iter::once((&known::DATABASE_URL, Some(&urls.url))).chain(beside) {
         let Some(url) = url else { continue };
         if store::names_several_hosts(url.reveal()) {
             problems.push(Problem {

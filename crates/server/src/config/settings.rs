@@ -259,7 +259,12 @@ settings! {
         /// the transaction (PgBouncer 1.21 or newer with max_prepared_statements above 0): notices of changes and migrations
         /// go this way, over one connection each.
         DATABASE_DIRECT_URL: Form::Url(&["postgres", "postgresql"]), Derived("DATABASE_URL"), Secret;
-        /// How many database connections this server may hold, beside one for notices of changes.
+        /// A replica of the same database, which lists and exports are read from while it is not too far behind. Everything else,
+        /// and what was just written through the same server, is read in the database itself.
+        DATABASE_READ_URL: Form::Url(&["postgres", "postgresql"]), Derived("not set: lists and exports are read where everything is"), Secret;
+        /// How far behind the replica of DATABASE_READ_URL may be.
+        DATABASE_READ_MAX_LAG_MS: Form::Whole { from: 1_000, to: 600_000 }, Value("10000"), Open;
+        /// How many database connections this server may hold, beside half as many to a replica and one for notices of changes.
         DATABASE_MAX_CONNECTIONS: Form::Whole { from: 2, to: 500 }, Value("10"), Open;
         /// How long a request waits for a database connection before it is answered with 503.
         DATABASE_ACQUIRE_TIMEOUT_MS: Form::Whole { from: 100, to: 60_000 }, Value("5000"), Open;

@@ -21,7 +21,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 pub async fn check(config: &Config) -> Finding {
     match &config.storage {
         Storage::Embedded { bin_dir } => embedded(&config.data_dir, bin_dir.as_deref()),
-        Storage::Postgres { url, direct_url } => configured(options(config, url, direct_url.as_ref())).await,
+        Storage::Postgres(urls) => configured(options(config, urls)).await,
     }
 }
 
@@ -68,7 +68,7 @@ async fn configured(options: ConnectOptions) -> Finding {
         Err(error) => return unusable(&error),
     };
     let session_limits = findings.session_limits;
-    let options = ConnectOptions { max_connections: 1, acquire_timeout: CONNECT_TIMEOUT, session_limits, ..options };
+    let options = ConnectOptions { max_connections: 1, read_url: None, acquire_timeout: CONNECT_TIMEOUT, session_limits, ..options };
     let store = match Store::connect(options).await {
         Ok(store) => store,
         Err(error) => return unusable(&error),

@@ -75,7 +75,7 @@ async fn poolers_that_mix_up_statements_are_refused_with_what_was_found() {
     ] {
         let Some(pooler) = PgBouncer::start(release, database.url(), lines) else { return };
         let fault = refusal(&through(&pooler, &database)).await;
-        let PoolerFault::MixesStatements { found } = &fault else { panic!("{release:?} {lines:?}: {fault:?}") };
+        let PoolerFault::MixesStatements { found, .. } = &fault else { panic!("{release:?} {lines:?}: {fault:?}") };
         println!("{release:?} {lines:?}: {found}");
         let told = StoreError::UnfitPooler { fault }.to_string();
         assert!(told.contains("DATABASE_URL") && told.contains("max_prepared_statements"), "{told}");

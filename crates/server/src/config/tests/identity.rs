@@ -232,6 +232,7 @@ fn no_secret_is_in_what_a_configuration_prints_of_itself() {
         ("OIDC_COOKIE_SECRET_PREVIOUS", "hunter2-20-abcdefgh-abcdefgh-abcdefgh"),
         ("DATABASE_URL", "postgres://me:hunter2-17@db/pulp"),
         ("DATABASE_DIRECT_URL", "postgres://me:hunter2-26@db/pulp"),
+        ("DATABASE_READ_URL", "postgres://me:hunter2-27@replica/pulp"),
         ("S3_ACCESS_KEY_ID", "hunter2-18"),
         ("S3_SECRET_ACCESS_KEY", "hunter2-19"),
         ("DOCUMENT_LINK_SECRET", "hunter2-21-abcdefgh-abcdefgh-abcdefgh"),
