@@ -13,13 +13,15 @@ use domain::ids::WebhookId;
 use domain::webhooks::{DeliveryStatus, TRIED_FOR, pause_after, signatures};
 use domain::{Actor, Clock, TenantId};
 use outbound::{Answer, Call, Method, Outbound, OutboundError, TooLong};
-use store::{AttemptEnd, ChangeEvent, ClaimedDelivery, DeliveryAttempt, LeaseKind, PassedOver, Store, StoreError};
+use store::{AttemptEnd, Change, ClaimedDelivery, DeliveryAttempt, LeaseKind, PassedOver, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::error::warn_of;
+use crate::hints::wake_on;
 use crate::jitter::jittered;
 use targets::{Outcome, Targets};
 
@@ -56,7 +58,8 @@ pub(crate) async fn keep(setup: Setup, stop: CancellationToken) {
     let setup = Arc::new(setup);
     let wake = Arc::new(Notify::new());
     let mut tasks = JoinSet::new();
-    let listening = tokio::spawn(listen(setup.store.clone(), Arc::clone(&wake), stop.clone()));
+    let concerns: fn(&Change) -> bool = |change| change.kind == "delivery";
+    let listening = tokio::spawn(wake_on(setup.store.clone(), Arc::clone(&wake), stop.clone(), concerns));
     let counting = tokio::spawn(count(setup.store.clone(), stop.clone()));
     let mut targets = Targets::measured_as("pulp_webhook_targets_left_alone");
     while !stop.is_cancelled() {
@@ -103,17 +106,6 @@ async fn claim(setup: &Setup, targets: &Targets, free: usize) -> Result<Vec<Clai
     let passed_over = targets.passed_over(Instant::now());
     let passed_over = PassedOver { targets: &passed_over, most_per_target: targets::MOST_PER_TARGET };
     setup.store.delivery_queue().claim(u32::try_from(free).unwrap_or(u32::MAX), LEASE, passed_over).await
-}
-
-/// Hears that there is something to send. A hint: whoever misses one looks a second later.
-async fn listen(store: Store, wake: Arc<Notify>, stop: CancellationToken) {
-    let mut changes = store.changes();
-    while let Some(Some(event)) = stop.run_until_cancelled(changes.next()).await {
-        match event {
-            ChangeEvent::Changed(change) if change.kind != "delivery" => {}
-            _ => wake.notify_one(),
-        }
-    }
 }
 
 async fn count(store: Store, stop: CancellationToken) {
@@ -226,8 +218,4 @@ async fn pause(store: &Store, tenant: &TenantId, webhook: WebhookId, failures: u
         Ok(false) => {}
         Err(error) => warn_of(&error, "a subscription could not be paused; it is tried again with its next failure"),
     }
-}
-
-fn warn_of(error: &(dyn std::error::Error + 'static), what: &str) {
-    tracing::warn!(error, "{what}");
 }

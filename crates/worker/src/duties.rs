@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 
 use crate::deliveries;
 use crate::duty::{Duty, Run};
-use crate::error::WorkerError;
+use crate::error::{WorkerError, warn_of};
 use crate::jitter::jittered;
 use crate::jobs::{self, JobSetup};
 use crate::label_moves;
@@ -287,8 +287,4 @@ fn outcome_of(result: Result<Caught, tokio::time::error::Elapsed>) -> DutyOutcom
     };
     warn_of(&failure, "a duty failed; it is run again after a pause");
     DutyOutcome::Failed
-}
-
-fn warn_of(error: &(dyn std::error::Error + 'static), what: &str) {
-    tracing::warn!(error, "{what}");
 }

@@ -13,3 +13,8 @@ pub enum WorkerError {
     #[error("the duty panicked: {0}")]
     Panicked(String),
 }
+
+/// Something failed that is tried again.
+pub(crate) fn warn_of(error: &(dyn std::error::Error + 'static), what: &str) {
+    tracing::warn!(error, "{what}");
+}

@@ -23,6 +23,7 @@ mod duty;
 mod error;
 mod expired;
 mod heartbeat;
+mod hints;
 mod installation;
 mod jitter;
 mod job_retention;

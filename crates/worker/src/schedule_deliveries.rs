@@ -18,7 +18,7 @@ use domain::webhooks::{DeliveryStatus, pause_after};
 use domain::{Clock, TenantId};
 use outbound::Outbound;
 use render::{BlobContent, Outputs, RenderError, Renderer};
-use store::{ChangeEvent, ClaimedScheduleDelivery, DeliverableFile, LeaseKind, PassedOver, ScheduleDeliveryAttempt, Store, StoreError};
+use store::{Change, ClaimedScheduleDelivery, DeliverableFile, LeaseKind, PassedOver, ScheduleDeliveryAttempt, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,6 +27,8 @@ use tracing::Instrument as _;
 
 use crate::archive::zipped;
 use crate::deliveries::targets::{MOST_PER_TARGET, Outcome, Targets};
+use crate::error::warn_of;
+use crate::hints::wake_on;
 use crate::jitter::jittered;
 
 pub use email::{Smtp, SmtpOptions, SmtpSecurity};
@@ -78,7 +80,8 @@ pub(crate) async fn keep(setup: ScheduleDeliverySetup, stop: CancellationToken) 
     let setup = Arc::new(setup);
     let wake = Arc::new(Notify::new());
     let mut tasks = JoinSet::new();
-    let listening = tokio::spawn(listen(setup.store.clone(), Arc::clone(&wake), stop.clone()));
+    let concerns: fn(&Change) -> bool = |change| change.kind == "schedule_delivery";
+    let listening = tokio::spawn(wake_on(setup.store.clone(), Arc::clone(&wake), stop.clone(), concerns));
     let counting = tokio::spawn(count(setup.store.clone(), stop.clone()));
     let mut targets = Targets::measured_as("pulp_schedule_targets_left_alone");
     while !stop.is_cancelled() {
@@ -122,17 +125,6 @@ pub(crate) async fn keep(setup: ScheduleDeliverySetup, stop: CancellationToken) 
     while tasks.join_next().await.is_some() {}
     listening.abort();
     counting.abort();
-}
-
-/// Hears that there is something to deliver. A hint: whoever misses one looks a second later.
-async fn listen(store: Store, wake: Arc<Notify>, stop: CancellationToken) {
-    let mut changes = store.changes();
-    while let Some(Some(event)) = stop.run_until_cancelled(changes.next()).await {
-        match event {
-            ChangeEvent::Changed(change) if change.kind != "schedule_delivery" => {}
-            _ => wake.notify_one(),
-        }
-    }
 }
 
 async fn count(store: Store, stop: CancellationToken) {
@@ -339,8 +331,4 @@ async fn files(
 fn renamed(name: &str, file: &str) -> String {
     let extension = file.rsplit_once('.').map_or("bin", |(_, extension)| extension);
     domain::documents::DocumentName::of(name, extension).as_str().to_owned()
-}
-
-fn warn_of(error: &StoreError, what: &str) {
-    tracing::warn!(error = error as &dyn std::error::Error, "{what}");
 }

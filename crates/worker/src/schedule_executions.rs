@@ -17,16 +17,15 @@ use domain::templates::TemplateKey;
 use jiff::tz::TimeZone;
 use render::{Blame, Renderer, ScheduleOutcome, ScheduleRun, ScheduleWork};
 use serde_json::{Map, Value};
-use store::{
-    ChangeEvent, ClaimedExecution, ExecutionEnd, ExecutionWork, LeaseKind, NewExecutionItem, NewJob, NewJobItem, Store, StoreError,
-    WorkOutcome,
-};
+use store::{Change, ClaimedExecution, ExecutionEnd, ExecutionWork, LeaseKind, NewExecutionItem, NewJob, NewJobItem, Store, WorkOutcome};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::error::warn_of;
+use crate::hints::wake_on;
 use crate::jitter::jittered;
 
 /// From one look to the next, give or take a tenth, should nobody say that there is something.
@@ -58,7 +57,8 @@ pub(crate) async fn keep(setup: ExecutionSetup, stop: CancellationToken) {
     let setup = Arc::new(setup);
     let wake = Arc::new(Notify::new());
     let mut tasks = JoinSet::new();
-    let listening = tokio::spawn(listen(setup.store.clone(), Arc::clone(&wake), stop.clone()));
+    let concerns: fn(&Change) -> bool = |change| change.kind == "schedule";
+    let listening = tokio::spawn(wake_on(setup.store.clone(), Arc::clone(&wake), stop.clone(), concerns));
     let counting = tokio::spawn(count(setup.store.clone(), stop.clone()));
     while !stop.is_cancelled() {
         let mut pause = jittered(LOOK_EVERY);
@@ -96,17 +96,6 @@ pub(crate) async fn keep(setup: ExecutionSetup, stop: CancellationToken) {
     while tasks.join_next().await.is_some() {}
     listening.abort();
     counting.abort();
-}
-
-/// Hears that something is due. A hint: whoever misses one looks a second later.
-async fn listen(store: Store, wake: Arc<Notify>, stop: CancellationToken) {
-    let mut changes = store.changes();
-    while let Some(Some(event)) = stop.run_until_cancelled(changes.next()).await {
-        match event {
-            ChangeEvent::Changed(change) if change.kind != "schedule" => {}
-            _ => wake.notify_one(),
-        }
-    }
 }
 
 async fn count(store: Store, stop: CancellationToken) {
@@ -278,8 +267,4 @@ fn execution_work(work: ScheduleWork, resolved_parameters: Option<Value>, retent
         retention,
     };
     Some(ExecutionWork { job, items, resolved_parameters, counts: work.counts.map(count) })
-}
-
-fn warn_of(error: &StoreError, what: &str) {
-    tracing::warn!(error = error as &dyn std::error::Error, "{what}");
 }

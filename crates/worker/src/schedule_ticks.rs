@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{ChangeEvent, Store, Tick};
+use store::{Change, Store, Tick};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::hints::wake_on;
 use crate::jitter::jittered;
 
 /// From one look to the next, give or take a tenth, should nobody say that there is something.
@@ -32,7 +33,9 @@ pub struct Setup {
 /// Looks after schedules until it is told to stop; a tick that is under way then is finished.
 pub(crate) async fn keep(setup: Setup, stop: CancellationToken) {
     let wake = Arc::new(Notify::new());
-    let listening = tokio::spawn(listen(setup.store.clone(), Arc::clone(&wake), stop.clone()));
+    // Of a tick, only those want to know who carry out what it made.
+    let concerns: fn(&Change) -> bool = |change| change.kind == "schedule" && change.key != "tick";
+    let listening = tokio::spawn(wake_on(setup.store.clone(), Arc::clone(&wake), stop.clone(), concerns));
     while !stop.is_cancelled() {
         let pause = match setup.store.schedule_ticks().run(setup.most).await {
             Ok(tick) => {
@@ -83,17 +86,5 @@ fn tell(tick: Tick) {
     );
     if tick.missed > 0 {
         tracing::warn!(missed = tick.missed, "runs of schedules passed while no server looked after them");
-    }
-}
-
-/// Hears that schedules are others. A hint: whoever misses one looks a second later.
-async fn listen(store: Store, wake: Arc<Notify>, stop: CancellationToken) {
-    let mut changes = store.changes();
-    while let Some(Some(event)) = stop.run_until_cancelled(changes.next()).await {
-        match event {
-            // Of a tick, only those want to know who carry out what it made.
-            ChangeEvent::Changed(change) if change.kind != "schedule" || change.key == "tick" => {}
-            _ => wake.notify_one(),
-        }
     }
 }

@@ -21,7 +21,7 @@ impl Cluster {
 
     /// One with more settings, each as `name=value`.
     pub fn start_with(settings: &'static [&'static str]) -> Self {
-        let folder = TempDir::with_prefix_in("pulp-postgres-", "/tmp").unwrap();
+        let folder = TempDir::with_prefix_in("pulp-postgres-", "/tmp").expect("a temporary folder");
         let cluster = Self { folder, binaries: binaries(), settings };
         if is_root() {
             run(Command::new("chown").arg("65534:65534").arg(cluster.folder.path()));
@@ -30,6 +30,30 @@ impl Cluster {
         run(cluster.postgres_command("initdb").arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]));
         cluster.start();
         cluster
+    }
+
+    /// A streaming replica of this one, which is a server of its own.
+    pub fn replicate(&self) -> Self {
+        let folder = TempDir::with_prefix_in("pulp-postgres-", "/tmp").expect("a temporary folder");
+        let replica = Self { folder, binaries: binaries(), settings: self.settings };
+        if is_root() {
+            run(Command::new("chown").arg("65534:65534").arg(replica.folder.path()));
+        }
+        let mut copy = replica.postgres_command("pg_basebackup");
+        copy.arg("-h").arg(self.folder.path()).args(["-U", "postgres", "-R", "-c", "fast", "--no-sync", "-D"]).arg(replica.data());
+        run(&mut copy);
+        replica.start();
+        replica
+    }
+
+    /// Makes a replica a server that takes writes.
+    pub fn promote(&self) {
+        run(self.postgres_command("pg_ctl").arg("-D").arg(self.data()).args(["-w", "-t", "30", "promote"]));
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// Where it is: a Unix-socket URL.
@@ -71,9 +95,10 @@ impl Cluster {
     }
 
     fn signal(&self, signal: &str) {
-        let pid_file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
-        let postmaster = pid_file.lines().next().unwrap().to_owned();
-        let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        let pid_file = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a server that runs");
+        let postmaster = pid_file.lines().next().expect("its process id").to_owned();
+        let children =
+            std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).expect("the processes of the server");
         run(Command::new("kill").arg(signal).arg(&postmaster));
         for child in children.split_whitespace() {
             // One may have ended in between.
@@ -116,7 +141,7 @@ fn run(command: &mut Command) {
 }
 
 fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().unwrap();
+    let id = Command::new("id").arg("-u").output().expect("id");
     id.stdout.trim_ascii() == b"0"
 }
 
