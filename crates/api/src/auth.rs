@@ -9,12 +9,14 @@ use axum::response::{IntoResponse, Response};
 use domain::api_keys::ApiKeyLookup;
 use domain::templates::TemplateKey;
 use domain::{Action, Actor, ErrorCode, Scope, TemplateSelector, TenantId};
+use tracing::Instrument as _;
 
 use crate::clients::Client;
 use crate::cors;
 use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::render_tokens::RenderTokenUse;
+use crate::requests;
 
 /// An authenticated caller.
 #[derive(Clone, Debug)]
@@ -107,12 +109,15 @@ pub async fn require(
     next: Next,
 ) -> Result<Response, ApiError> {
     let address = request.extensions().get::<Client>().map(|client| client.address);
-    let caller = identity.identify(request.headers(), address).await?;
-    let standing = match identity.admit(&caller).await? {
+    let span = tracing::debug_span!("auth");
+    let caller = identity.identify(request.headers(), address).instrument(span.clone()).await?;
+    requests::note_tenant(&caller.tenant);
+    let standing = match identity.admit(&caller).instrument(span).await? {
         Ok(standing) => standing,
         Err(over) => return Ok(over.into_response()),
     };
-    let mut response = let_through(&identity, action, caller, address, parameters, request, next).await.unwrap_or_else(ApiError::into_response);
+    let mut response =
+        let_through(&identity, action, caller, address, parameters, request, next).await.unwrap_or_else(ApiError::into_response);
     if let Some(standing) = standing {
         standing.tell(response.headers_mut());
     }

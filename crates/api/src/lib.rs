@@ -131,6 +131,9 @@ pub use rate_limits::RateLimits;
 pub use rates::Rate;
 pub use router::openapi_json;
 
+/// Gives the span of a request its place in a trace, by the headers of the request, before it is entered.
+pub type ContinueTrace = Arc<dyn Fn(&tracing::Span, &axum::http::HeaderMap) + Send + Sync>;
+
 /// What the interface works with.
 #[derive(Clone)]
 pub struct Setup {
@@ -177,6 +180,8 @@ pub struct Setup {
     pub docs: Docs,
     /// Where `/metrics` comes from.
     pub metrics: Metrics,
+    /// Makes a request a part of the trace that its caller has begun; none where no traces are made.
+    pub continue_trace: Option<ContinueTrace>,
     /// When the process started.
     pub started: tokio::time::Instant,
     /// Whether new work is welcome.

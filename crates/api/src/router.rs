@@ -340,7 +340,7 @@ pub(crate) fn router(setup: Setup) -> Router {
         .layer(from_fn(security_headers::add))
         .layer(from_fn_with_state(setup.cors.clone(), cors::share))
         .layer(from_fn_with_state(setup.request_timeout, deadlines::keep))
-        .layer(from_fn(requests::identify))
+        .layer(from_fn_with_state(setup.continue_trace.clone(), requests::identify))
         .layer(from_fn_with_state(setup.trusted_proxies.clone(), clients::identify))
         .with_state(setup)
 }

@@ -59,7 +59,8 @@ pub async fn system(State(setup): State<Setup>, Extension(caller): Extension<Cal
 }
 
 fn told_of(cache: &CacheReport) -> Value {
-    let reads: Map<String, Value> = cache.reads.iter().map(|(read, count)| (CacheRead::as_str(*read).to_owned(), (*count).into())).collect();
+    let reads: Map<String, Value> =
+        cache.reads.iter().map(|(read, count)| (CacheRead::as_str(*read).to_owned(), (*count).into())).collect();
     let (unit, most) = match cache.bound {
         CacheBound::Entries(most) => ("entries", most),
         CacheBound::Bytes(most) => ("bytes", most),

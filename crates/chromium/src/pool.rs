@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, debug_span};
 
 use crate::page::Failure;
 use crate::queue::Want;
@@ -84,12 +85,12 @@ impl Pool {
         let mut queue_wait = Duration::ZERO;
         for attempts in 1..=ATTEMPTS {
             let queued = Instant::now();
-            let lease = slots.acquire(&want, deadline).await;
+            let lease = slots.acquire(&want, deadline).instrument(debug_span!("queue")).await;
             queue_wait += queued.elapsed();
             // The waits that were in vain are the longest.
             metrics::histogram!("pulp_chromium_queue_wait_seconds").record(queued.elapsed());
             let lease = lease?;
-            match lease.print(&job, lane, deadline).await {
+            match lease.print(&job, lane, deadline).instrument(debug_span!("print", lane = lane.as_str(), attempts)).await {
                 Ok(sheet) => {
                     let timings = Timings { queue_wait, load: sheet.load, print: sheet.print };
                     record(lane, &timings);

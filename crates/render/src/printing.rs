@@ -7,6 +7,7 @@ use chromium::{Outline, PrintJob, Priority, Tagged};
 use domain::options::{Bookmarks, Metadata};
 use domain::usage::{RenderMode, RenderOutcome};
 use tokio::time::Instant;
+use tracing::{Instrument as _, debug_span};
 
 use crate::error::RenderError;
 use crate::hashes::hash_of_output;
@@ -56,14 +57,14 @@ impl Renderer {
     /// Everything before the browser: which version, the data, the HTML.
     pub(crate) async fn prepare(&self, mut request: RenderRequest, record: &mut Record, started: Instant) -> Result<Prepared, RenderError> {
         let deadline = self.deadline(started);
-        let (found, compiled) = self.resolve(&mut request, deadline).await?;
+        let (found, compiled) = self.resolve(&mut request, deadline).instrument(debug_span!("template")).await?;
         if let Some((version, via)) = found {
             record.version = Some(version);
             record.via = via;
         }
         let now = request.now.unwrap_or_else(|| self.0.clock.now());
-        let data = self.resolve_data(&mut request, deadline).await?;
-        let (data_sha256, written) = self.write(&mut request, data, &compiled, now, deadline).await?;
+        let data = self.resolve_data(&mut request, deadline).instrument(debug_span!("data")).await?;
+        let (data_sha256, written) = self.write(&mut request, data, &compiled, now, deadline).instrument(debug_span!("html")).await?;
         record.data_sha256 = Some(data_sha256);
         let written = written?;
         phase("html", started);
@@ -100,7 +101,7 @@ impl Renderer {
             warnings.push(("RESOURCE_BLOCKED", printed.blocked_requests as usize));
         }
         let finishing = Instant::now();
-        let finished = finish(printed.pdf, stamp, self.pdf_limits()).await?;
+        let finished = finish(printed.pdf, stamp, self.pdf_limits()).instrument(debug_span!("finish")).await?;
         phase("finish", finishing);
         Ok(Document { body: finished.bytes, filename, warnings, pages: finished.page_count })
     }

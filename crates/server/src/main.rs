@@ -26,6 +26,7 @@ mod schedule_deliveries;
 mod serve;
 mod shutdown;
 mod stored_files;
+mod traces;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
 use crate::shutdown::Signals;
-use crate::{duties, examples, heartbeat, identity, instance, logs, metrics, outbound, people, stored_files};
+use crate::{duties, examples, heartbeat, identity, instance, logs, metrics, outbound, people, stored_files, traces};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
@@ -26,6 +26,8 @@ pub const TIDY_UP: Duration = Duration::from_secs(10);
 const CUT_SHORT: Duration = Duration::from_secs(2);
 /// How long the other replicas are tried to be told that this one is gone.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the last traces may take to be sent.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 /// How long work that looks at nothing may keep the process when all else has ended.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
@@ -34,19 +36,28 @@ const MOST_CONNECTIONS: usize = 10_000;
 
 /// Runs the server until a signal ends it.
 pub fn serve(config: &Config) -> Result<ExitCode, ServerError> {
-    logs::start(config);
+    let traces = logs::start_with_traces(config);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServerError::Runtime)?;
-    let outcome = runtime.block_on(until_signalled(config));
+    let outcome = runtime.block_on(until_signalled(config, traces));
     // Work on other threads that does not end by itself must not keep the process.
     runtime.shutdown_timeout(LAST_WORK);
     outcome
 }
 
-async fn until_signalled(config: &Config) -> Result<ExitCode, ServerError> {
+async fn until_signalled(config: &Config, traces: Option<traces::Waiting>) -> Result<ExitCode, ServerError> {
     let mut signals = Signals::listen()?;
+    let sending = traces.map(traces::Waiting::send);
+    let outcome = until_stopped(config, &mut signals).await;
+    if let Some(sending) = sending {
+        sending.stop(Instant::now() + LAST_TRACES).await;
+    }
+    outcome
+}
+
+async fn until_stopped(config: &Config, signals: &mut Signals) -> Result<ExitCode, ServerError> {
     let starting = Running::start(config);
     let mut running = tokio::select! {
         running = starting => running?,
@@ -195,6 +206,7 @@ impl Running {
                 token: config.identity.metrics_token.as_ref().map(|token| token.reveal().to_owned()),
             },
             started: began,
+            continue_trace: config.traces.as_ref().map(|_| traces::continued()),
             readiness: readiness.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             https: config.https,

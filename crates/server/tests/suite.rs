@@ -105,16 +105,14 @@ mod template_places;
 mod template_tests;
 #[path = "suite/throttles.rs"]
 mod throttles;
-#[path = "suite/throttles.rs"]
-mod throttles;
+#[path = "suite/traces.rs"]
+mod traces;
 #[path = "suite/trust.rs"]
 mod trust;
 #[path = "suite/usage.rs"]
 mod usage;
 #[path = "suite/webhooks.rs"]
 mod webhooks;
-#[path = "suite/wire.rs"]
-mod wire;
 #[path = "suite/wire.rs"]
 mod wire;
 

@@ -102,7 +102,6 @@ async fn beat(setup: HeartbeatSetup, now: Arc<Notify>, stop: CancellationToken) 
                 failures = failures.saturating_add(1);
             }
         }
-        metrics::gauge!("pulp_replicas_alive").set(f64::from(setup.store.replicas_alive()));
         tokio::select! {
             () = stop.cancelled() => {}
             () = now.notified() => {}

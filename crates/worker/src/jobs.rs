@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::jitter::jittered;
 
@@ -162,7 +163,8 @@ impl Work {
                     Ok(items) => {
                         failures = 0;
                         for item in items {
-                            under_way.spawn(Arc::clone(self).carry_out(item));
+                            let span = tracing::info_span!(parent: None, "job_item", otel.kind = "consumer", job = %item.lease.job, item = item.lease.index, tenant = %item.tenant);
+                            under_way.spawn(Arc::clone(self).carry_out(item).instrument(span));
                         }
                     }
                     Err(error) => {

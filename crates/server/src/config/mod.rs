@@ -21,7 +21,7 @@ mod keys;
 mod listed_keys;
 mod lists;
 mod manual;
-mod observability;
+pub mod observability;
 mod oidc;
 mod outbound;
 mod problems;

@@ -173,7 +173,8 @@ async fn all_replicas_show_the_same_cluster_who_stopped_is_gone_and_who_died_is_
     };
     let (one, two, mut three) = (start(&[]), start(&[]), start(&[("APP_VERSION", "9.9.9")]));
     let info = async |server: &Server| told(server, "/api/cluster/info").await;
-    let of_three = async || Some(info(&one).await).filter(|view| view["replicasAlive"] == 3);
+    let listen = |view: &Value| view["replicas"].as_array().unwrap().iter().all(|replica| replica["listener"]["connected"] == true);
+    let of_three = async || Some(info(&one).await).filter(|view| view["replicasAlive"] == 3 && listen(view));
     let seen = wait_until_async("all three are seen", of_three).await;
     for server in [&two, &three] {
         let view = info(server).await;
