@@ -96,7 +96,12 @@ impl Reading {
         }
     }
 
-    fn enter(&self, asked: Instant, position: Option<i64>, replayed: Result<Result<Option<i64>, sqlx::Error>, tokio::time::error::Elapsed>) {
+    fn enter(
+        &self,
+        asked: Instant,
+        position: Option<i64>,
+        replayed: Result<Result<Option<i64>, sqlx::Error>, tokio::time::error::Elapsed>,
+    ) {
         let mut known = self.known();
         if let Some(position) = position {
             if known.looks.len() >= MOST_LOOKS {

@@ -20,6 +20,7 @@ mod plans;
 mod poolers;
 mod rate_windows;
 mod render_tokens;
+mod replica_reads;
 mod replicas;
 mod schedules;
 mod template_datasets;
