@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::{Body, BodyDataStream};
 use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
 use axum::extract::{FromRequest, Multipart, Request};
+use bytes::Bytes;
 use domain::ErrorCode;
+use futures_util::Stream;
 use render::Upload;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncWriteExt as _, BufWriter};
@@ -67,6 +72,7 @@ pub(crate) async fn receive(setup: &Setup, request: Request, accepted: &[&'stati
         let message = "too many uploads are under way; try again in a moment";
         return Err(ApiError::new(ErrorCode::ServiceUnavailable, message).retry_after(5));
     };
+    let request = request.map(|body| Body::from_stream(PieceByPiece { body: body.into_data_stream(), rests: false }));
     let body = Multipart::from_request(request, setup).await.map_err(|rejection| no_multipart(&rejection))?;
     let reading = async {
         let mut body = body;
@@ -78,6 +84,27 @@ pub(crate) async fn receive(setup: &Setup, request: Request, accepted: &[&'stati
     };
     let late = |_| ApiError::bad_request(format!("the upload did not end within {} minutes", WHOLE.as_secs() / 60));
     timeout(WHOLE, reading).await.map_err(late)?
+}
+
+/// A body that gives one piece at a time. The reader of parts takes all that there is before it looks at any of it, and of a body that
+/// is unpacked on its way there may be a great deal at once.
+struct PieceByPiece {
+    body: BodyDataStream,
+    rests: bool,
+}
+
+impl Stream for PieceByPiece {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.rests) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = Pin::new(&mut self.body).poll_next(context);
+        self.rests = piece.is_ready();
+        piece
+    }
 }
 
 async fn parts(body: &mut Multipart, uploads: &Uploads, accepted: &[&'static str]) -> Result<Received, ApiError> {

@@ -14,8 +14,9 @@ const SOON: Duration = Duration::from_secs(60);
 /// What is offered, as a multiple of the peak of the same round.
 const FACTOR: f64 = 3.0;
 const ROUNDS: usize = 3;
-/// On a quiet machine it is all of it (`docs/benchmarks.md`); this one may be busy, and is not built for speed.
-const LEAST: f64 = 0.7;
+/// On a quiet machine it is nearly all of it (`docs/benchmarks.md`). Here the server and who asks are not built for speed, share the
+/// machine with each other and with other tests, and refusals cost several times as much.
+const LEAST: f64 = 0.5;
 
 fn request(key: &str) -> String {
     let body = json!({"definition": {"key": "letter", "name": "Letter", "html": "<h1>Dear {{name}},</h1><p>it comes out all the same.</p>"}, "data": {"name": "Ada"}}).to_string();
@@ -169,6 +170,25 @@ async fn a_tenant_that_floods_keeps_no_other_from_its_share() {
         });
     }
     crate::running::wait_until("the flood has begun", || documents.load(Ordering::Relaxed) > 10);
+
+    // Large ones are refused before they are read, and whoever asks first whether to send is told not to.
+    let asking_first = |key: &str| {
+        format!(
+            "POST /render/pdf HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {key}\r\nContent-Type: application/json\r\nContent-Length: 10000000\r\nExpect: 100-continue\r\n\r\n"
+        )
+    };
+    let mut unread = 0;
+    for _ in 0..20 {
+        let mut wire = Wire::open(&server, HERE).await;
+        wire.send(asking_first(KEY)).await;
+        let answer = wire.answer(SOON).await.expect("an answer");
+        assert!(answer.status == 100 || answer.status == 503 && answer.header("retry-after").is_some(), "{answer:?}");
+        unread += u32::from(answer.status == 503);
+    }
+    assert!(unread > 0, "each of twenty large requests was read");
+    let mut wire = Wire::open(&server, HERE).await;
+    wire.send(asking_first("a-render-key-of-tenant-quiet")).await;
+    assert_eq!(wire.answer(SOON).await.expect("an answer").status, 100, "there is a place for the other tenant");
 
     // One after the other: each is let in at its first try.
     let mut wire = Wire::open(&server, HERE).await;
