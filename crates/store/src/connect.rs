@@ -50,7 +50,8 @@ pub struct ConnectOptions {
     pub read_url: Option<String>,
     /// A replica that is further behind is not read from.
     pub read_max_lag: Duration,
-    /// The most connections this process opens for statements, 1 or more; LISTEN takes one more, and a replica half as many.
+    /// The most connections this process opens for statements, 1 or more; LISTEN takes one more. A replica gets half as many, and
+    /// one on either side compares the two.
     pub max_connections: u32,
     /// How long an act waits for a free connection, or for the server to be reachable.
     pub acquire_timeout: Duration,
@@ -233,11 +234,14 @@ impl Store {
 
         let closed = watch::Sender::new(false);
         let mut reading = None;
-        if let Some(session) = options.reading_session() {
+        if let Some(replica_session) = options.reading_session() {
+            let replica_session = replica_session?;
             let suspicion = Arc::new(Suspicion::new());
-            let replica = self::pool(&options, options.max_connections / 2, &suspicion, session?);
+            let replica = self::pool(&options, options.max_connections / 2, &suspicion, replica_session.clone());
             let way = Arc::new(Reading::new(replica, suspicion, options.read_max_lag));
-            tokio::spawn(Arc::clone(&way).look_after(pool.clone(), closed.subscribe()));
+            let look = |session| self::pool(&options, 1, &Arc::new(Suspicion::new()), session);
+            let looks = Arc::clone(&way).look_after(look(options.session()?), look(replica_session), closed.subscribe());
+            tokio::spawn(looks);
             reading = Some(way);
         }
         let deadline = options.acquire_timeout + options.statement_timeout + DEADLINE_SLACK;

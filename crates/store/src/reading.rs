@@ -18,6 +18,8 @@ use crate::error::{Outage, StoreError};
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long such a look may take on either side.
 const LOOK: Duration = Duration::from_secs(2);
+/// So many looks without an answer in a row mean that the replica is away; a refused or broken connection means it at once.
+const SILENCES: u32 = 2;
 /// Looks that are remembered: more than fit into the longest lag that may be allowed.
 const MOST_LOOKS: usize = 4096;
 /// Tenants whose last write is remembered. Beyond that, everybody's lists wait for the replica.
@@ -39,6 +41,8 @@ struct Known {
     looks: VecDeque<(Instant, i64)>,
     /// The replica has everything that was committed before.
     complete_until: Option<Instant>,
+    /// Looks without an answer since the last one with one.
+    silences: u32,
     /// When this process last wrote something of a tenant's.
     written: HashMap<TenantId, Instant>,
     /// The same for tenants that are not in there.
@@ -80,12 +84,13 @@ impl Reading {
         written.is_none_or(|written| *written < complete_until)
     }
 
-    /// Asks both sides where they are, for as long as there is somebody to ask for.
-    pub(crate) async fn look_after(self: Arc<Self>, database: PgPool, mut closed: watch::Receiver<bool>) {
+    /// Asks both sides where they are, for as long as there is somebody to ask for. The connections are for this alone: that
+    /// all others are in use says nothing about the replica.
+    pub(crate) async fn look_after(self: Arc<Self>, database: PgPool, replica: PgPool, mut closed: watch::Receiver<bool>) {
         let looking = async {
             loop {
                 let asked = Instant::now();
-                let (position, replayed) = tokio::join!(timeout(LOOK, position(&database)), timeout(LOOK, replayed(&self.pool)));
+                let (position, replayed) = tokio::join!(timeout(LOOK, position(&database)), timeout(LOOK, replayed(&replica)));
                 self.enter(asked, position.ok().and_then(Result::ok), replayed);
                 tokio::time::sleep(PAUSE).await;
             }
@@ -94,6 +99,8 @@ impl Reading {
             _ = closed.wait_for(|closed| *closed) => {}
             () = looking => {}
         }
+        database.close().await;
+        replica.close().await;
     }
 
     fn enter(
@@ -109,7 +116,11 @@ impl Reading {
             }
             known.looks.push_back((asked, position));
         }
-        let here = matches!(replayed, Ok(Ok(Some(_))));
+        known.silences = if replayed.is_err() { known.silences.saturating_add(1) } else { 0 };
+        let here = match &replayed {
+            Ok(answer) => matches!(answer, Ok(Some(_))),
+            Err(_) => *self.here.borrow() && known.silences < SILENCES,
+        };
         if let Ok(Ok(Some(replayed))) = replayed {
             while known.looks.front().is_some_and(|(_, position)| *position <= replayed) {
                 known.complete_until = known.looks.pop_front().map(|(moment, _)| moment);

@@ -58,14 +58,14 @@ fn embedded(data_dir: &Path, bin_dir: Option<&Path>) -> Finding {
 }
 
 async fn configured(options: ConnectOptions) -> Finding {
-    // Not the first to ask: its words for an address where nobody answers are the better ones.
-    let probe = match store::probe(&options.url, CONNECT_TIMEOUT).await {
-        Ok(probe) => probe,
-        Err(error) => return unusable(&error),
-    };
-    let findings = match store::self_check(&options, CHECK_TIMEOUT).await {
-        Ok(findings) => findings,
-        Err(error) => return unusable(&error),
+    // It has the better words for an address where nobody answers, and the other for a pooler in between.
+    let probe = store::probe(&options.url, CONNECT_TIMEOUT).await;
+    if let Err(error @ StoreError::Unavailable { .. }) = &probe {
+        return unusable(error);
+    }
+    let (findings, probe) = match (store::self_check(&options, CHECK_TIMEOUT).await, probe) {
+        (Ok(findings), Ok(probe)) => (findings, probe),
+        (Err(error), _) | (Ok(_), Err(error)) => return unusable(&error),
     };
     let session_limits = findings.session_limits;
     let options = ConnectOptions { max_connections: 1, read_url: None, acquire_timeout: CONNECT_TIMEOUT, session_limits, ..options };

@@ -1,6 +1,6 @@
 //! Through a connection pooler: what works, and what is refused before anything depends on it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::TenantId;
 use serde_json::json;
@@ -31,7 +31,9 @@ async fn many_acts_at_once_through_a_pooler_that_keeps_statements_apart_are_answ
     let database = migrated().await;
     let Some(pooler) = PgBouncer::start(Release::New, database.url(), &[KEEPS]) else { return };
     let options = ConnectOptions { max_connections: 12, ..through(&pooler, &database) };
+    let started = Instant::now();
     let findings = self_check(&options, PATIENCE).await.unwrap();
+    println!("the check through a pooler took {:?}", started.elapsed());
     assert_eq!(findings.pooling, Pooling::ByTransaction);
     let options = ConnectOptions { session_limits: findings.session_limits, ..options };
     let store = Store::connect(options).await.unwrap();
@@ -104,7 +106,9 @@ async fn without_a_way_past_the_pooler_to_the_same_database_nothing_begins() {
 async fn a_pooler_in_session_mode_is_as_good_as_none_and_so_are_two_urls_without_one() {
     let database = TestDatabase::empty().await;
     let direct = ConnectOptions { direct_url: Some(database.url().to_owned()), ..ConnectOptions::new(database.url()) };
+    let started = Instant::now();
     let findings = self_check(&direct, PATIENCE).await.unwrap();
+    println!("the check without a pooler took {:?}", started.elapsed());
     assert_eq!((findings.pooling, findings.session_limits, &findings.other_limits[..]), (Pooling::None, SessionLimits::Sent, &[][..]));
     for lines in [&["pool_mode = session"][..], &["pool_mode = session", "max_prepared_statements = 0"]] {
         let Some(pooler) = PgBouncer::start(Release::New, database.url(), lines) else { return };

@@ -139,13 +139,13 @@ async fn nobody_notices_a_replica_that_stops_falls_silent_or_was_never_there() {
         }
         let begun = Instant::now();
         let mut slowest = Duration::ZERO;
-        while begun.elapsed() < Duration::from_secs(4) {
+        while begun.elapsed() < Duration::from_secs(8) {
             let asked = Instant::now();
             assert_eq!(total(&tenant).await, 1, "{how}");
             slowest = slowest.max(asked.elapsed());
         }
         println!("with the replica {how}, the slowest list took {slowest:?}");
-        assert!(slowest < Duration::from_secs(5), "{how}: {slowest:?}");
+        assert!(slowest < Duration::from_secs(7), "{how}: {slowest:?}");
         if how == "stopped" {
             let findings = self_check(&options, PATIENCE).await.unwrap();
             assert!(findings.replica_is_away, "a start does not depend on it");
