@@ -23,6 +23,7 @@ pub fn start(instance: &str, version: &str) -> Result<Text, ServerError> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, SECONDS)?.add_global_label("instance", instance);
     let handle = builder.install_recorder()?;
+    begin_at_zero();
     metrics::gauge!("pulp_build_info", "version" => version.to_owned()).set(1.0);
     let upkeep = handle.clone();
     tokio::spawn(async move {
@@ -40,6 +41,27 @@ pub fn start(instance: &str, version: &str) -> Result<Text, ServerError> {
         }
         text
     }))
+}
+
+/// What happens rarely, and is to be seen from its first time on: a series that appears with a 1 has never risen.
+fn begin_at_zero() {
+    for reason in ["queue_full", "refused", "shutdown"] {
+        metrics::counter!("pulp_usage_rows_dropped_total", "reason" => reason).increment(0);
+    }
+    for limit in ["key", "tenant"] {
+        metrics::counter!("pulp_rate_limit_refusals_total", "limit" => limit).increment(0);
+    }
+    for outcome in ["delivered", "pending", "failed"] {
+        metrics::counter!("pulp_schedule_deliveries_total", "outcome" => outcome).increment(0);
+    }
+    for outcome in ["queued", "skipped", "failed"] {
+        metrics::counter!("pulp_schedule_executions_total", "outcome" => outcome).increment(0);
+    }
+    for outcome in ["delivered", "retried", "failed"] {
+        metrics::counter!("pulp_webhook_deliveries_total", "outcome" => outcome).increment(0);
+    }
+    metrics::counter!("pulp_store_notices_total").increment(0);
+    metrics::counter!("pulp_usage_rows_written_total").increment(0);
 }
 
 /// Sets what is told of caches; call it before the metrics are read.

@@ -131,6 +131,9 @@ impl Running {
         })?;
         make_data_dir(config)?;
         let metrics_text = metrics::start(instance::id(), &config.version)?;
+        if config.traces.is_some() {
+            traces::begin_at_zero();
+        }
 
         let starting_browser = browser::start(config);
         let starting_database = connected_database(config);

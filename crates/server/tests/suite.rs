@@ -69,6 +69,8 @@ mod manners;
 mod observability;
 #[path = "suite/oidc.rs"]
 mod oidc;
+#[path = "suite/operations.rs"]
+mod operations;
 #[path = "suite/part_lifecycle.rs"]
 mod part_lifecycle;
 #[path = "suite/parts.rs"]
