@@ -124,6 +124,24 @@ where
         }
     }
 
+    /// The answer of now, or one that was asked for after `since`: for whoever was refused by an answer that may have changed
+    /// elsewhere in this moment, before the notice of that is here. Nobody waits long for it.
+    pub(crate) async fn newer_than(
+        &self,
+        since: Instant,
+        key: K,
+        ask: impl Future<Output = Result<Option<V>, StoreError>>,
+    ) -> Result<Option<V>, StoreError> {
+        let as_of = self.changes.heard();
+        match self.entries.get(&key).await {
+            Some(entry) if entry.answered_at >= since => Ok(entry.value),
+            _ => {
+                let too_slow = Err(StoreError::Unavailable { why: store::Outage::TooSlow, source: None });
+                self.keep(key, as_of, timeout(PATIENCE, ask).await.unwrap_or(too_slow)?).await
+            }
+        }
+    }
+
     async fn keep(&self, key: K, as_of: u64, value: Option<V>) -> Result<Option<V>, StoreError> {
         let now = Instant::now();
         self.entries.insert(key, Entry { value: value.clone(), as_of, answered_at: now, fresh_until: now + self.ttl }).await;
@@ -242,6 +260,17 @@ mod tests {
         assert_eq!(cached.get("a", async { Ok(None) }).await.unwrap(), None);
         assert_eq!(cached.get("a", async { Ok(Some(3)) }).await.unwrap(), None, "absence is remembered too");
         assert!(cached.get("b", async { Err(away()) }).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn whoever_was_refused_by_an_old_answer_gets_the_one_of_now_and_asks_once() {
+        let cached = Cached::new("tests", Duration::from_mins(1), nobodys);
+        assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
+        let refused = Instant::now();
+        assert!(cached.newer_than(refused, "a", async { Err(away()) }).await.is_err());
+        assert_eq!(cached.newer_than(refused, "a", async { Ok(Some(2)) }).await.unwrap(), Some(2));
+        assert_eq!(cached.newer_than(refused, "a", async { Ok(Some(3)) }).await.unwrap(), Some(2), "somebody else has asked since");
+        assert_eq!(cached.get("a", async { Ok(Some(3)) }).await.unwrap(), Some(2));
     }
 
     #[tokio::test]

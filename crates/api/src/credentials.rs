@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
-use domain::api_keys::{ApiKeyGeneration, ApiKeyLookup, ApiKeyText};
+use domain::api_keys::{ApiKeyGeneration, ApiKeyLookup, ApiKeyRefusal, ApiKeyText};
 use domain::editor_tokens::{EditorToken, Holder};
 use domain::render_tokens::RenderToken;
 use domain::users::{UserId, UserKey};
 use domain::{Action, Actor, Scope, TemplateSelector, TenantId};
 use store::{ApiKeyCredential, Outage, StoreError, UserCredential};
+use tokio::time::Instant;
 
 use crate::auth::{Caller, Credential};
 use crate::configured_keys::ConfiguredKey;
@@ -41,8 +42,15 @@ impl Identity {
     async fn of_database_key(&self, key: &ApiKeyText, address: Option<IpAddr>) -> Result<Caller, Refusal> {
         let setup = &self.0.setup;
         let lookup = key.lookup();
-        let found = self.stored_key(&lookup, address).await?;
-        let judged = found.rules.judge(&setup.pepper.mac(key.reveal()), self.now(), address);
+        let (asked, mac) = (Instant::now(), setup.pepper.mac(key.reveal()));
+        let mut found = self.stored_key(&lookup, address).await?;
+        let mut judged = found.rules.judge(&mac, self.now(), address);
+        if judged == Err(ApiKeyRefusal::WrongSecret)
+            && let Some(newer) = self.rotated_key(asked, &lookup, address).await
+        {
+            judged = newer.rules.judge(&mac, self.now(), address);
+            found = newer;
+        }
         let generation = judged.map_err(|why| Refusal::DatabaseKey { name: found.name.clone(), id: found.id, why })?;
         if let ApiKeyGeneration::Previous { until } = generation {
             tracing::debug!(key = %found.id, name = found.name, %until, "a key from before its rotation is still in use");
@@ -71,6 +79,16 @@ impl Identity {
         };
         let found = self.0.keys.get(lookup.clone(), ask).await;
         found.map_err(|error| self.not_asked(error, guesser))?.ok_or(Refusal::UnknownKey)
+    }
+
+    /// The key as it is now: another replica may just have rotated it, and its caller be faster than the notice. Counts as a guess
+    /// where it was none.
+    async fn rotated_key(&self, since: Instant, lookup: &ApiKeyLookup, guesser: Option<IpAddr>) -> Option<Arc<ApiKeyCredential>> {
+        let ask = async {
+            self.unless_guessing(guesser)?;
+            Ok(self.store().api_key_by_lookup(lookup).await?.map(Arc::new))
+        };
+        self.0.keys.newer_than(since, lookup.clone(), ask).await.ok().flatten()
     }
 
     fn unless_guessing(&self, guesser: Option<IpAddr>) -> Result<(), StoreError> {

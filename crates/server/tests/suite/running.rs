@@ -72,7 +72,14 @@ impl Server {
     }
 
     /// Starts another process on the data that this one, which has ended, left behind.
-    pub fn start_again(mut self) -> Self {
+    pub fn start_again(self) -> Self {
+        let changed = self.changed;
+        self.start_again_with(changed)
+    }
+
+    /// As [`Server::start_again`], with other settings.
+    pub fn start_again_with(mut self, changed: &'static [(&'static str, &'static str)]) -> Self {
+        self.changed = changed;
         self.child = spawn(self.data.path(), self.port, self.changed);
         self.wait_until_ready();
         self
