@@ -14,7 +14,7 @@ use domain::{ErrorCode, Issue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use store::{NewSchedule, SCHEDULES_LIMIT, ScheduleFilter, ScheduleRecord, ScheduleRemoved, ScheduleWritten};
+use store::{NewSchedule, SCHEDULES_LIMIT, ScheduleFilter, ScheduleRecord, ScheduleRemoved, ScheduleWritten, TenantStore};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -130,20 +130,32 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let (input, secrets) = checked(&setup, &caller, &body, None).await?;
     let id = idempotency_key(&headers)?.map(|key| id_of(&caller, key));
-    let schedules = setup.store.tenant(caller.tenant.clone());
-    if let Some(id) = id
-        && let Some((made, known)) = schedules.schedules().get_whole(id).await?
-    {
-        if made.revision == 1 && (made.input != input || known != secrets) {
-            let said = "another schedule was made under this Idempotency-Key; use another key for another request";
-            return Err(ApiError::new(ErrorCode::IdempotencyKeyReused, said));
-        }
-        let mut response = answer(StatusCode::CREATED, &made);
-        response.headers_mut().extend([REPLAYED]);
-        return Ok(response);
+    let tenant = setup.store.tenant(caller.tenant.clone());
+    let new = NewSchedule { id, input: &input, secrets: &secrets };
+    if let Some(made) = made_before(&tenant, new).await? {
+        return Ok(made);
     }
-    let written = schedules.schedules().insert(NewSchedule { id, input: &input, secrets: &secrets }, &caller.actor).await?;
-    Ok(answer(StatusCode::CREATED, &written_or_refused(written)?))
+    let written = tenant.schedules().insert(new, &caller.actor).await;
+    // A twin of this request may have made it in the meantime.
+    if !matches!(written, Ok(ScheduleWritten::Written(_)))
+        && let Some(made) = made_before(&tenant, new).await?
+    {
+        return Ok(made);
+    }
+    Ok(answer(StatusCode::CREATED, &written_or_refused(written?)?))
+}
+
+/// The answer where there is a schedule of that id already: the key of the request was sent before.
+async fn made_before(tenant: &TenantStore, new: NewSchedule<'_>) -> Result<Option<Response>, ApiError> {
+    let Some(id) = new.id else { return Ok(None) };
+    let Some((made, known)) = tenant.schedules().get_whole(id).await? else { return Ok(None) };
+    if made.revision == 1 && (made.input != *new.input || known != *new.secrets) {
+        let said = "another schedule was made under this Idempotency-Key; use another key for another request";
+        return Err(ApiError::new(ErrorCode::IdempotencyKeyReused, said));
+    }
+    let mut response = answer(StatusCode::CREATED, &made);
+    response.headers_mut().extend([REPLAYED]);
+    Ok(Some(response))
 }
 
 /// One schedule, without its secrets.

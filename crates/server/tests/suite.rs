@@ -83,6 +83,8 @@ mod rate_limits;
 mod render_tokens;
 #[path = "suite/replicas.rs"]
 mod replicas;
+#[path = "suite/replicas_idempotency.rs"]
+mod replicas_idempotency;
 #[path = "suite/replicas_key_rotation.rs"]
 mod replicas_key_rotation;
 #[path = "suite/replicas_propagation.rs"]

@@ -361,6 +361,24 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
     assert!(status == 404 && text.contains("dataset_not_found"), "{status} {text}");
     assert_eq!(ask(&server, "POST", "/render/html", A_KEY, &reference).await.0, 200);
 
+    // A key under which alpha did something tells beta nothing, nor does it keep beta from using it.
+    let keyed = async |path: &str, key: &str, body: &Value| {
+        let request = reqwest::Client::new().post(server.url(path)).header("X-Api-Key", key).header("Idempotency-Key", "alphakey");
+        let answer = request.json(body).send().await.unwrap();
+        let replayed = answer.headers().contains_key("idempotent-replayed");
+        (answer.status().as_u16(), replayed, answer.text().await.unwrap_or_default())
+    };
+    let stored = json!({"definition": {"key": "x", "name": "X", "html": "alphasecret"}, "output": {"store": true}});
+    assert_eq!(keyed("/render/html", A_KEY, &stored).await.0, 200);
+    let (status, replayed, _) = keyed("/render/html", A_KEY, &stored).await;
+    assert_eq!((status, replayed), (200, true));
+    for body in [&stored, &json!({"definition": {"key": "x", "name": "X", "html": "beta's"}, "output": {"store": true}})] {
+        let (status, replayed, text) = keyed("/render/html", B_KEY, body).await;
+        let reused = status == 409 && text.contains("idempotency_key_reused");
+        assert!(!replayed && (status == 200 || reused), "the key of beta is its own: {status} {text}");
+        assert!(body == &stored || reused, "by now beta has used it");
+    }
+
     let link = things.document["downloadUrl"].as_str().unwrap();
     assert_eq!(reqwest::get(link).await.unwrap().status(), 200, "beta revoked nothing");
 
