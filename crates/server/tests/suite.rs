@@ -87,6 +87,10 @@ mod replicas;
 mod replicas_idempotency;
 #[path = "suite/replicas_key_rotation.rs"]
 mod replicas_key_rotation;
+#[path = "suite/replicas_notices.rs"]
+mod replicas_notices;
+#[path = "suite/replicas_outage.rs"]
+mod replicas_outage;
 #[path = "suite/replicas_propagation.rs"]
 mod replicas_propagation;
 #[path = "suite/replicas_running.rs"]

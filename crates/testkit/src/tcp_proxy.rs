@@ -88,12 +88,7 @@ impl TcpProxy {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    mut targets: watch::Receiver<Option<Target>>,
-    frozen: watch::Receiver<bool>,
-    open: Arc<AtomicUsize>,
-) {
+async fn serve(listener: TcpListener, mut targets: watch::Receiver<Option<Target>>, frozen: watch::Receiver<bool>, open: Arc<AtomicUsize>) {
     listener.set_nonblocking(true).expect("a socket of our own");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listening socket");
     loop {

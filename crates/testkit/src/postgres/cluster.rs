@@ -128,6 +128,8 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if self.data().join("postmaster.pid").exists() {
+            // A test may have failed while it was frozen, and it would not hear of its end.
+            self.thaw();
             let mut stop = self.postgres_command("pg_ctl");
             let _ = stop.arg("-D").arg(self.data()).args(["-m", "immediate", "-w", "-t", "30", "stop"]).stdout(Stdio::null()).status();
         }
