@@ -93,6 +93,8 @@ mod replicas_notices;
 mod replicas_outage;
 #[path = "suite/replicas_propagation.rs"]
 mod replicas_propagation;
+#[path = "suite/replicas_round_trips.rs"]
+mod replicas_round_trips;
 #[path = "suite/replicas_running.rs"]
 mod replicas_running;
 #[path = "suite/running.rs"]
