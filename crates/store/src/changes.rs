@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use crate::error::{StoreError, source};
+use crate::reading::Reading;
 
 /// The channel of all changes. Its name is part of what replicas of neighbouring releases agree on.
 const CHANNEL: &str = "pulp_changes";
@@ -105,6 +106,8 @@ impl ChangeListener {
 /// What the listeners of a store share.
 pub(crate) struct Hub {
     options: PgConnectOptions,
+    /// What was written elsewhere is to be in lists, too.
+    reading: Option<Arc<Reading>>,
     events: broadcast::Sender<ChangeEvent>,
     begun: AtomicBool,
     state: Arc<Mutex<State>>,
@@ -118,9 +121,15 @@ struct State {
 }
 
 impl Hub {
-    pub(crate) fn new(options: PgConnectOptions) -> Self {
+    pub(crate) fn new(options: PgConnectOptions, reading: Option<Arc<Reading>>) -> Self {
         let state = State { connected: false, since: Instant::now(), last_notice: None };
-        Self { options, events: broadcast::Sender::new(KEPT_EVENTS), begun: AtomicBool::new(false), state: Arc::new(Mutex::new(state)) }
+        Self {
+            options,
+            reading,
+            events: broadcast::Sender::new(KEPT_EVENTS),
+            begun: AtomicBool::new(false),
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     pub(crate) fn standing(&self) -> ListenerStanding {
@@ -137,6 +146,7 @@ impl Hub {
         if !self.begun.swap(true, Ordering::SeqCst) {
             let connection = Connection {
                 options: self.options.clone(),
+                reading: self.reading.clone(),
                 listener: None,
                 failures: 0,
                 events: self.events.clone(),
@@ -151,6 +161,7 @@ impl Hub {
 /// The connection that listens.
 struct Connection {
     options: PgConnectOptions,
+    reading: Option<Arc<Reading>>,
     listener: Option<PgListener>,
     failures: u32,
     events: broadcast::Sender<ChangeEvent>,
@@ -163,6 +174,11 @@ impl Connection {
         let told = async {
             loop {
                 let event = self.advance().await;
+                match (&self.reading, &event) {
+                    (Some(reading), ChangeEvent::Changed(change)) => reading.note_write(&change.tenant),
+                    (Some(reading), ChangeEvent::Reconnected) => reading.note_write_of_anybody(),
+                    (None, _) => {}
+                }
                 // Nobody may be there to be told.
                 let _ = self.events.send(event);
             }

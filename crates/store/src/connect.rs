@@ -223,7 +223,7 @@ impl Store {
     /// Fails with [`StoreError::Unavailable`] after `acquire_timeout` when it does not; trying again is the caller's part.
     pub async fn connect(options: ConnectOptions) -> Result<Self, StoreError> {
         let session = options.session()?;
-        let listen = Arc::new(Hub::new(options.direct()?));
+        let direct = options.direct()?;
 
         let suspicion = Arc::new(Suspicion::new());
         let pool = pool(&options, options.max_connections, &suspicion, session);
@@ -248,7 +248,7 @@ impl Store {
         let shared = Shared {
             pool,
             suspicion,
-            listen,
+            listen: Arc::new(Hub::new(direct, reading.clone())),
             reading,
             deadline,
             statements: AtomicU64::new(0),
@@ -310,6 +310,11 @@ impl Store {
     /// How many acts have asked Postgres for something since the start. What a cache answers does not count.
     pub fn statements_executed(&self) -> u64 {
         self.shared.statements.load(Ordering::Relaxed)
+    }
+
+    /// How it stands with the replica that lists are read from; none where there is none.
+    pub fn reading_standing(&self) -> Option<crate::reading::ReadingStanding> {
+        Some(self.shared.reading.as_ref()?.standing())
     }
 
     /// The connections for statements at this moment.

@@ -131,6 +131,7 @@ pub use partitions::{PARTITION_MONTHS_AHEAD, PartitionedTable, Partitions};
 pub use probe::{Probe, probe};
 pub use quotas::TenantQuotas;
 pub use rate_windows::{RateLease, RateLeaseRequest};
+pub use reading::ReadingStanding;
 pub use render_tokens::{RenderTokenRecord, RenderTokens, TakeOutcome};
 pub use replicas::{ClusterView, HeldDuty, REPLICA_ALIVE, ReplicaRecord, Replicas};
 pub use samples::Samples;

@@ -49,6 +49,17 @@ struct Known {
     written_by_others: Option<Instant>,
 }
 
+/// How it stands with the replica of the database that lists are read from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadingStanding {
+    /// Whether it answered when it was last asked.
+    pub reachable: bool,
+    /// It has everything that was committed longer ago; none before that was found out.
+    pub behind: Option<Duration>,
+    /// Whether lists are read from it.
+    pub used: bool,
+}
+
 impl Reading {
     pub(crate) fn new(pool: PgPool, suspicion: Arc<Suspicion>, most_behind: Duration) -> Self {
         Self { pool, suspicion, most_behind, known: Mutex::default(), here: watch::Sender::new(false) }
@@ -58,7 +69,7 @@ impl Reading {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What this process has written is to be in what it lists from now on.
+    /// What this process has written, or heard of, is to be in what it lists from now on.
     pub(crate) fn note_write(&self, tenant: &TenantId) {
         let now = Instant::now();
         let mut known = self.known();
@@ -71,6 +82,17 @@ impl Reading {
         } else {
             known.written.insert(tenant.clone(), now);
         }
+    }
+
+    /// How it stands with the replica.
+    pub(crate) fn standing(&self) -> ReadingStanding {
+        let behind = self.known().complete_until.map(|moment| moment.elapsed());
+        ReadingStanding { reachable: *self.here.borrow(), behind, used: self.is_fit(None) }
+    }
+
+    /// Something may have been written that nobody told of.
+    pub(crate) fn note_write_of_anybody(&self) {
+        self.known().written_by_others = Some(Instant::now());
     }
 
     /// Whether the replica is good enough for a list of that tenant, or of all.

@@ -104,6 +104,23 @@ async fn every_list_and_export_can_be_read_from_a_replica_and_nothing_else_is() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_through_another_server_is_in_lists_when_its_notice_has_come() {
+    let (primary, replica) = pair().await;
+    let store = Store::connect(reading(&primary, &replica, PATIENCE)).await.unwrap();
+    let tenant = store.tenant(TenantId::default_tenant());
+    let mut changes = store.changes();
+    assert_eq!(timeout(PATIENCE, changes.next()).await.unwrap(), Some(ChangeEvent::Reconnected));
+    until_it_is_read(&tenant, &replica).await;
+    replica.query("SELECT pg_wal_replay_pause()").await;
+    eventually("a pause", async || (replica.query("SELECT pg_get_wal_replay_pause_state()").await == "paused").then_some(())).await;
+    let other = Store::connect(ConnectOptions::new(primary.url())).await.unwrap();
+    any_template(&other.tenant(TenantId::default_tenant()), "theirs").await;
+    let ChangeEvent::Changed(_) = timeout(PATIENCE, changes.next()).await.unwrap().unwrap() else { panic!("no notice") };
+    assert_eq!(total(&tenant).await, 1, "although the replica has it not");
+    assert_eq!(replica.query("SELECT count(*) FROM templates").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_too_far_behind_is_not_read_from_until_it_has_caught_up() {
     let (primary, replica) = pair().await;
     let store = Store::connect(reading(&primary, &replica, Duration::from_secs(2))).await.unwrap();
