@@ -44,6 +44,9 @@ pub async fn system(State(setup): State<Setup>, Extension(caller): Extension<Cal
         "database": {
             "reachable": cluster.answered_in.is_some(),
             "latencyMs": cluster.answered_in.map(|took| took.as_secs_f64() * 1_000.0),
+            "read": setup.store.reading_standing().map(|read| json!({
+                "reachable": read.reachable, "behindMs": read.behind.map(whole_ms), "used": read.used,
+            })),
             "connections": { "used": connections.used, "idle": connections.idle, "most": connections.most },
         },
         "listener": {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::trace::{SpanKind, TraceContextExt as _, TraceId, TraceState, TracerProvider as _};
+use opentelemetry::trace::{SpanContext, SpanKind, TraceContextExt as _, TraceId, TraceState, TracerProvider as _};
 use opentelemetry::{Context, KeyValue, propagation::TextMapPropagator as _};
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
@@ -206,7 +206,7 @@ impl ShouldSample for Requests {
             attributes: Vec::new(),
             trace_state,
         };
-        let parent = parent_context.map(|context| context.span().span_context().clone()).filter(|parent| parent.is_valid());
+        let parent = parent_context.map(|context| context.span().span_context().clone()).filter(SpanContext::is_valid);
         let begins = matches!(span_kind, SpanKind::Server | SpanKind::Consumer);
         match parent {
             Some(parent) if !parent.is_remote() => decided(parent.is_sampled(), parent.trace_state().clone()),
