@@ -74,7 +74,8 @@ async fn two_servers_behind_a_transaction_pooler_save_render_move_labels_and_fin
     let pdf = one.pdf("letter", &json!({"n": 1})).await;
     assert!(pdf.starts_with(b"%PDF-"));
 
-    let job = json!({"template": "letter", "format": "pdf", "items": [{"data": {"n": 1}}, {"data": {"n": 2}}, {"data": {"n": 3}}]});
+    let items: Vec<_> = (1..4).map(|n| json!({"template": "letter", "data": {"n": n}})).collect();
+    let job = json!({"format": "pdf", "items": items});
     let job = submitted(&other, &job).await;
     let done = ended(&one, &job).await;
     assert_eq!(done["status"], "completed", "{done}");

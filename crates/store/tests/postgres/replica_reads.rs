@@ -150,9 +150,9 @@ async fn nobody_notices_a_replica_that_stops_falls_silent_or_was_never_there() {
     until_it_is_read(&tenant, &replica).await;
     for how in ["stopped", "frozen"] {
         if how == "stopped" {
-            replica.stop()
+            replica.stop();
         } else {
-            replica.freeze()
+            replica.freeze();
         }
         let begun = Instant::now();
         let mut slowest = Duration::ZERO;

@@ -33,6 +33,7 @@ impl Cluster {
     }
 
     /// A streaming replica of this one, which is a server of its own.
+    #[must_use]
     pub fn replicate(&self) -> Self {
         let folder = TempDir::with_prefix_in("pulp-postgres-", "/tmp").expect("a temporary folder");
         let replica = Self { folder, binaries: binaries(), settings: self.settings };
