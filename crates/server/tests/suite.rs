@@ -97,6 +97,8 @@ mod replicas_propagation;
 mod replicas_round_trips;
 #[path = "suite/replicas_running.rs"]
 mod replicas_running;
+#[path = "suite/replicas_scale.rs"]
+mod replicas_scale;
 #[path = "suite/running.rs"]
 mod running;
 #[path = "suite/schedule_deliveries.rs"]

@@ -145,11 +145,15 @@ impl ApiKeys<'_> {
         speak!(self.0.store, "api_keys.list", {
             let (limit, offset) = bounds(limit, offset);
             let mut connection = self.0.store.acquire().await?;
+            // The ids first: what comes before the page is passed by in the index alone.
             let rows = sqlx::query_as!(
                 ApiKeyRow,
                 "SELECT api_key_id, name, scope, lookup, secret_mac, hint, previous_mac, previous_until, expires_at, allowed_templates,
                         allowed_ips, requests_per_minute, revoked_at, created_at, created_by, updated_at, last_used_at
-                 FROM api_keys WHERE tenant_id = $1 ORDER BY created_at, api_key_id LIMIT $2 OFFSET $3",
+                 FROM api_keys WHERE tenant_id = $1 AND api_key_id IN (
+                     SELECT page.api_key_id FROM api_keys page WHERE page.tenant_id = $1
+                     ORDER BY page.created_at, page.api_key_id LIMIT $2 OFFSET $3)
+                 ORDER BY created_at, api_key_id",
                 self.0.tenant.as_str(),
                 limit,
                 offset
@@ -160,9 +164,15 @@ impl ApiKeys<'_> {
             let total = if let Some(total) = known {
                 total
             } else {
-                let tenant = self.0.tenant.as_str();
-                let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys WHERE tenant_id = $1"#, tenant);
-                u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0)
+                let asked = self.0.store.totals().ask(&mut connection, &self.0.tenant, "api_keys".to_owned()).await?;
+                if let Some(total) = asked.total {
+                    total
+                } else {
+                    let tenant = self.0.tenant.as_str();
+                    let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys WHERE tenant_id = $1"#, tenant);
+                    let count = u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0);
+                    self.0.store.totals().keep(&mut connection, asked, count).await?
+                }
             };
             let items = rows.into_iter().map(ApiKeyRecord::try_from).collect::<Result<_, _>>()?;
             Ok(Page { items, total })

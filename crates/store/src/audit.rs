@@ -101,8 +101,14 @@ impl Audit<'_> {
             let total = if let Some(total) = known {
                 total
             } else {
-                let count: i64 = self.select("count(*)", filter).build_query_scalar().fetch_one(&mut *connection).await?;
-                u64::try_from(count).unwrap_or(0)
+                let totals = self.0.store.totals();
+                let asked = totals.ask(&mut connection, &self.0.tenant, format!("audit_events {filter:?}")).await?;
+                if let Some(total) = asked.total {
+                    total
+                } else {
+                    let count: i64 = self.select("count(*)", filter).build_query_scalar().fetch_one(&mut *connection).await?;
+                    totals.keep(&mut connection, asked, u64::try_from(count).unwrap_or(0)).await?
+                }
             };
             Ok(Page { items: records(rows)?, total })
         })

@@ -18,6 +18,7 @@ use crate::error::{Outage, StoreError};
 use crate::held_leases::HeldLeases;
 use crate::reading::{Reading, Way};
 use crate::tenants::{TenantStore, Tenants};
+use crate::totals::Totals;
 
 /// The oldest major version of Postgres that is still maintained in 2026.
 const OLDEST_POSTGRES: u32 = 14;
@@ -212,6 +213,7 @@ pub(crate) struct Shared {
     closed: watch::Sender<bool>,
     instance_id: String,
     clock: Clock,
+    totals: Totals,
     pub(crate) replicas_alive: AtomicU32,
     pub(crate) held: HeldLeases,
     pub(crate) cluster: Mutex<crate::replicas::Known>,
@@ -255,6 +257,7 @@ impl Store {
             closed,
             instance_id: options.instance_id,
             clock: options.clock,
+            totals: Totals::default(),
             replicas_alive: AtomicU32::new(1),
             held: HeldLeases::default(),
             cluster: Mutex::default(),
@@ -338,6 +341,11 @@ impl Store {
         for (kind, held) in self.held_leases() {
             metrics::gauge!("pulp_leases_held", "kind" => kind.as_str()).set(f64::from(u32::try_from(held).unwrap_or(u32::MAX)));
         }
+    }
+
+    /// Totals of lists that are known.
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.shared.totals
     }
 
     /// What this process calls itself in the rows it writes.

@@ -83,6 +83,7 @@ mod templates;
 mod tenant_export;
 mod tenant_purge;
 mod tenants;
+mod totals;
 mod url_parameters;
 mod usage;
 mod usage_list;

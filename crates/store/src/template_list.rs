@@ -124,7 +124,7 @@ pub(crate) async fn list(handle: &TenantStore, filter: &TemplateFilter) -> Resul
         let Some(folders) = resolve(&mut connection, handle, filter.folder.as_ref()).await? else {
             return Ok(Page { items: Vec::new(), total: 0 });
         };
-        let question = Question { tenant: handle.tenant.as_str(), filter, folders: &folders };
+        let question = Question { handle, filter, folders: &folders };
         let (rows, total) = if offset == 0 {
             let rows = question.page(&mut connection, Span { limit, offset, from: End::Front }).await?;
             let total = match Page::<TemplateSummary>::total_from_its_end(rows.len(), limit, offset) {
@@ -149,17 +149,26 @@ pub(crate) async fn list(handle: &TenantStore, filter: &TemplateFilter) -> Resul
 /// use the index of none. The statements are not kept prepared, so that each is planned for its own values: a plan for any
 /// page reads the table for a tenth of it.
 struct Question<'a> {
-    tenant: &'a str,
+    handle: &'a TenantStore,
     filter: &'a TemplateFilter,
     folders: &'a Folders,
 }
 
 impl Question<'_> {
+    /// How many match: the same on every page, as long as nothing changes.
     async fn count(&self, connection: &mut PgConnection) -> Result<u64, StoreError> {
+        let TemplateFilter { q, kind, keys, tags, owner, label, folder: _, state, reached, sort: _, order: _, limit: _, offset: _ } =
+            self.filter;
+        let asked = format!("templates {:?}", (q, kind, keys, tags, owner, label, state, reached, self.folders));
+        let totals = self.handle.store.totals();
+        let asked = totals.ask(connection, &self.handle.tenant, asked).await?;
+        if let Some(total) = asked.total {
+            return Ok(total);
+        }
         let mut query = QueryBuilder::new("SELECT count(*)");
         self.push_conditions(&mut query);
-        let count: i64 = query.build_query_scalar().persistent(false).fetch_one(connection).await?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        let count: i64 = query.build_query_scalar().persistent(false).fetch_one(&mut *connection).await?;
+        totals.keep(connection, asked, u64::try_from(count).unwrap_or(0)).await
     }
 
     /// The rows of that span in the order that was asked for. The ids come first, from an index alone where there is one of
@@ -182,7 +191,7 @@ impl Question<'_> {
 
     fn push_conditions(&self, query: &mut QueryBuilder<Postgres>) {
         let filter = self.filter;
-        query.push(" FROM templates WHERE tenant_id = ").push_bind(self.tenant.to_owned());
+        query.push(" FROM templates WHERE tenant_id = ").push_bind(self.handle.tenant.as_str().to_owned());
         query.push(match filter.state {
             TemplateState::Active => " AND deleted_at IS NULL",
             TemplateState::Deleted => " AND deleted_at IS NOT NULL",

@@ -175,10 +175,12 @@ impl<'a> Tenants<'a> {
         speak!(self.0, "tenants.list", {
             let (limit, offset) = bounds(limit, offset);
             let mut connection = self.0.acquire().await?;
+            // The ids first: what comes before the page is passed by in the index alone.
             let rows = sqlx::query_as!(
                 TenantRow,
                 "SELECT tenant_id, name, status, created_at, updated_at, archived_at, quotas::text AS quotas
-                 FROM tenants ORDER BY tenant_id LIMIT $1 OFFSET $2",
+                 FROM tenants WHERE tenant_id IN (SELECT page.tenant_id FROM tenants page ORDER BY page.tenant_id LIMIT $1 OFFSET $2)
+                 ORDER BY tenant_id",
                 limit,
                 offset
             )

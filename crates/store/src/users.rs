@@ -154,11 +154,14 @@ impl Users<'_> {
         speak!(self.0.store, "users.list", {
             let (limit, offset) = bounds(limit, offset);
             let mut connection = self.0.store.acquire().await?;
+            // The ids first: what comes before the page is passed by in the index alone.
             let rows = sqlx::query_as!(
                 UserRow,
                 r#"SELECT user_id, tenant_id, display_name, role, auth_method, key_hint, email, groups, user_name, external_id,
                           deactivated_at, token_issued_after, created_at, updated_at, NULL AS status
-                   FROM users WHERE tenant_id = $1 ORDER BY user_id LIMIT $2 OFFSET $3"#,
+                   FROM users WHERE tenant_id = $1 AND user_id IN (
+                       SELECT page.user_id FROM users page WHERE page.tenant_id = $1 ORDER BY page.user_id LIMIT $2 OFFSET $3)
+                   ORDER BY user_id"#,
                 self.0.tenant.as_str(),
                 limit,
                 offset
@@ -166,11 +169,21 @@ impl Users<'_> {
             .fetch_all(&mut *connection)
             .await?;
             let known = Page::<UserRecord>::total_from_its_end(rows.len(), limit, offset);
-            let total = if let Some(total) = known { total } else { self.counted(&mut connection).await? };
+            let total = if let Some(total) = known { total } else { self.total(&mut connection).await? };
             let items = rows.into_iter().map(UserRecord::try_from).collect::<Result<_, _>>()?;
             Ok(Page { items, total })
         })
         .await
+    }
+
+    async fn total(&self, connection: &mut PgConnection) -> Result<u64, StoreError> {
+        let totals = self.0.store.totals();
+        let asked = totals.ask(connection, &self.0.tenant, "users".to_owned()).await?;
+        if let Some(total) = asked.total {
+            return Ok(total);
+        }
+        let count = self.counted(connection).await?;
+        totals.keep(connection, asked, count).await
     }
 
     /// How many people the tenant has.

@@ -124,7 +124,7 @@ async fn whoever_slept_while_a_key_was_taken_over_changes_nothing_any_more() {
     let its_id = RequestId::generate();
     fixture.database.query(&format!("UPDATE idempotency_keys SET request_id = '{its_id}' WHERE idempotency_key = 'slow'")).await;
     dead(&fixture).await;
-    let writing = tokio::spawn(async move { make(&tenant, "slow", &slow, its_id).await });
+    let sleeper = tokio::spawn(async move { make(&tenant, "slow", &slow, its_id).await });
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let waiting =
         async |number: &str| eventually("they wait", async || (fixture.database.query(waits).await == number).then_some(())).await;
@@ -133,7 +133,7 @@ async fn whoever_slept_while_a_key_was_taken_over_changes_nothing_any_more() {
     let heir = tokio::spawn(async move { claim(&tenant, &request("slow")).await });
     waiting("2").await;
     lock.rollback().await.unwrap();
-    assert!(matches!(writing.await.unwrap(), Ok(store::InsertOutcome::Written(_))));
+    assert!(matches!(sleeper.await.unwrap(), Ok(store::InsertOutcome::Written(_))));
     let heir = heir.await.unwrap();
     assert!(matches!(&heir, KeyOutcome::Answered(answer) if answer.body == AnswerBody::NotKept), "{heir:?}");
 }

@@ -130,3 +130,23 @@ async fn a_page_beyond_the_end_is_empty_and_still_knows_the_total() {
         assert_eq!(keys(&fixture.tenant, &filter).await, (vec![], 2), "{limit} {offset}");
     }
 }
+
+#[tokio::test]
+async fn a_total_is_counted_once_and_anew_after_every_change_on_whichever_replica() {
+    let fixture = Fixture::new().await;
+    let other = fixture.replica().await.tenant(domain::TenantId::default_tenant());
+    for number in 0..5 {
+        any_template(&fixture.tenant, &format!("t{number}")).await;
+    }
+    let page = TemplateFilter { limit: 2, ..TemplateFilter::default() };
+    let search = TemplateFilter { q: Some("t1".to_owned()), limit: 1, ..TemplateFilter::default() };
+    for round in 0..3_u64 {
+        for _ in 0..2 {
+            assert_eq!(keys(&fixture.tenant, &page).await.1, 5 + round);
+            assert_eq!(keys(&fixture.tenant, &search).await.1, 1 + round);
+            assert_eq!(keys(&other, &page).await.1, 5 + round);
+        }
+        // Made through the other one: nobody tells this one.
+        any_template(&other, &format!("t1-{round}")).await;
+    }
+}
