@@ -221,8 +221,8 @@ async fn begin(setup: &Setup, caller: &Caller, request: &KeyedRequest) -> Result
 /// Carries it out apart from the connection: a caller that goes away does not stop it halfway.
 async fn first(setup: &Setup, caller: &Caller, claim: KeyClaim, work: impl Future<Output = Response> + Send + 'static) -> Response {
     let (answer, answered) = oneshot::channel();
-    let _holding = setup.store.holding(LeaseKind::IdempotencyKey);
-    let first = First { tenant: setup.store.tenant(caller.tenant.clone()), claim, _holding };
+    let tenant = setup.store.tenant(caller.tenant.clone());
+    let first = First { tenant, claim, _holding: setup.store.holding(LeaseKind::IdempotencyKey) };
     tokio::spawn(requests::carried(first.run(work, answer)).in_current_span());
     let lost = |_| ApiError::new(ErrorCode::InternalError, "something is broken on our side").into_response();
     answered.await.unwrap_or_else(lost)

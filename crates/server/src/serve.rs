@@ -50,7 +50,7 @@ pub fn serve(config: &Config) -> Result<ExitCode, ServerError> {
 async fn until_signalled(config: &Config, traces: Option<traces::Waiting>) -> Result<ExitCode, ServerError> {
     let mut signals = Signals::listen()?;
     let sending = traces.map(traces::Waiting::send);
-    let outcome = until_stopped(config, &mut signals).await;
+    let outcome = Box::pin(until_stopped(config, &mut signals)).await;
     if let Some(sending) = sending {
         sending.stop(Instant::now() + LAST_TRACES).await;
     }
@@ -142,23 +142,7 @@ impl Running {
 
         let outbound = outbound::start(config)?;
         let clock = Clock::system();
-        let documents =
-            render::DocumentOptions { lives: config.documents.lives, secrets: identity::link_secrets(&config.documents, &store).await? };
-        let renderer = render::Renderer::new(render::Setup {
-            store: store.clone(),
-            pool: browser.pool.clone(),
-            clock: clock.clone(),
-            limits: limits(config),
-            blobs: blobs.clone(),
-            usage: render::UsageOptions { labels: config.metric_labels.clone(), ..render::UsageOptions::default() },
-            releases: config.releases.clone(),
-            documents,
-            datasets: config.datasets,
-            data_urls: config.outbound.data_urls.map(|options| {
-                // Half of the renders under way at most wait for somebody else's server.
-                render::DataUrls::new(outbound.clone(), options, usize::midpoint(config.max_concurrent_pages, config.max_queue_depth))
-            }),
-        });
+        let renderer = renderer(config, &store, browser.pool.clone(), &blobs, &outbound).await?;
         let examples = match config.examples {
             config::Examples::Auto if database.is_embedded() => examples::load_into_empty(&store).await?,
             _ => 0,
@@ -171,14 +155,7 @@ impl Running {
         let shutdown = CancellationToken::new();
         let address = listener.local_addr().map_err(ServerError::Serve)?;
         let who = api::Identity::new(credentials);
-        let (pool_of_connections, queue_of_usage, callers) = (store.clone(), renderer.clone(), who.clone());
-        let metrics_text = move || {
-            pool_of_connections.record_pool_metrics();
-            queue_of_usage.record_usage_metrics();
-            metrics::record_caches(&queue_of_usage.caches());
-            metrics::record_caches(&callers.caches());
-            metrics_text()
-        };
+        let metrics_text = measured(metrics_text, &store, &renderer, &who);
         let setup = api::Setup {
             renderer: renderer.clone(),
             store: store.clone(),
@@ -205,7 +182,7 @@ impl Running {
                 config::Docs::Off => api::Docs::Off,
             },
             metrics: api::Metrics {
-                handle_render: Arc::new(metrics_text),
+                handle_render: metrics_text,
                 token: config.identity.metrics_token.as_ref().map(|token| token.reveal().to_owned()),
             },
             started: began,
@@ -259,6 +236,50 @@ impl Running {
         }
         self.database.stop(tidy_up).await
     }
+}
+
+/// What makes documents, over everything that it needs.
+async fn renderer(
+    config: &Config,
+    store: &store::Store,
+    pool: chromium::Pool,
+    blobs: &blobs::Blobs,
+    outbound: &::outbound::Outbound,
+) -> Result<render::Renderer, ServerError> {
+    let documents =
+        render::DocumentOptions { lives: config.documents.lives, secrets: identity::link_secrets(&config.documents, store).await? };
+    Ok(render::Renderer::new(render::Setup {
+        store: store.clone(),
+        pool,
+        clock: Clock::system(),
+        limits: limits(config),
+        blobs: blobs.clone(),
+        usage: render::UsageOptions { labels: config.metric_labels.clone(), ..render::UsageOptions::default() },
+        releases: config.releases.clone(),
+        documents,
+        datasets: config.datasets,
+        data_urls: config.outbound.data_urls.map(|options| {
+            // Half of the renders under way at most wait for somebody else's server.
+            render::DataUrls::new(outbound.clone(), options, usize::midpoint(config.max_concurrent_pages, config.max_queue_depth))
+        }),
+    }))
+}
+
+/// The text of the metrics, after what is only measured when somebody asks.
+fn measured(
+    text: metrics::Text,
+    store: &store::Store,
+    renderer: &render::Renderer,
+    callers: &api::Identity,
+) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let (store, renderer, callers) = (store.clone(), renderer.clone(), callers.clone());
+    Arc::new(move || {
+        store.record_pool_metrics();
+        renderer.record_usage_metrics();
+        metrics::record_caches(&renderer.caches());
+        metrics::record_caches(&callers.caches());
+        text()
+    })
 }
 
 async fn connected_database(config: &Config) -> Result<(Database, store::Store), ServerError> {
