@@ -6,8 +6,8 @@ use serde_json::json;
 use store::{ConnectOptions, Store, migrate};
 use testkit::postgres::TestDatabase;
 
-use crate::cluster::Cluster;
 use crate::fixture::{PATIENCE, migrated};
+use testkit::postgres::Cluster;
 
 const SOON: Duration = Duration::from_secs(10);
 
