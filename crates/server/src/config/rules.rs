@@ -2,10 +2,10 @@
 
 use domain::forwarding::TrustProxy;
 
-use super::{DatabaseUrls, Storage};
 use super::problems::Problem;
 use super::reader::Values;
 use super::settings as known;
+use super::{DatabaseUrls, Storage};
 
 /// The database: a URL means that one, no URL the embedded one, and STORAGE_MODE may not say otherwise.
 pub fn storage(values: &Values, problems: &mut Vec<Problem>) -> Storage {

@@ -8,8 +8,8 @@ use sqlx::Connection as _;
 use store::{ChangeEvent, ConnectOptions, NewTemplate, Outage, Store, StoreError, TenantStore, migrate};
 use tokio::time::timeout;
 
-use testkit::postgres::Cluster;
 use crate::fixture::{Fixture, NOBODY, PATIENCE, any_template, content, eventually, key, unsigned, version};
+use testkit::postgres::Cluster;
 
 fn impatient(url: &str) -> ConnectOptions {
     ConnectOptions {
