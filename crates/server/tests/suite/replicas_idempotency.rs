@@ -90,7 +90,9 @@ async fn the_same_key_at_three_replicas_at_once_makes_one_of_everything_every_ti
 }
 
 fn signal(name: &str, processes: &[u32]) {
-    processes.iter().for_each(|pid| kill(name, *pid));
+    for pid in processes {
+        kill(name, *pid);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,7 +61,7 @@ async fn fifty_warm_renders_by_label_with_an_asset_for_a_tenant_with_a_stored_ke
     said(200, ask("PUT", "/templates/sheet/labels/prod").json(&json!({"version": "1.0.0"}))).await;
     let render = async |turn: usize| {
         let body = json!({"template": "sheet", "label": "prod", "data": {"name": "Ada"}});
-        let path = if turn % 5 == 0 { "/render/pdf" } else { "/render/html" };
+        let path = if turn.is_multiple_of(5) { "/render/pdf" } else { "/render/html" };
         let answer = ask("POST", path).json(&body).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
         answer.bytes().await.unwrap();
