@@ -122,8 +122,9 @@ async fn flood(server: &Server, most: usize) {
     assert!(slowest < SERVED_WITHIN, "{slowest:?}");
     assert!(metric(server, "pulp_http_connections_evicted_total").await > 0.0);
     let open_now = metric(server, "pulp_http_connections ").await;
-    assert!(open_now <= most as f64, "{open_now} connections are open");
-    let each = after.saturating_sub(before) as f64 / most as f64;
+    let places = f64::from(u32::try_from(most).unwrap());
+    assert!(open_now <= places, "{open_now} connections are open");
+    let each = f64::from(u32::try_from(after.saturating_sub(before)).unwrap()) / places;
     println!(
         "all {most} places taken: memory grew from {before} to {after} KiB, {each:.1} KiB for each; others were served within {slowest:?}"
     );
@@ -273,7 +274,7 @@ async fn bytes_that_grow_to_ten_gigabytes_cost_neither_memory_nor_time() {
         assert!(matches!((status, code.as_str()), (413, "payload_too_large") | (0, "")), "{status} {code}");
     }
     println!("four bombs of 10 GB: {:?}, {grown_mib} MiB more", started.elapsed());
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
     // Four bodies of 20 MiB, twice while one of them grows.
     assert!(grown_mib < 250, "{grown_mib} MiB");
 
@@ -310,10 +311,10 @@ async fn what_takes_longer_in_all_than_a_request_may_is_given_up() {
     let server = Server::start_with(&[("REQUEST_TIMEOUT_MS", "2000")]);
     let mut wire = Wire::open(&server, HERE).await;
     let began = Instant::now();
-    let begun = format!(
+    let beginning = format!(
         "POST /render/html HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {KEY}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
     );
-    wire.send(begun).await;
+    wire.send(beginning).await;
     let refused = wire.drip(&[b' '; 900], Duration::from_millis(50), SOON).await.expect("an answer");
     refused.is_refusal(503, "service_unavailable");
     assert!(refused.header("retry-after").is_some() && refused.header("x-request-id").is_some(), "{refused:?}");

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::running::{KEY, Server};
 use crate::wire::{Answer, HERE, Wire};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// What is offered, as a multiple of the peak of the same round.
 const FACTOR: f64 = 3.0;
 const ROUNDS: usize = 3;

@@ -134,7 +134,7 @@ async fn slow_reader(server: &Server) {
         answers += 1;
     }
     assert!(answers < 10_000, "all was kept for somebody who did not listen");
-    assert!(began.elapsed() < Duration::from_secs(120), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_mins(2), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
