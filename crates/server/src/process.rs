@@ -58,7 +58,7 @@ mod tests {
             "{process:?}"
         );
         let started = process.started_at_seconds;
-        let now = jiff::Timestamp::now().as_duration().as_secs_f64();
+        let now = domain::Clock::system().now().as_duration().as_secs_f64();
         assert!(started > 1_600_000_000.0 && started < now + 2.0, "{started} and {now}");
     }
 }

@@ -202,7 +202,7 @@ async fn all_replicas_show_the_same_cluster_who_stopped_is_gone_and_who_died_is_
     assert!(died.elapsed() < Duration::from_secs(20), "{:?}", died.elapsed());
     let dead = view["replicas"].as_array().unwrap().iter().find(|replica| replica["alive"] == false).expect("the dead one is shown");
     assert_ne!(dead["instanceId"], view["self"]);
-    assert_eq!(value(&one.metrics().await, "pulp_replicas_alive"), 1.0);
+    assert!((value(&one.metrics().await, "pulp_replicas_alive") - 1.0).abs() < 0.5);
 }
 
 #[tokio::test]

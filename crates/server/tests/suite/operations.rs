@@ -85,13 +85,13 @@ async fn every_line_of_a_request_names_the_request_its_tenant_and_the_server() {
     assert_eq!(answer(made.json(&json!({"id": "acme", "name": "Acme"}))).await.0, 201);
     let from = server.log().len();
 
-    let mut sent = Vec::new();
+    let mut requests = Vec::new();
     let mut send = async |method: &str, path: &str, key: &str, tenant: Option<&str>, body: Value| {
-        let id = uuid_of(sent.len());
+        let id = uuid_of(requests.len());
         let request = reqwest::Client::new().request(method.parse().unwrap(), server.url(path)).header("X-Api-Key", key);
         let request = tenant.into_iter().fold(request, |request, tenant| request.header("X-PulpEngine-Tenant-Id", tenant));
         let (status, _) = answer(request.header("X-Request-Id", &id).json(&body)).await;
-        sent.push((id, tenant.unwrap_or("default").to_owned(), status));
+        requests.push((id, tenant.unwrap_or("default").to_owned(), status));
         status
     };
     let letter =
@@ -120,11 +120,11 @@ async fn every_line_of_a_request_names_the_request_its_tenant_and_the_server() {
     let told = async || {
         let lines = lines(&server, from);
         let of = |id: &str| lines.iter().any(|line| line["request_id"] == id && line["message"] == "answered");
-        sent.iter().all(|(id, ..)| of(id)).then_some(lines)
+        requests.iter().all(|(id, ..)| of(id)).then_some(lines)
     };
     let lines = wait_until_async("every request has its last line", told).await;
     assert!(lines.iter().all(|line| line["instance"] == instance), "every line names the server");
-    for (id, tenant, status) in &sent {
+    for (id, tenant, status) in &requests {
         let own: Vec<&Value> = lines.iter().filter(|line| line["request_id"] == **id).collect();
         let last = own.iter().find(|line| line["message"] == "answered").unwrap();
         assert_eq!((&last["tenant"], &last["status"]), (&json!(tenant), &json!(status)), "{last}");

@@ -64,7 +64,7 @@ impl Message {
     }
 
     fn hex(&self, field: u64) -> String {
-        self.all(field).next().unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.all(field).next().unwrap_or_default())
     }
 
     fn number(&self, field: u64) -> u64 {

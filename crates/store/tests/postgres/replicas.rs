@@ -17,7 +17,7 @@ async fn replica(url: &str, name: &str) -> Store {
 }
 
 async fn beat(store: &Store) {
-    store.replicas().beat("1.0", Duration::from_secs(60), &json!({"renders": 1}), SOON).await.unwrap();
+    store.replicas().beat("1.0", Duration::from_mins(1), &json!({"renders": 1}), SOON).await.unwrap();
 }
 
 async fn age(database: &TestDatabase, name: &str, seconds: u32) {
