@@ -40,10 +40,10 @@ fn computed_names_partial_blocks_and_decorators_stay_refused() {
 
 #[test]
 fn a_mistake_in_a_partial_names_the_partial_and_its_place_there() {
-    let error = rendered("a\n{{> outer}}", &[("inner", "\n {{shout x}}"), ("outer", "{{> inner}}")], &json!({}), Budget::default());
+    let error = rendered("a\n{{> outer}}", &[("inner", "\n {{emphasise x}}"), ("outer", "{{> inner}}")], &json!({}), Budget::default());
     assert_eq!(
         error.unwrap_err().to_string(),
-        "in `outer`, line 1, column 1: in `inner`, line 2, column 4: `shout` is given arguments but is not a helper (line 2, column 1)"
+        "in `outer`, line 1, column 1: in `inner`, line 2, column 4: `emphasise` is given arguments but is not a helper (line 2, column 1)"
     );
 }
 

@@ -1,5 +1,6 @@
 //! How a server ends, and what ends under it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -210,7 +211,7 @@ async fn a_stored_template_renders_while_the_database_does_not_answer() {
     let asked = async || {
         let metrics = server.metrics().await;
         let heads = metrics.lines().filter(|line| line.starts_with("pulp_cache_reads_total") && line.contains("template_heads"));
-        heads.filter(|line| !line.contains("\"hit\"")).map(str::to_owned).collect::<Vec<_>>()
+        heads.filter(|line| !line.contains("\"hit\"")).map(str::to_owned).collect::<BTreeSet<_>>()
     };
     let asked_before = asked().await;
     signal_all("STOP");

@@ -21,6 +21,7 @@ async fn while_large_questions_are_stuck_a_few_wait_others_are_told_to_come_back
     let server = Server::start_with(Box::leak(Box::new([
         ("DATABASE_URL", url),
         ("DATABASE_MAX_CONNECTIONS", "6"),
+        ("DATABASE_LOCK_TIMEOUT_MS", "15000"),
         ("MULTI_TENANT_ENABLED", "true"),
         ("API_KEY_SUPER_ADMIN", SUPER_KEY),
         ("API_KEYS_JSON", r#"[{"id": "other", "key": "an-admin-key-of-tenant-other", "scope": "admin", "tenantId": "other"}]"#),
@@ -28,7 +29,7 @@ async fn while_large_questions_are_stuck_a_few_wait_others_are_told_to_come_back
     let made = reqwest::Client::new().post(server.url("/admin/tenants")).header("X-Api-Key", SUPER_KEY);
     assert_eq!(made.json(&serde_json::json!({"id": "other", "name": "Other"})).send().await.unwrap().status(), 201);
 
-    // Shorter than the server waits for a statement, longer than a question waits for its turn.
+    // Shorter than the server waits for a lock, longer than a question waits for its turn.
     let stuck = "BEGIN; LOCK TABLE render_usage, audit_events IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(11); COMMIT";
     let held = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' AND relation = 'audit_events'::regclass";
     let locked = database.query(stuck);
