@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 
+use crate::Readiness;
 use crate::clients::Peer;
 use crate::error::{ApiError, raw_answer};
 use crate::head_scan;
@@ -49,8 +50,14 @@ const RETRY_AFTER_S: u64 = 5;
 
 type Answers = TowerToHyperService<tower::util::MapRequest<Router, fn(Request<Incoming>) -> Request>>;
 
-/// Serves until `shutdown`; then lets requests under way end.
-pub(crate) async fn serve(listener: TcpListener, router: Router, places: Places, shutdown: CancellationToken) -> io::Result<()> {
+/// Serves until `shutdown`; then lets requests under way end. While `readiness` is off each answer is the last one of its connection.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    places: Places,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
     // Outside the router, because it decides which route is meant.
     let service = ServiceBuilder::new().map_request(prepared as fn(Request<Incoming>) -> Request).service(router);
     let service = TowerToHyperService::new(service);
@@ -72,7 +79,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, places: Places,
         // Answers are written whole: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         match places.take(address.ip()) {
-            Ok(place) => answer(stream, Peer(address), place, &service, &graceful),
+            Ok(place) => answer(stream, Peer(address), place, &service, &readiness, &graceful),
             Err(full) => refuse(stream, full, &refusals),
         }
     }
@@ -86,13 +93,14 @@ fn prepared(request: Request<Incoming>) -> Request {
 }
 
 /// Answers what comes on this connection, until it ends.
-fn answer(stream: TcpStream, peer: Peer, place: Place, service: &Answers, graceful: &GracefulShutdown) {
+fn answer(stream: TcpStream, peer: Peer, place: Place, service: &Answers, readiness: &Readiness, graceful: &GracefulShutdown) {
     let activity = Arc::clone(&place.activity);
     let mut builder = http1::Builder::new();
     // How long a head may take is counted from its first byte, by the stream.
     builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(HEAD_BYTES).max_buf_size(4 * HEAD_BYTES);
     let answers = service.clone();
     let seen = Arc::clone(&activity);
+    let readiness = readiness.clone();
     let answering = service_fn(move |mut request: Request<Incoming>| {
         let turn = Turn::begin(&seen, &request);
         let answer = if turn.is_ambiguous {
@@ -101,11 +109,16 @@ fn answer(stream: TcpStream, peer: Peer, place: Place, service: &Answers, gracef
             request.extensions_mut().insert(peer);
             Ok(answers.call(request))
         };
+        let readiness = readiness.clone();
         async move {
-            let response = match answer {
+            let mut response = match answer {
                 Ok(answer) => answer.await?,
                 Err(refusal) => refusal,
             };
+            if !readiness.is_on() {
+                // A connection that is kept would break when the listener closes, perhaps under a request.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, std::convert::Infallible>(response.map(|body| Answer { body, _turn: turn }))
         }
     });

@@ -38,6 +38,24 @@ pub async fn ready(State(setup): State<Setup>) -> Response {
     (status, Json(body)).into_response()
 }
 
+/// This server takes requests: it is not about to end, and a browser can print. What all servers miss alike, such as the database, is no
+/// reason to send nothing to any of them, as documents of templates that were rendered before are made without it. For balancers.
+#[utoipa::path(get, path = "/health/serving", tag = "health", responses((status = 200, description = "Send requests here"), (status = 503, description = "Send them elsewhere; `checks` says why")))]
+pub async fn serving(State(setup): State<Setup>) -> Response {
+    let browser = setup.renderer.pool_status().healthy_tabs > 0;
+    let accepting = setup.readiness.is_on();
+    let word = |good: bool| if good { "ok" } else { "error" };
+    let good = browser && accepting;
+    let body = json!({
+        "status": if good { "ok" } else { "degraded" },
+        "version": setup.version,
+        "timestamp": setup.clock.now().to_string(),
+        "checks": { "browser": word(browser), "accepting": word(accepting) },
+    });
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
+}
+
 /// Whether unsaved templates can be shown.
 #[utoipa::path(get, path = "/render/preview/status", tag = "render", responses((status = 200, description = "available, and why not")))]
 pub async fn preview_status() -> Json<Value> {

@@ -22,7 +22,7 @@ pub enum Https {
 }
 
 /// What balancers and monitors ask for from inside, and nothing of it is secret.
-const OPEN: [&str; 5] = ["/health", "/health/ready", "/readyz", "/healthz", "/metrics"];
+const OPEN: [&str; 6] = ["/health", "/health/ready", "/health/serving", "/readyz", "/healthz", "/metrics"];
 /// A year, as long as the lists of browsers ask for. The names below are other people's to decide about.
 const REMEMBER: HeaderValue = HeaderValue::from_static("max-age=31536000");
 

@@ -254,7 +254,7 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// From now on `/health/ready` answers 503.
+    /// From now on `/health/ready` and `/health/serving` answer 503, and each answer ends its connection.
     pub fn off(&self) {
         self.0.store(false, Ordering::SeqCst);
     }
@@ -268,5 +268,6 @@ impl Readiness {
 /// Answers requests until `shutdown` is cancelled and those under way have ended.
 pub async fn serve(listener: TcpListener, setup: Setup, shutdown: CancellationToken) -> std::io::Result<()> {
     let places = places::Places::new(setup.connections, setup.trusted_proxies.clone());
-    connections::serve(listener, router::router(setup), places, shutdown).await
+    let readiness = setup.readiness.clone();
+    connections::serve(listener, router::router(setup), places, readiness, shutdown).await
 }

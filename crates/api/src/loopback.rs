@@ -16,7 +16,7 @@ use crate::error::ApiError;
 use crate::identity::WithoutCredential;
 
 /// What balancers ask for by whatever name they know, and nothing of it is secret.
-const OPEN: [&str; 4] = ["/health", "/health/ready", "/readyz", "/healthz"];
+const OPEN: [&str; 5] = ["/health", "/health/ready", "/health/serving", "/readyz", "/healthz"];
 
 /// Where programs of this machine pass without a credential: refuses requests that are addressed to another name than this
 /// machine's own, or come from a page that is not of here, whatever they ask for.

@@ -21,7 +21,7 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const CORRELATION_ID_BYTES: usize = 200;
 
 /// What is asked every few seconds by machines, and says nothing in a trace.
-const UNTRACED: [&str; 5] = ["/health", "/health/ready", "/healthz", "/readyz", "/metrics"];
+const UNTRACED: [&str; 6] = ["/health", "/health/ready", "/health/serving", "/healthz", "/readyz", "/metrics"];
 
 tokio::task_local! {
     static CURRENT: RequestId;

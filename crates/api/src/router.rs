@@ -76,6 +76,7 @@ fn routes(setup: Option<&Setup>) -> OpenApiRouter<Setup> {
             OpenApiRouter::new()
                 .routes(routes!(health::live))
                 .routes(routes!(health::ready))
+                .routes(routes!(health::serving))
                 .route("/readyz", get(health::ready))
                 .route("/healthz", get(health::ready))
                 .route("/render/pdf", options(render_tokens::preflight))

@@ -16,7 +16,7 @@ use crate::browser::{self, Browser};
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
-use crate::shutdown::Signals;
+use crate::shutdown::{self, Signals};
 use crate::{duties, examples, heartbeat, identity, instance, logs, metrics, outbound, people, stored_files, traces};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
@@ -67,23 +67,34 @@ async fn until_stopped(config: &Config, signals: &mut Signals) -> Result<ExitCod
             return Ok(ExitCode::SUCCESS);
         }
     };
-    tokio::select! {
+    let drain_delay = tokio::select! {
         ended = &mut running.serving => {
             let failure = accepting_ended(ended);
             running.stop(Duration::ZERO).await?;
             return Err(failure);
         }
-        signal = signals.next() => tracing::info!(signal, grace_ms = config.shutdown_grace_ms, "stopping; a second signal stops at once"),
-    }
-    running.close_the_door();
-    let grace = Duration::from_millis(config.shutdown_grace_ms);
-    let tidy_up = tokio::select! {
-        finished = timeout(grace, &mut running.serving) => {
-            if finished.is_err() {
-                tracing::warn!("requests were still under way when SHUTDOWN_GRACE_MS had passed; they are cut off");
-            }
-            if finished.is_ok() { TIDY_UP } else { CUT_SHORT }
+        signal = signals.next() => {
+            let drain_delay = shutdown::drain_delay(signal, config.shutdown);
+            let (drain_delay_ms, grace_ms) = (logs::whole_ms(drain_delay), logs::whole_ms(config.shutdown.grace));
+            tracing::info!(signal, drain_delay_ms, grace_ms, "stopping; a second signal stops at once");
+            running.turn_away();
+            drain_delay
         }
+    };
+    let last_requests = async {
+        // Whoever has not noticed yet is served as ever.
+        if timeout(drain_delay, &mut running.serving).await.is_ok() {
+            return TIDY_UP;
+        }
+        running.close_the_door();
+        if timeout(config.shutdown.grace, &mut running.serving).await.is_ok() {
+            return TIDY_UP;
+        }
+        tracing::warn!("requests were still under way when SHUTDOWN_GRACE_MS had passed; they are cut off");
+        CUT_SHORT
+    };
+    let tidy_up = tokio::select! {
+        tidy_up = last_requests => tidy_up,
         signal = signals.next() => {
             tracing::warn!(signal, "stopping at once");
             CUT_SHORT
@@ -215,12 +226,17 @@ impl Running {
         Ok(Self { serving, readiness, shutdown, duties, heartbeat, renderer, browser, store, database })
     }
 
-    /// Readiness off, no new connections, no new duties; requests under way go on.
-    fn close_the_door(&self) {
+    /// Readiness off and no new duties: others are asked to take over, and who comes all the same is served.
+    fn turn_away(&self) {
         self.readiness.off();
-        self.shutdown.cancel();
         self.duties.stop_claiming();
         self.heartbeat.beat_now();
+    }
+
+    /// No new connections; requests under way go on.
+    fn close_the_door(&self) {
+        self.turn_away();
+        self.shutdown.cancel();
     }
 
     /// Ends what requests needed, in the order that leaves nothing hanging: duties, Chromium, usage, connections, PostgreSQL.

@@ -27,6 +27,8 @@ mod deaths;
 mod documents;
 #[path = "suite/drafts.rs"]
 mod drafts;
+#[path = "suite/draining.rs"]
+mod draining;
 #[path = "suite/duties.rs"]
 mod duties;
 #[path = "suite/excess.rs"]

@@ -33,6 +33,7 @@ mod schedule_deliveries;
 mod schedules;
 mod secrets;
 mod settings;
+pub mod shutdown;
 mod tenancy;
 #[cfg(test)]
 mod tests;
@@ -139,8 +140,8 @@ pub struct Config {
     pub connections: connections::Connections,
     /// The largest request body after decompression.
     pub body_limit_bytes: usize,
-    /// How long a stopping server lets requests finish.
-    pub shutdown_grace_ms: u64,
+    /// How long a stopping server takes for what.
+    pub shutdown: shutdown::Shutdown,
     /// Whether the interface is described at `/docs`.
     pub docs: Docs,
     /// The version to report.
@@ -251,7 +252,7 @@ impl Config {
             port: values.required(&known::PORT),
             connections: connections::Connections::read(&values),
             body_limit_bytes: values.required(&known::REQUEST_BODY_LIMIT_BYTES),
-            shutdown_grace_ms: values.required(&known::SHUTDOWN_GRACE_MS),
+            shutdown: shutdown::Shutdown::read(&values, &storage),
             docs: if values.is_on(&known::DOCS_ENABLED) { Docs::On } else { Docs::Off },
             version: values.required(&known::APP_VERSION),
             identity,

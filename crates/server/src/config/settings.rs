@@ -57,7 +57,10 @@ settings! {
         /// The longest that a request may take until its answer begins, whatever it waits for; then it is answered with 503.
         /// Answers that have begun go on while their client takes them, and uploads of files have 16 minutes.
         REQUEST_TIMEOUT_MS: Form::Whole { from: 1_000, to: 3_600_000 }, Derived("75 s more than the longer of RENDER_WORKER_TIMEOUT_MS and BATCH_TIMEOUT_MS"), Open;
-        /// How long a stopping server lets requests that are under way finish. A second signal ends it at once.
+        /// How long a server that was sent SIGTERM goes on as before, only that it says it is not ready and ends each connection with
+        /// its next answer: the time in which a balancer notices. Ctrl-C does not wait for it.
+        SHUTDOWN_DRAIN_DELAY_MS: Form::Whole { from: 0, to: 600_000 }, Derived("5000 with DATABASE_URL, where others can take over; 0 without"), Open;
+        /// How long a stopping server then lets requests that are under way finish. A second signal ends it at once.
         SHUTDOWN_GRACE_MS: Form::Whole { from: 0, to: 600_000 }, Value("30000"), Open;
         /// Whether `/docs` and `/docs/json` describe the interface.
         DOCS_ENABLED: Form::Switch, Value("true"), Open;

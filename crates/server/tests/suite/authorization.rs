@@ -33,6 +33,7 @@ const SETTINGS: &[(&str, &str)] = &[
 const CASES: &[(&str, &str, &str, &str)] = &[
     ("get", "/health", "*", "open"),
     ("get", "/health/ready", "*", "open"),
+    ("get", "/health/serving", "*", "open"),
     ("get", "/auth/status", "*", "open"),
     ("post", "/auth/editor-token", "*", "open"),
     ("post", "/auth/console-session", "*", "open"),

@@ -79,7 +79,7 @@ async fn in_production_what_came_unencrypted_is_refused_and_told_to_the_operator
     let encrypted = answer(with_key("/templates").header("X-Forwarded-Proto", "https")).await;
     assert_eq!(encrypted.status(), 200);
     assert_eq!(header(&encrypted, "strict-transport-security"), Some("max-age=31536000"));
-    for path in ["/health", "/health/ready", "/readyz", "/healthz"] {
+    for path in ["/health", "/health/ready", "/health/serving", "/readyz", "/healthz"] {
         assert_eq!(answer(ask(&server, Method::GET, path)).await.status(), 200, "{path} is for the balancer");
     }
     assert_eq!(answer(ask(&server, Method::GET, "/metrics")).await.status(), 401);

@@ -207,6 +207,8 @@ fn spawn(data: &Path, port: u16, changed: &[(&str, &str)]) -> Child {
         ("API_KEY_PREVIEW", PREVIEW_KEY),
         ("RENDER_MAX_CONCURRENT_PAGES", "1"),
         ("RENDER_MAX_QUEUE_DEPTH", "20"),
+        // Nobody takes over.
+        ("SHUTDOWN_DRAIN_DELAY_MS", "0"),
         // All tests are one address, and many of them try what nobody has.
         ("AUTH_FAILURES_PER_MINUTE", "100000"),
     ];
