@@ -68,6 +68,12 @@ has_browser() { [ -n "$(find_browser)" ]; }
 # has_font "family": whether fontconfig knows it.
 has_font() { has fc-list && [ -n "$(fc-list "$1" family 2>/dev/null | head -n 1)" ]; }
 
+# Programs of administrators are not in everybody's PATH.
+has_haproxy() { has haproxy || [ -x /usr/sbin/haproxy ]; }
+
+# A clock that is wrong, for the tests; without it they leave that out.
+has_libfaketime() { compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || [ -e /usr/lib/faketime/libfaketime.so.1 ]; }
+
 has_venv() { has python3 && python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
 # --- what it lacks ------------------------------------------------------------------------------------------------
@@ -96,6 +102,8 @@ lacks_to_run() {
 lacks_to_test() {
     lacks_to_run
     needs poppler-utils has pdftotext
+    needs haproxy has_haproxy
+    wants libfaketime has_libfaketime
     needs nodejs has node
     needs npm has npm
     needs python3 has python3
@@ -185,7 +193,7 @@ install_missing() {
         fi
         fail "these packages (names as in Debian) are missing: ${missing[*]}" "Install them, then run this script again."
     else
-        say "    going on without them: texts in some scripts may print as empty boxes; as root run: $command"
+        say "    going on without them: texts in some scripts may print as empty boxes, and a test may leave something out; as root run: $command"
     fi
 }
 

@@ -13,7 +13,6 @@ pub(crate) fn command() -> Command {
 
 /// A process under a thread that lives as long as it should.
 pub(crate) struct Kept {
-    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "only the S3 server is stopped and continued"))]
     process: u32,
     /// Closed to end the thread.
     stop: Option<mpsc::Sender<()>>,
@@ -36,7 +35,6 @@ impl Kept {
     }
 
     /// Its process.
-    #[cfg(feature = "s3")]
     pub(crate) fn process(&self) -> u32 {
         self.process
     }

@@ -11,7 +11,6 @@ use std::sync::OnceLock;
 use std::sync::mpsc;
 
 pub use cluster::Cluster;
-#[cfg(feature = "s3")]
 pub(crate) use server::target_dir;
 use server::{Server, quoted};
 
