@@ -44,6 +44,7 @@ impl Blobs {
         let Settings { place, limits } = settings;
         let backend = match place {
             Place::Folder(path) => Backend::Folder(Folder::open(path, &limits).await?),
+            Place::FolderToRead(path) => Backend::Folder(Folder::open_to_read(path, &limits).await?),
             Place::Bucket(bucket) => Backend::Bucket(Bucket::open(&bucket, &limits)?),
         };
         let (calls, puts) = (Arc::new(Semaphore::new(limits.concurrent_calls)), Arc::new(Semaphore::new(limits.concurrent_puts)));

@@ -32,8 +32,16 @@ pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
 
 impl Folder {
     pub(crate) async fn open(path: PathBuf, limits: &Limits) -> Result<Self, BlobError> {
+        Self::opened(limits, move || Root::make(&path)).await
+    }
+
+    pub(crate) async fn open_to_read(path: PathBuf, limits: &Limits) -> Result<Self, BlobError> {
+        Self::opened(limits, move || Root::find(&path)).await
+    }
+
+    async fn opened(limits: &Limits, open: impl FnOnce() -> Result<Root, BlobError> + Send + 'static) -> Result<Self, BlobError> {
         let limits = Arc::new(limits.clone());
-        let opened = tokio::task::spawn_blocking(move || Root::make(&path));
+        let opened = tokio::task::spawn_blocking(open);
         let opened = async { opened.await.map_err(|error| BlobError::away("open", error.to_string()))? };
         let root = within("open", limits.call, opened).await?;
         Ok(Self { root: Arc::new(root), limits })

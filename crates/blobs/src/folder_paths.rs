@@ -43,6 +43,14 @@ impl Root {
         Ok(root)
     }
 
+    /// The folder as it is, which has to be there and readable.
+    pub(crate) fn find(path: &Path) -> Result<Self, BlobError> {
+        let of_folder = |error: io::Error| BlobError::of_folder("open", &error);
+        let root = Self(path.canonicalize().map_err(of_folder)?);
+        root.open().map_err(of_folder)?;
+        Ok(root)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }

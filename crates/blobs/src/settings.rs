@@ -25,6 +25,8 @@ pub struct Settings {
 pub enum Place {
     /// A folder of this machine, or one that replicas share. It is made when it is not there.
     Folder(PathBuf),
+    /// A folder that is only read, such as one of a backup. It must be there; nothing is made in it.
+    FolderToRead(PathBuf),
     /// A bucket of S3 or of something that speaks its language. It must be there.
     Bucket(BucketSettings),
 }

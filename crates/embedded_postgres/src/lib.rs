@@ -30,5 +30,5 @@ mod socket;
 pub use binaries::{Binaries, find_binaries, find_binaries_for};
 pub use error::EmbeddedPostgresError;
 pub use options::Options;
-pub use running::{EmbeddedPostgres, Stopped, start};
+pub use running::{EmbeddedPostgres, Stopped, start, url_of_running};
 pub use settings::Durability;

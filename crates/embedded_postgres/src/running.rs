@@ -65,11 +65,36 @@ pub async fn start(options: Options) -> Result<EmbeddedPostgres, EmbeddedPostgre
     Ok(EmbeddedPostgres { options, data_dir, log, process, _lock: lock })
 }
 
+/// Where clients connect to the Postgres that another process runs on this data folder; nothing where none does. Changes nothing, so
+/// a visitor such as a backup can look in while the server goes on. It may stop at any moment, which its owner decides.
+pub fn url_of_running(options: &Options) -> Result<Option<String>, EmbeddedPostgresError> {
+    let Ok(data_dir) = options.data_dir.canonicalize() else { return Ok(None) };
+    if !data_dir.join("postgres.lock").exists() {
+        return Ok(None);
+    }
+    match DataDirLock::take(&data_dir) {
+        Ok(_released_at_once) => Ok(None),
+        Err(EmbeddedPostgresError::AlreadyRunning { holder_pid, .. }) => {
+            let cluster = data_dir.join("postgres");
+            let account = Account::decide(options.run_as.as_deref(), &cluster)?;
+            match Socket::find(&data_dir, &cluster, &account) {
+                Some(socket) => Ok(Some(url_at(&socket.folder))),
+                None => Err(EmbeddedPostgresError::AlreadyRunning { data_dir, holder_pid }),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn url_at(socket_folder: &Path) -> String {
+    format!("postgres://{ROLE}@localhost/{DATABASE}?host={}", percent_encoded(socket_folder))
+}
+
 impl EmbeddedPostgres {
     /// Where clients connect: a Unix socket, a role that owns everything, and its database. It needs no
     /// password; the permissions of the folder keep others out. The same after a restart.
     pub fn url(&self) -> String {
-        format!("postgres://{ROLE}@localhost/{DATABASE}?host={}", percent_encoded(&self.process.socket.folder))
+        url_at(&self.process.socket.folder)
     }
 
     /// The version of the programs, as in [`Binaries::version`].

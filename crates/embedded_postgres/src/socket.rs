@@ -25,9 +25,7 @@ impl Socket {
     /// its path. When clients could not name the socket there, a folder with a short unforeseeable name
     /// and the same permissions, which is noted in the data folder and used again at the next start.
     pub(crate) fn place(data_dir: &Path, cluster: &Path, account: &Account) -> Result<Self, EmbeddedPostgresError> {
-        // libpq takes a comma for the end of one host and the start of the next.
-        let nameable = file_in(cluster).as_os_str().len() <= LONGEST_SOCKET_PATH && !cluster.to_string_lossy().contains(',');
-        if nameable {
+        if is_nameable(cluster) {
             return Ok(Self { folder: cluster.to_owned(), setting: ".".to_owned() });
         }
         let note = data_dir.join("postgres.socket-dir");
@@ -35,6 +33,16 @@ impl Socket {
         let reusable = noted.filter(|path| is_private_folder_of(path, account));
         let short = reusable.map_or_else(|| make_short_folder(account, &note), Ok)?;
         Ok(Self { setting: short.display().to_string(), folder: short })
+    }
+
+    /// Where it is of a Postgres that runs; nothing when that cannot be told. Makes nothing.
+    pub(crate) fn find(data_dir: &Path, cluster: &Path, account: &Account) -> Option<Self> {
+        if is_nameable(cluster) {
+            return Some(Self { folder: cluster.to_owned(), setting: ".".to_owned() });
+        }
+        let noted = std::fs::read_to_string(data_dir.join("postgres.socket-dir")).ok()?;
+        let folder = PathBuf::from(noted.trim());
+        is_private_folder_of(&folder, account).then(|| Self { setting: folder.display().to_string(), folder })
     }
 
     /// The socket file.
@@ -48,6 +56,11 @@ impl Socket {
             let _ = std::fs::remove_file(data_dir.join("postgres.socket-dir"));
         }
     }
+}
+
+/// Whether clients can name the socket in the cluster. libpq takes a comma for the end of one host and the start of the next.
+fn is_nameable(cluster: &Path) -> bool {
+    file_in(cluster).as_os_str().len() <= LONGEST_SOCKET_PATH && !cluster.to_string_lossy().contains(',')
 }
 
 fn file_in(dir: &Path) -> PathBuf {

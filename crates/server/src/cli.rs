@@ -1,5 +1,7 @@
 //! What can be typed after `pulp-engine`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 /// Turns stored templates and JSON data into documents. Settings are environment variables: see `pulp-engine config`.
@@ -27,6 +29,9 @@ pub enum Command {
     /// Look into the audit log
     #[command(subcommand)]
     Audit(Audit),
+    /// Write backups, compare them with what is there, and bring them back
+    #[command(subcommand)]
+    Backup(Backup),
     /// Print every setting with its default, what it accepts and what it does
     Config {
         /// How the page looks.
@@ -41,6 +46,53 @@ pub struct Page {
     /// Print docs/configuration.md instead of plain text
     #[arg(long)]
     pub markdown: bool,
+}
+
+/// What can be done with backups.
+#[derive(Subcommand, Debug)]
+pub enum Backup {
+    /// Write down what there is, and with --full all of it; servers may go on meanwhile
+    Create(CreateBackup),
+    /// Compare a backup with what is there: exit code 0 when it is the same, 2 when it is not, 1 when that cannot be told
+    Verify(VerifyBackup),
+    /// Bring a full backup back: files, then rows, then migrations; run again after it was cut off, it goes on
+    Restore(RestoreBackup),
+}
+
+/// Where a backup goes.
+#[derive(Args, Debug)]
+pub struct CreateBackup {
+    /// All rows and all stored files too, not only the list of them
+    #[arg(long)]
+    pub full: bool,
+    /// A folder that is not there yet or empty; without --full also a file that ends in .json
+    #[arg(long, value_name = "DIR|FILE")]
+    pub output: PathBuf,
+}
+
+/// What is compared.
+#[derive(Args, Debug)]
+pub struct VerifyBackup {
+    /// The folder of the backup, or its manifest
+    #[arg(value_name = "DIR")]
+    pub backup: PathBuf,
+    /// So many differences are none
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub tolerance: u64,
+    /// Read every row and every stored file of both sides, and compare checksums
+    #[arg(long)]
+    pub deep: bool,
+}
+
+/// What is brought back.
+#[derive(Args, Debug)]
+pub struct RestoreBackup {
+    /// The folder of a backup that was made with --full
+    #[arg(value_name = "DIR")]
+    pub backup: PathBuf,
+    /// Even where there is something already; all rows that are there are replaced
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// What can be done with the audit log.

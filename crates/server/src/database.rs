@@ -1,5 +1,6 @@
 //! The database: the one of DATABASE_URL, or a private PostgreSQL that is kept running.
 
+use std::path::Path;
 use std::time::Duration;
 
 use embedded_postgres::{EmbeddedPostgres, Options};
@@ -55,7 +56,7 @@ impl Database {
                 keeper: None,
             }),
             Storage::Embedded { bin_dir } => {
-                let options = Options { bin_dir: bin_dir.clone(), ..Options::new(&config.data_dir) };
+                let options = embedded_options(config, bin_dir.as_deref());
                 let postgres = embedded_postgres::start(options).await?;
                 let description = format!("embedded PostgreSQL {} in {}", postgres.version(), postgres.data_dir().display());
                 let options = self::options(config, &DatabaseUrls { url: Secret::new(postgres.url()), direct: None, read: None });
@@ -66,6 +67,24 @@ impl Database {
                 Ok(Self { options, findings: OnceCell::new_with(Some(findings)), description, keeper: Some(Keeper { stop, task }) })
             }
         }
+    }
+
+    /// As [`Self::start`], but while a server runs an embedded PostgreSQL, that one is looked in at.
+    pub async fn visit(config: &Config) -> Result<Self, ServerError> {
+        if let Storage::Embedded { bin_dir } = &config.storage
+            && let Some(url) = embedded_postgres::url_of_running(&embedded_options(config, bin_dir.as_deref()))?
+        {
+            let description = format!("the embedded PostgreSQL of the server that runs on {}", config.data_dir.display());
+            let options = self::options(config, &DatabaseUrls { url: Secret::new(url), direct: None, read: None });
+            return Ok(Self { options, findings: OnceCell::new_with(Some(Findings::of_a_session())), description, keeper: None });
+        }
+        Self::start(config).await
+    }
+
+    /// The way past poolers, after it was looked at.
+    pub async fn direct_url(&self) -> Result<String, ServerError> {
+        let options = self.checked().await?;
+        Ok(options.direct_url.unwrap_or(options.url))
     }
 
     /// Brings its tables to this version and connects. A database that is still starting is waited for.
@@ -147,6 +166,10 @@ fn tell(findings: &Findings) {
              (0 is none)"
         );
     }
+}
+
+fn embedded_options(config: &Config, bin_dir: Option<&Path>) -> Options {
+    Options { bin_dir: bin_dir.map(Path::to_owned), ..Options::new(&config.data_dir) }
 }
 
 /// How this configuration wants a database to be used.

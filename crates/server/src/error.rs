@@ -38,6 +38,9 @@ pub enum ServerError {
     /// The folder or bucket of stored files cannot be used.
     #[error("the place of stored files (ASSET_BINARY_STORE): {0}")]
     Blobs(#[from] blobs::BlobError),
+    /// A backup cannot be made, read or brought back.
+    #[error("{0}")]
+    Backup(#[from] crate::backup::BackupError),
     /// Chromium is not there or does not start.
     #[error("{0}")]
     Chromium(#[from] chromium::ChromiumError),

@@ -4,6 +4,7 @@
 //! To add a setting, see `config/settings.rs`; to add a subcommand, give it a variant in `cli.rs` and a file of its name.
 
 mod audit;
+mod backup;
 mod browser;
 mod cli;
 mod config;
@@ -67,6 +68,7 @@ fn run(command: &Command) -> Result<ExitCode, ServerError> {
         Command::Migrate => migrate::migrate(&read_config()?),
         Command::Healthcheck => Ok(healthcheck::healthcheck(&read_config()?)),
         Command::Audit(Audit::Verify(wanted)) => audit::verify(&read_config()?, wanted),
+        Command::Backup(wanted) => backup::backup(read_config(), wanted),
         Command::Doctor => doctor::doctor(read_config()),
     }
 }

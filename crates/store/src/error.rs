@@ -55,6 +55,12 @@ pub enum StoreError {
         /// The newest migration of this release.
         known: i64,
     },
+    /// A restore into this database was begun and has not ended.
+    #[error("a restore of the backup {backup} into this database has not ended; run `pulp-engine backup restore` with it again")]
+    RestoreUnfinished {
+        /// The id in its manifest.
+        backup: String,
+    },
     /// Another process is migrating and did not end in time.
     #[error("another process held the migration lock for {} s", waited.as_secs())]
     MigrationLocked {

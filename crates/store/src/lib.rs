@@ -11,7 +11,7 @@
 //! Most saves of a draft are written past `write` (`drafts`), and some things because nobody's change is behind them: what was rendered (`usage`), the months that
 //! big tables are cut into (`partitions`), who is at which duty (`duties`, under a `lease`), which replicas are alive (`replicas`), uses of keys, tokens and codes, which
 //! request has an idempotency key (`idempotency_keys`), and the rows of a tenant whose end is recorded (`tenant_purge`). A new table with rows of tenants is entered in the lists of
-//! `tenant_purge` and `tenant_export`.
+//! `tenant_purge` and `tenant_export`, and every new table in one of the two lists of `backup_tables`.
 
 mod api_key_credentials;
 mod api_keys;
@@ -24,6 +24,11 @@ mod audit_chain;
 mod audit_places;
 mod audit_retention;
 mod audit_walk;
+mod backup_list;
+mod backup_load;
+mod backup_snapshot;
+mod backup_tables;
+mod backup_target;
 mod changes;
 mod connect;
 mod connection;
@@ -105,6 +110,11 @@ pub use asset_versions::{AssetVersionRecord, AssetVersions};
 pub use assets::{AssetInUse, AssetOutcome, AssetPatch, AssetRecord, Assets, NewAsset};
 pub use audit::{Audit, AuditFilter, AuditRecord, Purge};
 pub use audit_chain::ChainReport;
+pub use backup_list::{BackupAsset, BackupAssetVersion, BackupCounts, BackupObject, BackupTemplate, BackupTemplateVersion};
+pub use backup_load::BackupLoad;
+pub use backup_snapshot::{BackupMonth, BackupSnapshot, TableShape};
+pub use backup_tables::{BACKUP_TABLES, BackupTable, NOT_IN_BACKUPS, TableDrift};
+pub use backup_target::{BackupTarget, RestoreStage, TargetStanding};
 pub use changes::{Change, ChangeEvent, ChangeListener, ListenerStanding};
 pub use connect::{ConnectOptions, Connections, SessionLimits, Store};
 pub use datasets::{NewTemporaryDataset, TemporaryDataset, TemporaryDatasetOutcome, TemporaryDatasets};
@@ -126,7 +136,7 @@ pub use label_events::{CancelOutcome, LabelEvent, LabelThen, ScheduleOutcome};
 pub use label_moves::{DueOutcome, PendingMove};
 pub use label_proofs::{LabelProofRecord, LabelProofs, NewLabelProof, ProofPicture};
 pub use labels::{Approval, LabelExpected, LabelMove, LabelOutcome, LabelRecord, LabelSplit, LabelUse, Labels, TemplateHead};
-pub use migrations::{MigrationReport, migrate};
+pub use migrations::{KnownMigration, MigrationReport, known_migrations, migrate};
 pub use page::{MAX_PAGE_ROWS, Page};
 pub use partitions::{PARTITION_MONTHS_AHEAD, PartitionedTable, Partitions};
 pub use probe::{Probe, probe};

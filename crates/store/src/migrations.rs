@@ -18,6 +18,23 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause between two tries to get the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
+/// While it is there, a restore into this database has not ended. What is in it belongs to nobody yet.
+pub(crate) const UNFINISHED_RESTORE: &str = "unfinished_restore";
+
+/// A migration of this release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownMigration {
+    /// The number in its file name.
+    pub version: i64,
+    /// The SHA-384 of its text, in hexadecimal digits.
+    pub sha384: String,
+}
+
+/// The migrations of this release, oldest first.
+pub fn known_migrations() -> Vec<KnownMigration> {
+    MIGRATOR.iter().map(|migration| KnownMigration { version: migration.version, sha384: hex::encode(&migration.checksum) }).collect()
+}
+
 /// What a run of the migrations did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationReport {
@@ -35,7 +52,11 @@ pub async fn migrate(url: &str, wait: Duration) -> Result<MigrationReport, Store
     let mut connection = connect(url).await?;
     take_lock(&mut connection, wait).await?;
     // The lock ends with the session at the latest, so an error or a dropped future does not leave it behind.
-    let report = apply(&mut connection).await;
+    let report = match unfinished_restore(&mut connection).await {
+        Ok(None) => apply(&mut connection, None).await,
+        Ok(Some(backup)) => Err(StoreError::RestoreUnfinished { backup }),
+        Err(error) => Err(error),
+    };
     if let Err(error) = connection.close().await {
         tracing::debug!(error = &error as &dyn std::error::Error, "the migrating connection did not close cleanly");
     }
@@ -68,7 +89,17 @@ async fn take_lock(connection: &mut PgConnection, wait: Duration) -> Result<(), 
     }
 }
 
-async fn apply(connection: &mut PgConnection) -> Result<MigrationReport, StoreError> {
+/// The backup that somebody began to restore into this database and has not ended restoring.
+pub(crate) async fn unfinished_restore(connection: &mut PgConnection) -> Result<Option<String>, StoreError> {
+    let there: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(UNFINISHED_RESTORE).fetch_one(&mut *connection).await?;
+    if !there {
+        return Ok(None);
+    }
+    Ok(sqlx::query_scalar("SELECT backup_id FROM unfinished_restore").fetch_optional(connection).await?)
+}
+
+/// Applies what is missing, up to a version where one is given. In a transaction of the caller each migration is a part of that.
+pub(crate) async fn apply(connection: &mut PgConnection, up_to: Option<i64>) -> Result<MigrationReport, StoreError> {
     let before = applied(connection).await?;
     let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
     if let Some(&found) = before.iter().max().filter(|&&found| found > known) {
@@ -78,10 +109,10 @@ async fn apply(connection: &mut PgConnection) -> Result<MigrationReport, StoreEr
     let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
     migrator.set_locking(false);
     // And not `run`: its future cannot be sent between threads, which this entrance to the same code is there for.
-    migrator.run_direct(None, &mut *connection, false).await.map_err(failure)?;
+    migrator.run_direct(up_to, &mut *connection, false).await.map_err(failure)?;
     let mut new = applied(connection).await?;
     new.retain(|version| !before.contains(version));
-    Ok(MigrationReport { applied: new, schema: known })
+    Ok(MigrationReport { applied: new, schema: up_to.unwrap_or(known) })
 }
 
 /// The migrations that the database has, oldest first.

@@ -215,7 +215,7 @@ async fn is_empty(transaction: &mut PgTransaction<'_>, table: PartitionedTable, 
     Ok(empty)
 }
 
-async fn months(connection: &mut PgConnection, table: PartitionedTable) -> Result<Vec<Month>, StoreError> {
+pub(crate) async fn months(connection: &mut PgConnection, table: PartitionedTable) -> Result<Vec<Month>, StoreError> {
     let names = sqlx::query_scalar!(
         r#"SELECT child.relname::text AS "name!" FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid
            WHERE inhparent = to_regclass($1::text)"#,
