@@ -35,7 +35,8 @@ async fn every_metric_that_the_dashboard_the_alerts_and_the_manual_name_is_expor
     let rules = alerts.matches("- alert: ").count();
     assert!(rules >= 15 && ["expr:", "summary:", "look:"].iter().all(|field| alerts.matches(field).count() == rules), "each rule is whole");
     let scaling = page("kubernetes/prometheus-adapter.yaml");
-    let wanted: BTreeSet<String> = [dashboard, alerts, page("observability.md"), scaling].iter().flat_map(|page| metrics_in(page)).collect();
+    let wanted: BTreeSet<String> =
+        [dashboard, alerts, page("observability.md"), scaling].iter().flat_map(|page| metrics_in(page)).collect();
 
     let server = Server::start_with(&[
         ("METRICS_TENANT_LABEL_MODE", "bounded"),
