@@ -5,6 +5,7 @@ mod api_keys;
 mod archives;
 mod assets;
 mod audit;
+mod backup;
 mod changes;
 mod datasets;
 mod documents;
