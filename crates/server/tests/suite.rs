@@ -5,6 +5,14 @@
 mod assets;
 #[path = "suite/authorization.rs"]
 mod authorization;
+#[path = "suite/backup.rs"]
+mod backup;
+#[path = "suite/backup_faults.rs"]
+mod backup_faults;
+#[path = "suite/backup_runbook.rs"]
+mod backup_runbook;
+#[path = "suite/backup_scale.rs"]
+mod backup_scale;
 #[path = "suite/bad_input.rs"]
 mod bad_input;
 #[path = "suite/batches.rs"]

@@ -27,8 +27,8 @@ const OBJECTS: &str = "objects.jsonl";
 /// So many missing objects are named on standard error; all of them are in the manifest.
 const TOLD_MISSING: usize = 20;
 
-/// Makes a backup and says what is in it.
-pub async fn create(config: &Config, asked: &CreateBackup) -> Result<String, BackupError> {
+/// Makes a backup and says whether it has all that rows name, and what is in it.
+pub async fn create(config: &Config, asked: &CreateBackup) -> Result<(bool, String), BackupError> {
     let output = Output::of(asked)?;
     with_database(config, async |database| {
         let url = database.direct_url().await?;
@@ -52,7 +52,7 @@ pub async fn create(config: &Config, asked: &CreateBackup) -> Result<String, Bac
         };
         file.write(format!("\"missingObjects\": {}\n}}\n", json(&missing)).as_bytes())?;
         output.end(file)?;
-        Ok(told(&manifest, &missing, &output))
+        Ok((missing.is_empty(), told(&manifest, &missing, &output)))
     })
     .await
 }
@@ -198,14 +198,14 @@ async fn copy_objects(config: &Config, folder: &Path, objects: &ObjectsFile) -> 
             Outcome::There(_) => None,
             Outcome::Missing(key) => Some(key.to_string()),
             Outcome::Corrupt(key, reason) => {
-                warn(&format!("{key} is damaged where it is stored ({reason}) and is left out"));
+                warn(&format!("{key} {reason}"));
                 Some(key.to_string())
             }
         })
         .collect();
     missing.sort_unstable();
     for key in missing.iter().take(TOLD_MISSING) {
-        warn(&format!("{key} is named by a row and cannot be had from {}", from.describe()));
+        warn(&format!("{key} is named by a row and cannot be had from {}; it is not in the backup", from.describe()));
     }
     Ok(missing)
 }

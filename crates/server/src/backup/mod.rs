@@ -24,8 +24,9 @@ use crate::error::ServerError;
 use crate::serve::TIDY_UP;
 use crate::{logs, print};
 
-/// Of `verify`: what was found differs from the backup.
-const DRIFT: u8 = 2;
+/// What was asked for was done, and what is stored is not as it should be: of `verify`, it differs from the backup; of `create`, it lacks
+/// objects that rows name.
+const NOT_AS_IT_SHOULD: u8 = 2;
 
 /// Carries out one of them. Of `verify` a failure of any kind is exit code 1, since 2 says that something differs.
 pub fn backup(config: Result<Config, ServerError>, wanted: &Backup) -> Result<ExitCode, ServerError> {
@@ -38,17 +39,15 @@ pub fn backup(config: Result<Config, ServerError>, wanted: &Backup) -> Result<Ex
     };
     logs::start(&config);
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(ServerError::Runtime)?;
-    let (code, told) = runtime.block_on(async {
+    let (as_it_should, told) = runtime.block_on(async {
         match wanted {
-            Backup::Create(wanted) => create::create(&config, wanted).await.map(|told| (ExitCode::SUCCESS, told)),
-            Backup::Restore(wanted) => restore::restore(&config, wanted).await.map(|told| (ExitCode::SUCCESS, told)),
-            Backup::Verify(wanted) => verify::verify(&config, wanted)
-                .await
-                .map(|(differs, told)| (if differs { ExitCode::from(DRIFT) } else { ExitCode::SUCCESS }, told)),
+            Backup::Create(wanted) => create::create(&config, wanted).await,
+            Backup::Restore(wanted) => restore::restore(&config, wanted).await.map(|told| (true, told)),
+            Backup::Verify(wanted) => verify::verify(&config, wanted).await,
         }
     })?;
     print(&told)?;
-    Ok(code)
+    Ok(if as_it_should { ExitCode::SUCCESS } else { ExitCode::from(NOT_AS_IT_SHOULD) })
 }
 
 /// Does something with a database that a server may be using, and stops it again where it was started for this.

@@ -91,7 +91,7 @@ pub enum Outcome {
     There(u64),
     /// The place that it comes from does not have it.
     Missing(BlobKey),
-    /// Its bytes are others there; why that is known.
+    /// Its bytes are others there: a few words that say so and why that is known.
     Corrupt(BlobKey, String),
 }
 
@@ -188,7 +188,7 @@ async fn copy_one(from: &Blobs, to: &Blobs, key: &BlobKey) -> Result<Outcome, Bl
     let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (put, failure) {
         (Ok(bytes), _) => Ok(Outcome::There(bytes)),
-        (Err(_), Some(BlobError::Corrupt { reason, .. })) => Ok(Outcome::Corrupt(key.clone(), reason)),
+        (Err(_), Some(BlobError::Corrupt { reason, .. })) => Ok(Outcome::Corrupt(key.clone(), format!("is damaged: {reason}"))),
         (Err(_), Some(error)) | (Err(error), None) => Err(error),
     }
 }
@@ -197,7 +197,7 @@ async fn read_one(place: &Blobs, key: &BlobKey) -> Result<Outcome, BlobError> {
     let Some(mut content) = place.get(key, None).await? else { return Ok(Outcome::Missing(key.clone())) };
     while let Some(piece) = content.next().await {
         match piece {
-            Err(BlobError::Corrupt { reason, .. }) => return Ok(Outcome::Corrupt(key.clone(), reason)),
+            Err(BlobError::Corrupt { reason, .. }) => return Ok(Outcome::Corrupt(key.clone(), format!("is damaged: {reason}"))),
             other => drop(other?),
         }
     }

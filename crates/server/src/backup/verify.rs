@@ -17,7 +17,7 @@ use super::with_database;
 use crate::cli::VerifyBackup;
 use crate::config::Config;
 
-/// Whether more differs than is tolerated, and what does.
+/// Whether no more differs than is tolerated, and what does.
 pub async fn verify(config: &Config, asked: &VerifyBackup) -> Result<(bool, String), BackupError> {
     let opened = Opened::read(&asked.backup)?;
     if asked.deep {
@@ -35,10 +35,10 @@ pub async fn verify(config: &Config, asked: &VerifyBackup) -> Result<(bool, Stri
         if asked.deep {
             drift += stored(config, &opened, &mut report).await?;
         }
-        let differs = drift > asked.tolerance;
-        let verdict = if differs { "DRIFT" } else { "match" };
+        let matches = drift <= asked.tolerance;
+        let verdict = if matches { "match" } else { "DRIFT" };
         let _ = writeln!(report, "{verdict}: {drift} differences, {} tolerated", asked.tolerance);
-        Ok((differs, report))
+        Ok((matches, report))
     })
     .await
 }
@@ -175,7 +175,7 @@ async fn stored(config: &Config, opened: &Opened, report: &mut String) -> Result
         // What was not there then is no difference now.
         if !manifest.missing_objects.contains(&key.to_string()) {
             drift += 1;
-            let _ = writeln!(lines, "  damaged  {key}: {what}");
+            let _ = writeln!(lines, "  damaged  {key} {what}");
         }
     }
     let _ = writeln!(report, "objects: {drift} cannot be read here as they were");
