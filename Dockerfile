@@ -6,8 +6,8 @@ FROM rust:1.95-bookworm AS build
 ARG CARGO_BUILD_JOBS
 WORKDIR /source
 COPY . .
-# Nothing of the registry or of the compiler's work ends in a layer: later builds on this machine find it again. Times of files say
-# nothing here, so our own crates, a small part of the work, are always built.
+# Nothing of the registry or of the compiler's work ends in a layer: later builds on this machine find the crates of others again. Times
+# of files say nothing about what was built from another folder, so our own crates are always built.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
     find crates migrations examples .sqlx -type f -exec touch {} + \

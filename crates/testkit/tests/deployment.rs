@@ -316,7 +316,7 @@ fn the_image_is_not_root_and_sets_what_there_is() {
     }
     // What it copies gets past the list of what is left out.
     let let_in = text(".dockerignore");
-    for path in ["LICENSE", "deploy/docker", "crates", "migrations", ".sqlx", ".cargo", "Cargo.lock", "examples/*/template.json"] {
+    for path in ["LICENSE", "deploy/docker", "crates", "migrations", ".sqlx", ".cargo", "Cargo.lock", "examples"] {
         assert!(let_in.lines().any(|line| line == format!("!{path}")), "{path} is left out of the build");
     }
     // A key that nobody had to think of is made for whoever has none: the list of credentials there is the list of settings.
