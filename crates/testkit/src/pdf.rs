@@ -32,6 +32,12 @@ pub fn info(pdf: &[u8]) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
 }
 
+/// How many pictures are placed in it.
+pub fn pictures(pdf: &[u8]) -> usize {
+    // Two lines are the head of the table.
+    text(run("pdfimages", &["-list"], pdf, &[])).lines().count().saturating_sub(2)
+}
+
 /// One page, counted from 1, as the bytes of a PNG at the given resolution. Panics when there is no such page.
 pub fn picture(pdf: &[u8], page: u32, dpi: u32) -> Vec<u8> {
     check_page(pdf, page);

@@ -21,24 +21,16 @@ pub struct ServerProcess {
     folder: TempDir,
     port: u16,
     settings: Vec<(String, String)>,
-    /// Programs before the server's, each of which starts what follows it.
-    before: Vec<String>,
 }
 
 impl ServerProcess {
     /// Starts one with these settings besides its port and folders; it is ready some seconds later.
     pub fn start(settings: &[(&str, &str)]) -> Self {
-        Self::start_behind(&[], settings)
-    }
-
-    /// As [`ServerProcess::start`], by the words of another command that starts a program, such as `prlimit --as=…`.
-    pub fn start_behind(before: &[&str], settings: &[(&str, &str)]) -> Self {
         let folder = TempDir::with_prefix("pulp-server-").expect("a temporary folder");
         // As root the browser is another user's, who has to reach its folder.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).expect("our own folder");
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let before = before.iter().map(|word| (*word).to_owned()).collect();
-        let mut started = Self { process: None, folder, port: crate::port_to_listen_on(), settings, before };
+        let mut started = Self { process: None, folder, port: crate::port_to_listen_on(), settings };
         started.start_again();
         started
     }
@@ -57,7 +49,7 @@ impl ServerProcess {
         fs::set_permissions(&data, Permissions::from_mode(0o711)).expect("our own folder");
         let log = File::options().create(true).append(true).open(self.log_file()).expect("a log file");
         let mut command = kept::command();
-        command.arg("--").args(&self.before).arg(program()).arg("serve").env_clear().env("PATH", PATH);
+        command.arg("--").arg(program()).arg("serve").env_clear().env("PATH", PATH);
         command.env("PORT", self.port.to_string()).env("PULP_DATA_DIR", &data).env("PULP_RUNTIME_DIR", self.folder.path().join("chromium"));
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
@@ -124,10 +116,11 @@ pub fn program() -> &'static Path {
         // Test programs lie in `<target>/<profile>/deps`.
         let own = std::env::current_exe().expect("a test program has a path");
         let profile = own.parent().and_then(Path::parent).map_or_else(|| target_dir().join("debug"), Path::to_owned);
-        let built = profile.join("pulp-engine");
+        let program = profile.join("pulp-engine");
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        if modified(&built).is_none_or(|built| has_newer(&root.join("crates"), built) || has_newer(&root.join("migrations"), built)) {
-            println!("building the server (cargo build --bin pulp-engine): {} is missing or older than its sources", built.display());
+        let is_old = |built| ["crates", "migrations"].iter().any(|folder| has_newer(&root.join(folder), built));
+        if modified(&program).is_none_or(is_old) {
+            println!("building the server (cargo build --bin pulp-engine): {} is missing or older than its sources", program.display());
             let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
             build.args(["build", "--locked", "--package", "server", "--bin", "pulp-engine"]).current_dir(&root);
             if profile.ends_with("release") {
@@ -136,7 +129,7 @@ pub fn program() -> &'static Path {
             let status = build.env("CARGO_TARGET_DIR", target_dir()).env("SQLX_OFFLINE", "true").status();
             assert!(status.as_ref().is_ok_and(std::process::ExitStatus::success), "the server cannot be built: {status:?}");
         }
-        built
+        program
     })
 }
 

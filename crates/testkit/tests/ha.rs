@@ -1,13 +1,29 @@
 //! What the reference architecture promises, asked of whole server processes behind a real balancer, with a real database and a
-//! real S3 server. `cargo test -p testkit --test ha -- --nocapture` prints the figures; `HA_REPORT=docs/ha-validation-report.md`
-//! writes them down.
+//! real S3 server. `cargo test -p testkit --test ha -- --nocapture` prints the figures. `HA_REPORT=docs/ha-validation-report.md`
+//! writes them down, `HA_FULL=1` asks for as much as the report tells of, and `HA_STACK=compose` asks the compose stack that runs.
 #![cfg(test)]
 
+#[path = "ha/compose.rs"]
+mod compose;
 #[path = "ha/deaths.rs"]
 mod deaths;
 #[path = "ha/load.rs"]
 mod load;
+#[path = "ha/oddities.rs"]
+mod oddities;
+#[path = "ha/outages.rs"]
+mod outages;
+#[path = "ha/proc.rs"]
+mod proc;
+#[path = "ha/processes.rs"]
+mod processes;
 #[path = "ha/report.rs"]
 mod report;
+#[path = "ha/sharing.rs"]
+mod sharing;
+#[path = "ha/soak.rs"]
+mod soak;
 #[path = "ha/stack.rs"]
 mod stack;
+#[path = "ha/work.rs"]
+mod work;

@@ -6,6 +6,7 @@ use tokio::time::sleep;
 
 use crate::load::Load;
 use crate::report::{Width, found};
+use crate::soak::soak;
 use crate::stack::Stack;
 
 const BACK: Duration = Duration::from_mins(2);
@@ -13,8 +14,8 @@ const BACK: Duration = Duration::from_mins(2);
 /// Waits until a replica has ended, and says how long that took.
 async fn ended(stack: &Stack, number: usize) -> Duration {
     let began = Instant::now();
-    while stack.replicas[number].is_alive() {
-        assert!(began.elapsed() < BACK, "it does not end:\n{}", stack.replicas[number].log());
+    while stack.is_alive(number) {
+        assert!(began.elapsed() < BACK, "it does not end:\n{}", stack.log(number));
         sleep(Duration::from_millis(20)).await;
     }
     began.elapsed()
@@ -23,8 +24,8 @@ async fn ended(stack: &Stack, number: usize) -> Duration {
 /// Starts a replica again and waits until the balancer has it.
 async fn back(stack: &mut Stack, number: usize) -> Duration {
     let began = Instant::now();
-    stack.replicas[number].start_again();
-    stack.wait_until_up(stack.replicas.len(), BACK).await;
+    stack.start_again(number);
+    stack.wait_until_up(stack.replicas(), BACK).await;
     began.elapsed()
 }
 
@@ -32,11 +33,11 @@ async fn back(stack: &mut Stack, number: usize) -> Duration {
 async fn replicas_that_are_ended_killed_and_restarted_in_turn_fail_no_request() {
     let Some(mut stack) = Stack::start().await else { return };
     let requests = Width::asked().requests();
-    stack.make_template("steady", "").await;
+    let template = stack.make_template("steady", "").await;
 
-    let load = Load::of(&stack, "steady");
+    let load = Load::of(&stack, &template);
     load.go_on_for(requests / 3).await;
-    stack.replicas[0].signal("TERM");
+    stack.signal(0, "TERM");
     let took = ended(&stack, 0).await;
     load.go_on_for(requests / 3).await;
     back(&mut stack, 0).await;
@@ -44,15 +45,15 @@ async fn replicas_that_are_ended_killed_and_restarted_in_turn_fail_no_request() 
     let came = load.end().await;
     found("4a", "SIGTERM of one of three replicas under load", &format!("{came}; it ended after {took:.1?}"));
     assert_eq!(came.failures(), 0, "{:#?}", came.failed);
-    let log = stack.replicas[0].log();
+    let log = stack.log(0);
     assert!(log.contains("stopped"), "it ended in order:\n{log}");
 
-    let load = Load::of(&stack, "steady");
+    let load = Load::of(&stack, &template);
     let mut kills = 0;
     while load.done() < requests {
         load.go_on_for(requests / 6).await;
-        let victim = kills % stack.replicas.len();
-        stack.replicas[victim].signal("KILL");
+        let victim = kills % stack.replicas();
+        stack.signal(victim, "KILL");
         kills += 1;
         ended(&stack, victim).await;
         load.go_on_for(requests / 6).await;
@@ -62,11 +63,11 @@ async fn replicas_that_are_ended_killed_and_restarted_in_turn_fail_no_request() 
     found("4b", "`kill -9` of one replica after the other under load", &format!("{came}; {kills} kills"));
     assert_eq!(came.failures(), 0, "{:#?}", came.failed);
 
-    let load = Load::of(&stack, "steady");
+    let load = Load::of(&stack, &template);
     load.go_on_for(100).await;
     let began = Instant::now();
-    for number in 0..stack.replicas.len() {
-        stack.replicas[number].signal("TERM");
+    for number in 0..stack.replicas() {
+        stack.signal(number, "TERM");
         ended(&stack, number).await;
         back(&mut stack, number).await;
     }
@@ -75,4 +76,6 @@ async fn replicas_that_are_ended_killed_and_restarted_in_turn_fail_no_request() 
     let came = load.end().await;
     found("14", "rolling restart of all replicas under load", &format!("{came}; it took {:.0} s", took.as_secs_f64()));
     assert_eq!(came.failures(), 0, "{:#?}", came.failed);
+
+    soak(&mut stack, &template).await;
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::stack::{KEY, Stack};
+use crate::stack::Stack;
 
 /// Callers at the same time; each waits for its answer and then for a moment.
 const CALLERS: usize = 6;
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// One render of so many is a PDF.
 const PDF_EACH: usize = 10;
 /// What the slowest caller has patience for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What came of it.
 #[derive(Default, Debug)]
@@ -68,11 +68,12 @@ pub struct Load {
 impl Load {
     /// Begins to render a template that says `Hello {{name}}`. Each request carries an `Idempotency-Key`, which tells the balancer
     /// that it may be sent again.
-    pub fn of(stack: &Stack, template: &'static str) -> Self {
+    pub fn of(stack: &Stack, template: &str) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let callers = (0..CALLERS).map(|caller| {
-            let (url, stop, done) = (stack.balancer.url(""), Arc::clone(&stop), Arc::clone(&done));
-            tokio::spawn(call(url, template, caller, stop, done))
+            let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
+            let target = Target { url: stack.url(""), key: stack.key().to_owned(), template: template.to_owned() };
+            tokio::spawn(call(target, caller, stop, done))
         });
         Self { callers: callers.collect(), stop, done, began: Instant::now() }
     }
@@ -87,6 +88,12 @@ impl Load {
 
     pub fn done(&self) -> usize {
         self.done.load(Ordering::Relaxed)
+    }
+
+    /// Ends it after so many more.
+    pub async fn end_after(self, more: usize) -> Came {
+        self.go_on_for(more).await;
+        self.end().await
     }
 
     pub async fn end(self) -> Came {
@@ -106,7 +113,14 @@ impl Load {
     }
 }
 
-async fn call(url: String, template: &'static str, caller: usize, stop: Arc<AtomicBool>, done: Arc<AtomicUsize>) -> Came {
+/// What is asked for, and where.
+struct Target {
+    url: String,
+    key: String,
+    template: String,
+}
+
+async fn call(target: Target, caller: usize, stop: Arc<AtomicBool>, done: Arc<AtomicUsize>) -> Came {
     let client = Client::builder().timeout(PATIENCE).build().expect("a client");
     let mut came = Came::default();
     for turn in caller.. {
@@ -116,9 +130,10 @@ async fn call(url: String, template: &'static str, caller: usize, stop: Arc<Atom
         let is_pdf = turn % PDF_EACH == 0;
         let path = if is_pdf { "/render/pdf" } else { "/render/html" };
         let name = format!("caller {caller} for the {turn}th time");
-        let request = client.post(format!("{url}{path}")).header("X-Api-Key", KEY).header("Idempotency-Key", format!("{caller}-{turn}"));
+        let request = client.post(format!("{}{path}", target.url)).header("X-Api-Key", &target.key);
+        let request = request.header("Idempotency-Key", format!("{caller}-{turn}"));
         let began = Instant::now();
-        match documents(request.json(&json!({"template": template, "data": {"name": name}})), is_pdf, &name).await {
+        match documents(request.json(&json!({"template": target.template, "data": {"name": name}})), is_pdf, &name).await {
             Ok(()) => {
                 came.right += 1;
                 came.pdfs += usize::from(is_pdf);

@@ -28,12 +28,14 @@ impl Width {
     }
 }
 
+/// One row at a time.
+static WRITING: Mutex<()> = Mutex::new(());
+
 /// Prints the figures of a scenario, and puts them into the file that `HA_REPORT` names.
 #[expect(clippy::disallowed_methods, reason = "tests have no configuration to read it from")]
 pub fn found(number: &str, scenario: &str, figures: &str) {
     println!("HA {number}: {scenario}: {figures}");
     let Some(file) = std::env::var_os("HA_REPORT") else { return };
-    static WRITING: Mutex<()> = Mutex::new(());
     let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     let before = fs::read_to_string(&file).unwrap_or_else(|_| format!("{TITLE}\n{HEAD}"));

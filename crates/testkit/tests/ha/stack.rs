@@ -1,97 +1,186 @@
-//! Replicas behind a balancer, with a database and a bucket.
+//! Replicas behind a balancer with a database and a bucket: as processes of this machine, or as the compose stack that runs.
 
-use std::path::Path;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
-use testkit::haproxy::HaProxy;
-use testkit::postgres::Cluster;
-use testkit::seaweedfs::{ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, SeaweedFs};
-use testkit::server_process::ServerProcess;
-use testkit::tcp_proxy::{Target, TcpProxy};
 use tokio::time::sleep;
 
-pub const KEY: &str = "an-admin-key-of-the-tests";
-pub const EDITOR_KEY: &str = "an-editor-key-of-the-tests";
-pub const SUPER_KEY: &str = "a-super-admin-key-of-the-tests";
+use crate::compose::Compose;
+use crate::processes::{KEY, Odd, Processes};
+
 /// Three browsers and databases start beside other tests that do the same.
 const START: Duration = Duration::from_mins(3);
 const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
-/// The backend that goes by whether a replica is ready.
-const READY: &str = "ready";
 
-/// Everything of one installation. What it is made of ends with it.
+/// One installation.
 pub struct Stack {
-    pub replicas: Vec<ServerProcess>,
-    pub balancer: HaProxy,
-    pub database: Cluster,
-    /// The address of the database, which survives it.
-    pub way: TcpProxy,
-    pub bucket: SeaweedFs,
+    form: Form,
+    key: String,
+    /// Sets what a test makes apart from what others made.
+    mark: String,
     pub client: Client,
+}
+
+enum Form {
+    Processes(Box<Processes>),
+    Compose(Compose),
 }
 
 impl Stack {
     /// Three replicas, all of them up; nothing where a part is not installed.
     pub async fn start() -> Option<Self> {
-        Self::start_with(3, &[], |_| Odd::default()).await
+        match Compose::running() {
+            Some(compose) => {
+                let key = compose.admin_key().to_owned();
+                Some(Self::with(Form::Compose(compose), key).await)
+            }
+            None => Self::of_processes(3, &[], |_| Odd::default()).await,
+        }
     }
 
-    /// So many replicas with more settings (those that come later win), of which some are odd.
-    pub async fn start_with(count: usize, more: &[(&str, &str)], odd: impl Fn(usize) -> Odd) -> Option<Self> {
-        let bucket = SeaweedFs::start()?;
-        let database = Cluster::start_with(&["max_connections=150", "wal_level=replica"]);
-        let way = TcpProxy::to(Target::of_url(&database.url()));
-        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", way.port());
-        let endpoint = bucket.endpoint();
-        let shared = [
-            ("DATABASE_URL", url.as_str()),
-            ("ASSET_BINARY_STORE", "s3"),
-            ("S3_BUCKET", BUCKET),
-            ("S3_REGION", "us-east-1"),
-            ("S3_ACCESS_KEY_ID", ACCESS_KEY_ID),
-            ("S3_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
-            ("S3_PATH_STYLE", "true"),
-            ("S3_ENDPOINT", endpoint.as_str()),
-            ("API_KEY_ADMIN", KEY),
-            ("API_KEY_EDITOR", EDITOR_KEY),
-            ("API_KEY_SUPER_ADMIN", SUPER_KEY),
-            ("MULTI_TENANT_ENABLED", "true"),
-            ("EDITOR_TOKEN_SECRET", "a-secret-of-the-tests-for-editor-tokens"),
-            ("TRUST_PROXY", "loopback"),
-            ("RENDER_MAX_CONCURRENT_PAGES", "2"),
-            ("RENDER_MAX_QUEUE_DEPTH", "60"),
-            ("AUTH_FAILURES_PER_MINUTE", "100000"),
-            ("JOB_LEASE_MS", "3000"),
-            ("SCHEDULE_LEASE_MS", "6000"),
-            // As long as the balancer needs to notice, and some more on a busy machine.
-            ("SHUTDOWN_DRAIN_DELAY_MS", "3000"),
-        ];
-        let replicas: Vec<_> = (0..count)
-            .map(|number| {
-                let Odd { before, settings } = odd(number);
-                let settings: Vec<_> = shared.iter().chain(more).copied().chain(settings.iter().map(|(n, v)| (*n, v.as_str()))).collect();
-                ServerProcess::start_behind(&before.iter().map(String::as_str).collect::<Vec<_>>(), &settings)
-            })
-            .collect();
-        let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/ha/haproxy.cfg");
-        let configuration = std::fs::read_to_string(&configuration).unwrap_or_else(|error| panic!("{}: {error}", configuration.display()));
-        let balancer = HaProxy::start(&configuration, &replicas.iter().map(ServerProcess::port).collect::<Vec<_>>())?;
-        let stack = Self { replicas, balancer, database, way, bucket, client: Client::new() };
-        stack.wait_until_up(count, START).await;
-        Some(stack)
+    /// So many replicas as processes with more settings (those that come later win), of which some are odd. Nothing where the compose
+    /// stack is asked about.
+    pub async fn of_processes(count: usize, more: &[(&str, &str)], odd: impl Fn(usize) -> Odd) -> Option<Self> {
+        if Compose::running().is_some() {
+            println!("LEFT OUT: this is asked of processes only");
+            return None;
+        }
+        let processes = Processes::start(count, more, odd)?;
+        Some(Self::with(Form::Processes(Box::new(processes)), KEY.to_owned()).await)
+    }
+
+    async fn with(form: Form, key: String) -> Self {
+        let mark = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+        let stack = Self { form, key, mark, client: Client::new() };
+        stack.wait_until_up(stack.replicas(), START).await;
+        stack
+    }
+
+    /// A name that nobody else uses.
+    pub fn named(&self, name: &str) -> String {
+        format!("{name}-{}", self.mark)
+    }
+
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The address of the balancer with a path.
+    pub fn url(&self, path: &str) -> String {
+        match &self.form {
+            Form::Processes(processes) => processes.balancer.url(path),
+            Form::Compose(compose) => compose.url(path),
+        }
+    }
+
+    /// How many replicas there are, up or not.
+    pub fn replicas(&self) -> usize {
+        match &self.form {
+            Form::Processes(processes) => processes.replicas.len(),
+            Form::Compose(compose) => compose.replicas.len(),
+        }
+    }
+
+    /// The own address of a replica.
+    pub fn replica_url(&self, number: usize, path: &str) -> String {
+        match &self.form {
+            Form::Processes(processes) => processes.replicas[number].url(path),
+            Form::Compose(compose) => compose.replica_url(number, path),
+        }
+    }
+
+    /// Sends a signal: `TERM`, `KILL`, `STOP` or `CONT`.
+    pub fn signal(&self, number: usize, name: &str) {
+        match &self.form {
+            Form::Processes(processes) => processes.replicas[number].signal(name),
+            Form::Compose(compose) => compose.signal(number, name),
+        }
+    }
+
+    pub fn is_alive(&self, number: usize) -> bool {
+        match &self.form {
+            Form::Processes(processes) => processes.replicas[number].is_alive(),
+            Form::Compose(compose) => compose.is_alive(number),
+        }
+    }
+
+    /// Starts a replica that has ended.
+    pub fn start_again(&mut self, number: usize) {
+        match &mut self.form {
+            Form::Processes(processes) => processes.replicas[number].start_again(),
+            Form::Compose(compose) => compose.start_again(number),
+        }
+    }
+
+    /// What a replica has logged.
+    pub fn log(&self, number: usize) -> String {
+        match &self.form {
+            Form::Processes(processes) => processes.replicas[number].log(),
+            Form::Compose(compose) => compose.log(number),
+        }
+    }
+
+    /// The last warnings of each replica, for a test that failed.
+    pub fn complaints(&self) -> String {
+        let of = |number: usize| {
+            let log = self.log(number);
+            let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
+            warnings[warnings.len().saturating_sub(25)..].join("\n")
+        };
+        (0..self.replicas()).map(|number| format!("replica {number}:\n{}", of(number))).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends the database, or starts it again.
+    pub fn database(&self, act: Act) {
+        match (&self.form, act) {
+            (Form::Processes(processes), Act::Stop) => processes.database.stop(),
+            (Form::Processes(processes), Act::Start) => processes.database.start(),
+            (Form::Compose(_), act) => Compose::service("postgres", act),
+        }
+    }
+
+    /// Ends the S3 server, or starts it again.
+    pub fn bucket(&mut self, act: Act) {
+        match (&mut self.form, act) {
+            (Form::Processes(processes), Act::Stop) => processes.bucket.kill(),
+            (Form::Processes(processes), Act::Start) => processes.bucket.start_again(),
+            (Form::Compose(_), act) => Compose::service("s3", act),
+        }
+    }
+
+    /// The rows of a statement as `psql -At` prints them.
+    pub async fn query(&self, sql: &str) -> String {
+        match &self.form {
+            Form::Processes(processes) => processes.database.query(sql).await,
+            Form::Compose(_) => Compose::query(sql),
+        }
+    }
+
+    /// The parts, where they are processes of this test.
+    pub fn processes(&mut self) -> Option<&mut Processes> {
+        match &mut self.form {
+            Form::Processes(processes) => Some(processes),
+            Form::Compose(_) => None,
+        }
+    }
+
+    fn servers_up(&self) -> Option<usize> {
+        match &self.form {
+            Form::Processes(processes) => processes.servers_up(),
+            Form::Compose(compose) => compose.servers_up(),
+        }
     }
 
     /// Waits until the balancer sends requests to so many replicas.
     pub async fn wait_until_up(&self, count: usize, patience: Duration) {
         let began = Instant::now();
-        while self.balancer.servers_up(READY) != Some(count) {
-            if let Some(ended) = self.replicas.iter().find(|replica| began.elapsed() > patience || !replica.is_alive()) {
-                // One that was killed on purpose has said nothing at its end.
-                let up = self.balancer.servers_up(READY);
-                assert!(began.elapsed() < patience, "{up:?} replicas are up and not {count}:\n{}\n{}", ended.log(), self.balancer.log());
+        while self.servers_up() != Some(count) {
+            if began.elapsed() > patience {
+                let logs: Vec<_> = (0..self.replicas()).map(|number| self.log(number)).collect();
+                panic!("{:?} replicas are up and not {count}:\n{}", self.servers_up(), logs.join("\n---\n"));
             }
             sleep(POLL).await;
         }
@@ -99,31 +188,33 @@ impl Stack {
 
     /// A request through the balancer.
     pub fn ask(&self, method: &str, path: &str) -> RequestBuilder {
-        self.with_key(method, &self.balancer.url(path), KEY)
+        self.with_key(method, &self.url(path), &self.key)
     }
 
     /// A request to one replica.
     pub fn ask_replica(&self, number: usize, method: &str, path: &str) -> RequestBuilder {
-        self.with_key(method, &self.replicas[number].url(path), KEY)
+        self.with_key(method, &self.replica_url(number, path), &self.key)
     }
 
-    fn with_key(&self, method: &str, url: &str, key: &str) -> RequestBuilder {
+    /// A request with whatever key.
+    pub fn with_key(&self, method: &str, url: &str, key: &str) -> RequestBuilder {
         self.client.request(method.parse().expect("a method"), url).header("X-Api-Key", key)
     }
 
-    /// Makes a template of one line, `Hello {{name}}` in front of `words`.
-    pub async fn make_template(&self, key: &str, words: &str) {
+    /// Makes a template of one line, `Hello {{name}}` in front of `words`, and gives its key.
+    pub async fn make_template(&self, name: &str, words: &str) -> String {
+        let key = self.named(name);
         let template = json!({"key": key, "name": "A line", "html": format!("<p>Hello {{{{name}}}} {words}</p>")});
         said(201, self.ask("POST", "/templates").json(&template)).await;
+        key
     }
 }
 
-/// What is different about a replica.
-#[derive(Default)]
-pub struct Odd {
-    /// Words of a command that starts it.
-    pub before: Vec<String>,
-    pub settings: Vec<(&'static str, String)>,
+/// What is done to a part.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    Stop,
+    Start,
 }
 
 /// The status and the JSON of an answer; null where it is none.
@@ -139,12 +230,12 @@ pub async fn said(status: u16, request: RequestBuilder) -> Value {
     body
 }
 
-/// Waits until asking gives something.
-pub async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+/// Waits until asking gives something, and says how long that took.
+pub async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> (T, Duration) {
     let began = Instant::now();
     loop {
         if let Some(found) = ask().await {
-            return found;
+            return (found, began.elapsed());
         }
         assert!(began.elapsed() < PATIENCE, "after {PATIENCE:?} still not: {what}");
         sleep(POLL).await;
