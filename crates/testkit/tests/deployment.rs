@@ -40,8 +40,9 @@ fn yaml(path: &str) -> Vec<Value> {
 /// The manifests, without the rules of the adapter, which are part of somebody else's file.
 fn manifests() -> Vec<(String, Value)> {
     let folder = std::fs::read_dir(repository().join(MANIFESTS)).unwrap();
-    let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let names: BTreeSet<String> = names.filter(|name| name.ends_with(".yaml") && name != "prometheus-adapter.yaml").collect();
+    let paths = folder.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|ending| ending == "yaml"));
+    let names = paths.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+    let names: BTreeSet<String> = names.filter(|name| name != "prometheus-adapter.yaml").collect();
     names
         .into_iter()
         .flat_map(|name| yaml(&format!("{MANIFESTS}/{name}")).into_iter().map(move |document| (name.clone(), document)))
