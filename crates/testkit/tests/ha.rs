@@ -1,6 +1,7 @@
 //! What the reference architecture promises, asked of whole server processes behind a real balancer, with a real database and a
 //! real S3 server. `cargo test -p testkit --test ha -- --nocapture` prints the figures. `HA_REPORT=docs/ha-validation-report.md`
-//! writes them down, `HA_FULL=1` asks for as much as the report tells of, and `HA_STACK=compose` asks the compose stack that runs.
+//! writes them down, `HA_FULL=1` asks for as much as the report tells of. `scripts/ha-validate.sh` asks the same
+//! of the compose stack.
 #![cfg(test)]
 
 #[path = "ha/compose.rs"]

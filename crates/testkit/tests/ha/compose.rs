@@ -1,47 +1,53 @@
-//! The stack of `docker-compose.ha.yml` that runs on this machine, see `scripts/ha-validate.sh`.
+//! The stack of `docker-compose.ha.yml` that `scripts/ha-validate.sh` has started.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::stack::Act;
 
-const PROJECT: &str = "pulp-engine-ha";
-const NETWORK: &str = "pulp-engine-ha_front";
 /// Where replicas listen in their containers.
 const PORT: u16 = 3000;
 
 /// The names of the containers. What is stopped stays known.
 pub struct Compose {
+    project: String,
     url: String,
     admin_key: String,
+    metrics_token: String,
     balancer: String,
     pub replicas: Vec<String>,
 }
 
 impl Compose {
-    /// The stack, where `HA_STACK` is `compose`.
+    /// The stack of the project that `HA_PROJECT` names, with the secrets in the file that `HA_SECRETS` names; nothing without.
     ///
     /// # Panics
     /// When it does not run.
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration to read it from")]
     pub fn running() -> Option<Self> {
-        std::env::var("HA_STACK").ok().filter(|stack| stack == "compose")?;
-        let secrets = std::fs::read_to_string(root().join(".env")).expect("the file .env, which scripts/make-env makes");
+        let project = std::env::var("HA_PROJECT").ok()?;
+        let secrets = std::env::var("HA_SECRETS").expect("HA_SECRETS names the file with the secrets of the stack");
+        let secrets = std::fs::read_to_string(&secrets).unwrap_or_else(|error| panic!("{secrets}: {error}"));
         let secret = |name: &str| secrets.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
-        let port = secret("LB_PORT").unwrap_or_else(|| "8080".to_owned());
-        let mut replicas = containers("api");
+        let needed = |name: &str| secret(name).unwrap_or_else(|| panic!("{name} in HA_SECRETS"));
+        let mut replicas = containers(&project, "api");
         replicas.sort();
         assert!(replicas.len() >= 3, "three replicas are needed (--scale api=3); there are {replicas:?}");
         Some(Self {
-            url: format!("http://127.0.0.1:{port}"),
-            admin_key: secret("API_KEY_ADMIN").expect("API_KEY_ADMIN in .env"),
-            balancer: containers("lb").pop().expect("the container of the balancer"),
+            url: format!("http://127.0.0.1:{}", needed("LB_PORT")),
+            admin_key: needed("API_KEY_ADMIN"),
+            metrics_token: needed("METRICS_TOKEN"),
+            balancer: containers(&project, "lb").pop().expect("the container of the balancer"),
             replicas,
+            project,
         })
     }
 
     pub fn admin_key(&self) -> &str {
         &self.admin_key
+    }
+
+    pub fn metrics_token(&self) -> &str {
+        &self.metrics_token
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -50,7 +56,7 @@ impl Compose {
 
     /// By its own address, which it may have another one of after each start.
     pub fn replica_url(&self, number: usize, path: &str) -> String {
-        format!("http://{}:{PORT}{path}", address(&self.replicas[number]))
+        format!("http://{}:{PORT}{path}", self.address(&self.replicas[number]))
     }
 
     pub fn signal(&self, number: usize, name: &str) {
@@ -74,21 +80,26 @@ impl Compose {
         docker(&["logs", "--tail", "200", &self.replicas[number]])
     }
 
-    pub fn service(name: &str, act: Act) {
-        let container = containers(name).pop().unwrap_or_else(|| panic!("the container of {name}"));
+    pub fn service(&self, name: &str, act: Act) {
+        let container = containers(&self.project, name).pop().unwrap_or_else(|| panic!("the container of {name}"));
         docker(&[if matches!(act, Act::Stop) { "stop" } else { "start" }, &container]);
     }
 
-    pub fn query(sql: &str) -> String {
-        let container = containers("postgres").pop().expect("the container of the database");
+    pub fn query(&self, sql: &str) -> String {
+        let container = containers(&self.project, "postgres").pop().expect("the container of the database");
         docker(&["exec", &container, "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", "pulp", "-d", "pulp", "-c", sql])
             .trim()
             .to_owned()
     }
 
+    fn address(&self, container: &str) -> String {
+        let path = format!("{{{{(index .NetworkSettings.Networks \"{}_front\").IPAddress}}}}", self.project);
+        docker(&["inspect", "--format", &path, container]).trim().to_owned()
+    }
+
     /// What the balancer's own metrics say.
     pub fn servers_up(&self) -> Option<usize> {
-        let request = format!("http://{}:8404/metrics?scope=backend", address(&self.balancer));
+        let request = format!("http://{}:8404/metrics?scope=backend", self.address(&self.balancer));
         let told = Command::new("curl").args(["-sS", "--max-time", "5", &request]).output().ok()?;
         let told = String::from_utf8_lossy(&told.stdout).into_owned();
         let line = told.lines().find(|line| line.starts_with("haproxy_backend_active_servers{proxy=\"ready\"}"))?;
@@ -96,20 +107,11 @@ impl Compose {
     }
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn containers(service: &str) -> Vec<String> {
-    let project = format!("label=com.docker.compose.project={PROJECT}");
+fn containers(project: &str, service: &str) -> Vec<String> {
+    let project = format!("label=com.docker.compose.project={project}");
     let service = format!("label=com.docker.compose.service={service}");
     let told = docker(&["ps", "--all", "--filter", &project, "--filter", &service, "--format", "{{.Names}}"]);
     told.lines().map(str::to_owned).collect()
-}
-
-fn address(container: &str) -> String {
-    let path = format!("{{{{(index .NetworkSettings.Networks \"{NETWORK}\").IPAddress}}}}");
-    docker(&["inspect", "--format", &path, container]).trim().to_owned()
 }
 
 /// What a command of Docker prints, errors of the container's own included.

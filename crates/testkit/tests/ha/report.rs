@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-const TITLE: &str = "# What was proven of the cluster\n";
+/// The chapters of the report.
+const PROCESSES: &str = "## Server processes behind HAProxy";
+const COMPOSE: &str = "## The compose stack";
 const HEAD: &str = "| | scenario | found |\n|---|---|---|\n";
 
 /// How much is asked: the figures for a report, less for each change.
@@ -38,8 +40,17 @@ pub fn found(number: &str, scenario: &str, figures: &str) {
     let Some(file) = std::env::var_os("HA_REPORT") else { return };
     let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
-    let before = fs::read_to_string(&file).unwrap_or_else(|_| format!("{TITLE}\n{HEAD}"));
-    fs::write(&file, with_row(&before, number, scenario, figures)).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let chapter = if std::env::var_os("HA_PROJECT").is_some() { COMPOSE } else { PROCESSES };
+    let before = fs::read_to_string(&file).unwrap_or_else(|_| format!("{PROCESSES}\n\n{HEAD}\n{COMPOSE}\n\n{HEAD}"));
+    let written = in_chapter(&before, chapter, |text| with_row(text, number, scenario, figures));
+    fs::write(&file, written).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+}
+
+/// The report with one chapter changed.
+fn in_chapter(report: &str, chapter: &str, change: impl FnOnce(&str) -> String) -> String {
+    let begin = report.find(chapter).unwrap_or_else(|| panic!("the report has no chapter {chapter}"));
+    let end = report[begin + 3..].find("\n## ").map_or(report.len(), |next| begin + 3 + next + 1);
+    format!("{}{}{}", &report[..begin], change(&report[begin..end]), &report[end..])
 }
 
 /// The report with this row in the place of the one of its number, in the order of numbers.
@@ -73,9 +84,13 @@ fn with_row(report: &str, number: &str, scenario: &str, figures: &str) -> String
 }
 
 #[test]
-fn a_row_takes_the_place_of_the_one_before_it() {
-    let report = format!("{TITLE}\n{HEAD}| 1 | one | 1 |\n| 4a | kill | 2 |\n| 12 | db | 3 |\n\nWords.\n");
-    let expected = format!("{TITLE}\n{HEAD}| 1 | one | 1 |\n| 4a | kill | 5 |\n| 12 | db | 3 |\n\nWords.\n");
-    assert_eq!(with_row(&report, "4a", "kill", "5"), expected);
-    assert_eq!(with_row(&report.replace("| 4a | kill | 2 |\n", ""), "4a", "kill", "5"), expected);
+fn a_row_takes_the_place_of_the_one_before_it_in_its_chapter() {
+    let report = format!(
+        "# T\n\n{PROCESSES}\n\n{HEAD}| 1 | one | 1 |\n| 4a | kill | 2 |\n| 12 | db | 3 |\n\n{COMPOSE}\n\n{HEAD}| 4a | kill | 7 |\n"
+    );
+    let expected = report.replace("kill | 2", "kill | 5");
+    let change = |text: &str| with_row(text, "4a", "kill", "5");
+    assert_eq!(in_chapter(&report, PROCESSES, change), expected);
+    assert_eq!(in_chapter(&report.replace("| 4a | kill | 2 |\n", ""), PROCESSES, change), expected);
+    assert_eq!(in_chapter(&report, COMPOSE, change), report.replace("kill | 7", "kill | 5"));
 }

@@ -138,7 +138,7 @@ impl Stack {
         match (&self.form, act) {
             (Form::Processes(processes), Act::Stop) => processes.database.stop(),
             (Form::Processes(processes), Act::Start) => processes.database.start(),
-            (Form::Compose(_), act) => Compose::service("postgres", act),
+            (Form::Compose(compose), act) => compose.service("postgres", act),
         }
     }
 
@@ -147,7 +147,7 @@ impl Stack {
         match (&mut self.form, act) {
             (Form::Processes(processes), Act::Stop) => processes.bucket.kill(),
             (Form::Processes(processes), Act::Start) => processes.bucket.start_again(),
-            (Form::Compose(_), act) => Compose::service("s3", act),
+            (Form::Compose(compose), act) => compose.service("s3", act),
         }
     }
 
@@ -155,7 +155,7 @@ impl Stack {
     pub async fn query(&self, sql: &str) -> String {
         match &self.form {
             Form::Processes(processes) => processes.database.query(sql).await,
-            Form::Compose(_) => Compose::query(sql),
+            Form::Compose(compose) => compose.query(sql),
         }
     }
 
@@ -194,6 +194,16 @@ impl Stack {
     /// A request to one replica.
     pub fn ask_replica(&self, number: usize, method: &str, path: &str) -> RequestBuilder {
         self.with_key(method, &self.replica_url(number, path), &self.key)
+    }
+
+    /// What a replica measures.
+    pub async fn metrics(&self, number: usize) -> Option<String> {
+        let asked = self.client.get(self.replica_url(number, "/metrics"));
+        let asked = match &self.form {
+            Form::Processes(_) => asked,
+            Form::Compose(compose) => asked.bearer_auth(compose.metrics_token()),
+        };
+        asked.send().await.ok()?.text().await.ok()
     }
 
     /// A request with whatever key.

@@ -123,7 +123,7 @@ async fn jobs_of_replicas_that_die(stack: &mut Stack, template: &str) {
 async fn jobs_of_a_replica_that_sleeps(stack: &Stack, template: &str) {
     const DOCUMENTS: usize = 400;
     let lost = async || {
-        let metrics = stack.client.get(stack.replica_url(2, "/metrics")).send().await.ok()?.text().await.ok()?;
+        let metrics = stack.metrics(2).await?;
         let is_lost = |line: &&str| line.starts_with("pulp_job_items_total") && line.contains("outcome=\"lost\"");
         Some(metrics.lines().find(is_lost).and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0))
     };
