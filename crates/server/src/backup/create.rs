@@ -68,7 +68,8 @@ struct Output {
 impl Output {
     fn of(asked: &CreateBackup) -> Result<Self, BackupError> {
         let path = &asked.output;
-        let file = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".json") && !path.is_dir());
+        let is_list = path.extension().is_some_and(|extension| extension == "json") && !path.is_dir();
+        let file = path.file_name().and_then(|name| name.to_str()).filter(|_| is_list);
         match file {
             Some(_) if asked.full => Err(BackupError::FullIntoFile(path.clone())),
             Some(name) => {

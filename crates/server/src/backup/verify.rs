@@ -128,12 +128,12 @@ async fn rows(manifest: &Manifest, snapshot: &mut BackupSnapshot, report: &mut S
     let mut progress = Progress::of("tables here", manifest.tables.len() as u64, 0);
     for table in &manifest.tables {
         let mut hasher = Sha256::new();
-        let hashed = |piece: &[u8]| {
+        let taken = |piece: &[u8]| {
             hasher.update(piece);
             progress.add(0, piece.len() as u64);
             Ok::<_, BackupError>(())
         };
-        let rows = snapshot.copy_out(&table.shape(), hashed).await?;
+        let rows = snapshot.copy_out(&table.shape(), taken).await?;
         progress.add(1, 0);
         if hex::encode(hasher.finalize()) == table.sum.sha256 {
             same += 1;

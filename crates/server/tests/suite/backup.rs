@@ -199,13 +199,13 @@ async fn a_backup_goes_past_a_pooler_that_lends_connections_by_the_transaction()
     let place = Place::with_folder(&database);
     well(&place.run(&["migrate"]));
     std::fs::create_dir(place.folder.path().join("files")).unwrap();
-    let pooled = pooler.url(database.url());
+    let pooler_url = pooler.url(database.url());
     let backup = place.folder.path().join("backup");
     let create = ["backup", "create", "--full", "--output", text(&backup)];
-    let alone = outcome(&create, &[("DATABASE_URL", &pooled)]);
+    let alone = outcome(&create, &[("DATABASE_URL", &pooler_url)]);
     assert_eq!(alone.status.code(), Some(1));
     assert!(stderr(&alone).contains("DATABASE_DIRECT_URL") && !backup.exists(), "{}", stderr(&alone));
-    well(&outcome(&create, &[("DATABASE_URL", &pooled), ("DATABASE_DIRECT_URL", database.url())]));
+    well(&outcome(&create, &[("DATABASE_URL", &pooler_url), ("DATABASE_DIRECT_URL", database.url())]));
 
     let other = TestDatabase::empty().await;
     let Some(pooler) = PgBouncer::start(Release::New, other.url(), &["max_prepared_statements = 200"]) else { return };

@@ -14,6 +14,8 @@ use crate::assets::{PNG, large_png, upload};
 use crate::backup::{Place, manifest, text, well};
 use crate::running::{Server, pulp_engine, stderr, wait_until};
 
+type Damage = fn(&Path);
+
 /// One backup for all tests here, with a small and a larger object.
 struct Sample {
     folder: tempfile::TempDir,
@@ -84,7 +86,6 @@ fn refused(output: &Output, words: &[&str]) {
 async fn damaged_backups_are_refused_by_name_before_anything_is_changed() {
     let database = TestDatabase::empty().await;
     let place = Place::with_folder(&database);
-    type Damage = fn(&Path);
     let damages: [(&str, Damage, &[&str]); 11] = [
         (
             "cut",
@@ -138,8 +139,8 @@ async fn damaged_backups_are_refused_by_name_before_anything_is_changed() {
 
     // Damage of what is live.
     let live = place.folder.path().join("files");
-    let damaged = object(&SAMPLE.folder.path().join("backup"), 0);
-    flip(&live.join(damaged.strip_prefix(SAMPLE.folder.path().join("backup/objects")).unwrap()));
+    let lost = object(&SAMPLE.folder.path().join("backup"), 0);
+    flip(&live.join(lost.strip_prefix(SAMPLE.folder.path().join("backup/objects")).unwrap()));
     let definition =
         "ALTER TABLE template_versions DISABLE TRIGGER ALL; UPDATE template_versions SET definition = '{}' WHERE name = 'Letter'";
     database.query(definition).await;
@@ -225,9 +226,8 @@ async fn a_restore_that_was_killed_goes_on_and_no_server_starts_before_it_has_en
     child.kill().unwrap();
     child.wait().unwrap();
     s3.set_fault(Fault::None);
-    if database.query("SELECT to_regclass('unfinished_restore') IS NULL").await == "t" {
-        panic!("the restore ended before it could be killed");
-    }
+    let is_under_way = database.query("SELECT to_regclass('unfinished_restore') IS NOT NULL").await;
+    assert_eq!(is_under_way, "t", "the restore ended before it could be killed");
 
     let started = place.run(&["serve"]);
     refused(&started, &["has not ended", "backup restore"]);
