@@ -32,9 +32,9 @@ async fn renders_of_known_templates_go_on_while_the_database_or_the_bucket_is_aw
     tell(&stack, "12a", "the database is stopped and started again", &load.end_after(200).await, refused, works);
     stack.wait_until_up(stack.replicas(), BACK).await;
 
+    let load = warmed(&stack, &template).await;
     let Some(processes) = stack.processes() else { return };
     processes.way.freeze();
-    let load = Load::of(&stack, &template);
     let refused = refused_for(&stack, AWAY).await;
     if let Some(processes) = stack.processes() {
         processes.way.thaw();
@@ -46,9 +46,16 @@ async fn renders_of_known_templates_go_on_while_the_database_or_the_bucket_is_aw
     a_failover(&mut stack, &template).await;
 }
 
-/// Load that has been at every replica.
+/// Load that has been at every replica since it hears of changes again: whoever was deaf for a while believes nothing from before, as
+/// something may have been withdrawn, and asks the database once.
 async fn warmed(stack: &Stack, template: &str) -> Load {
     for number in 0..stack.replicas() {
+        let hears = async || {
+            let metrics = stack.metrics(number).await?;
+            let line = metrics.lines().find(|line| line.starts_with("pulp_store_listener_connected"))?;
+            line.ends_with(" 1").then_some(())
+        };
+        wait_for("it hears of changes", hears).await;
         let render = json!({"template": template, "data": {"name": "x"}});
         said(200, stack.ask_replica(number, "POST", "/render/html").json(&render)).await;
     }
