@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::report::found;
 use crate::stack::{Stack, said, wait_for};
 
+const ENTERED: Duration = Duration::from_millis(300);
 const TOLD_WITHIN: Duration = Duration::from_secs(3);
 const BACK: Duration = Duration::from_mins(2);
 /// Leases of the dead, and the documents at the rate of a busy machine.
@@ -134,6 +135,8 @@ async fn jobs_of_a_replica_that_sleeps(stack: &Stack, template: &str) {
     // Between two documents it holds nothing.
     let asleep = async || {
         stack.signal(2, "STOP");
+        // What it had told the database already is entered by then.
+        sleep(ENTERED).await;
         let holds = stack.query(&held).await != "0";
         if !holds {
             stack.signal(2, "CONT");
