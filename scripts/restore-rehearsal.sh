@@ -54,7 +54,7 @@ free_port() {
 
 start() {
     port=$(free_port)
-    run=exec on "$1" serve 2>>"$work/$1.log" &
+    run="exec" on "$1" serve 2>>"$work/$1.log" &
     server=$!
     local deadline=$((SECONDS + 120))
     until PORT=$port "$engine" healthcheck 2>/dev/null; do
