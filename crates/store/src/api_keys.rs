@@ -14,7 +14,9 @@ use uuid::Uuid;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::installation_secrets::KeptSecret;
-use crate::page::{Page, bounds};
+use crate::listing::Listing;
+use crate::page::Page;
+use crate::template_list::SortOrder;
 use crate::tenants::TenantStore;
 use crate::write::{Needs, Write};
 
@@ -143,37 +145,21 @@ impl ApiKeys<'_> {
     /// One page of the keys, oldest first, withdrawn ones too. `limit` counts up to [`crate::MAX_PAGE_ROWS`].
     pub async fn list(&self, limit: u32, offset: u64) -> Result<Page<ApiKeyRecord>, StoreError> {
         speak!(self.0.store, "api_keys.list", {
-            let (limit, offset) = bounds(limit, offset);
-            let mut connection = self.0.store.acquire().await?;
-            // The ids first: what comes before the page is passed by in the index alone.
-            let rows = sqlx::query_as!(
-                ApiKeyRow,
-                "SELECT api_key_id, name, scope, lookup, secret_mac, hint, previous_mac, previous_until, expires_at, allowed_templates,
-                        allowed_ips, requests_per_minute, revoked_at, created_at, created_by, updated_at, last_used_at
-                 FROM api_keys WHERE tenant_id = $1 AND api_key_id IN (
-                     SELECT page.api_key_id FROM api_keys page WHERE page.tenant_id = $1
-                     ORDER BY page.created_at, page.api_key_id LIMIT $2 OFFSET $3)
-                 ORDER BY created_at, api_key_id",
-                self.0.tenant.as_str(),
-                limit,
-                offset
-            )
-            .fetch_all(&mut *connection)
-            .await?;
-            let known = Page::<ApiKeyRecord>::total_from_its_end(rows.len(), limit, offset);
-            let total = if let Some(total) = known {
-                total
-            } else {
-                let asked = self.0.store.totals().ask(&mut connection, &self.0.tenant, "api_keys".to_owned()).await?;
-                if let Some(total) = asked.total {
-                    total
-                } else {
-                    let tenant = self.0.tenant.as_str();
-                    let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys WHERE tenant_id = $1"#, tenant);
-                    let count = u64::try_from(count.fetch_one(&mut *connection).await?).unwrap_or(0);
-                    self.0.store.totals().keep(&mut connection, asked, count).await?
-                }
+            let listing = Listing {
+                tenant: Some(&self.0.tenant),
+                table: "api_keys",
+                id: "api_key_id",
+                columns: "api_key_id, name, scope, lookup, secret_mac, hint, previous_mac, previous_until, expires_at, allowed_templates,
+                          allowed_ips, requests_per_minute, revoked_at, created_at, created_by, updated_at, last_used_at",
+                order: &[("created_at", "timestamptz"), ("api_key_id", "uuid")],
+                direction: SortOrder::Ascending,
+                filter: Some(String::new()),
+                conditions: &|query| {
+                    query.push("tenant_id = ").push_bind(self.0.tenant.as_str().to_owned());
+                },
             };
+            let mut connection = self.0.store.acquire().await?;
+            let (rows, total) = listing.page::<ApiKeyRow>(&self.0.store, &mut connection, limit, offset).await?;
             let items = rows.into_iter().map(ApiKeyRecord::try_from).collect::<Result<_, _>>()?;
             Ok(Page { items, total })
         })
@@ -356,6 +342,7 @@ fn texts<T: ToString>(values: &[T]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
 }
 
+#[derive(sqlx::FromRow)]
 pub(crate) struct ApiKeyRow {
     pub(crate) api_key_id: Uuid,
     pub(crate) name: String,

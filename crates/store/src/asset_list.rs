@@ -1,11 +1,12 @@
 //! The list of assets: filters, orders, pages, and what to filter by.
 
 use domain::assets::{AssetFolder, AssetKind};
-use uuid::Uuid;
+use sqlx::{Postgres, QueryBuilder};
 
 use crate::assets::{AssetRecord, AssetRow};
 use crate::error::StoreError;
-use crate::page::{End, Page, Span, bounds};
+use crate::listing::Listing;
+use crate::page::Page;
 use crate::patterns::{contains_pattern, literal};
 use crate::reading::read;
 use crate::template_list::SortOrder;
@@ -100,174 +101,69 @@ pub struct Facets {
     pub tags: Vec<Facet>,
 }
 
-/// The filter as parameters of a statement.
-struct Arguments<'a> {
-    tenant: &'a str,
-    pattern: Option<String>,
-    mime_type: Option<&'a str>,
-    kind: Option<&'static str>,
-    tags: Option<&'a [String]>,
-    folder: Option<&'a str>,
-    inside: Option<String>,
-    uncleaned_svg: Option<bool>,
-    limit: i64,
-    offset: i64,
-}
-
-impl Arguments<'_> {
-    fn filters_nothing(&self) -> bool {
-        self.pattern.is_none()
-            && self.mime_type.is_none()
-            && self.kind.is_none()
-            && self.tags.is_none()
-            && self.folder.is_none()
-            && self.uncleaned_svg.is_none()
+impl AssetSort {
+    /// The columns of the order with their types, which together are different for any two assets. Each has an index that
+    /// begins so.
+    fn columns(self) -> &'static [(&'static str, &'static str)] {
+        const ID: (&str, &str) = ("asset_id", "uuid");
+        match self {
+            Self::CreatedAt => &[("created_at", "timestamptz"), ID],
+            Self::UpdatedAt => &[("updated_at", "timestamptz"), ID],
+            Self::Name => &[(r#"lower(original_name) COLLATE "C""#, "text"), ID],
+            Self::SizeBytes => &[("size_bytes", "bigint"), ID],
+        }
     }
 }
 
-/// The ids of a page in one of the orders. Each order is a statement of its own: a statement that chose by a parameter could
-/// use no index, and one put together at run time could not be checked. Without a filter the index alone is read.
-macro_rules! ids_ordered_by {
-    ($order:tt, $arguments:expr, $connection:expr) => {
-        if $arguments.filters_nothing() {
-            sqlx::query_scalar!(
-                "SELECT asset_id FROM assets WHERE tenant_id = $1 ORDER BY " + $order + " LIMIT $2 OFFSET $3",
-                $arguments.tenant,
-                $arguments.limit,
-                $arguments.offset
-            )
-            .fetch_all($connection)
-            .await?
-        } else {
-            sqlx::query_scalar!(
-                "SELECT asset_id FROM assets
-                 WHERE tenant_id = $1
-                   AND ($2::text IS NULL OR slug ILIKE $2 OR original_name ILIKE $2 OR alt_text ILIKE $2)
-                   AND ($3::text IS NULL OR mime_type = $3)
-                   AND ($4::text IS NULL OR kind = $4)
-                   AND ($5::text[] IS NULL OR tags @> $5)
-                   AND ($6::text IS NULL OR folder = $6 OR folder LIKE $7)
-                   AND ($8::bool IS NULL OR (mime_type = 'image/svg+xml' AND NOT svg_sanitized) = $8)
-                 ORDER BY "
-                    + $order
-                    + " LIMIT $9 OFFSET $10",
-                $arguments.tenant,
-                $arguments.pattern,
-                $arguments.mime_type,
-                $arguments.kind,
-                $arguments.tags,
-                $arguments.folder,
-                $arguments.inside,
-                $arguments.uncleaned_svg,
-                $arguments.limit,
-                $arguments.offset
-            )
-            .fetch_all($connection)
-            .await?
-        }
-    };
-}
-
 pub(crate) async fn list(handle: &TenantStore, filter: &AssetFilter) -> Result<Page<AssetRecord>, StoreError> {
-    let (limit, offset) = bounds(filter.limit, filter.offset);
-    let folder = filter.folder.as_ref().map(AssetFolder::as_str);
-    let mut arguments = Arguments {
-        tenant: handle.tenant.as_str(),
-        pattern: filter.q.as_deref().filter(|text| !text.is_empty()).map(contains_pattern),
-        mime_type: filter.mime_type.as_deref(),
-        kind: filter.kind.map(AssetKind::as_str),
-        tags: (!filter.tags.is_empty()).then_some(filter.tags.as_slice()),
-        folder,
-        inside: folder.filter(|_| filter.subfolders == Subfolders::With).map(|folder| format!("{}/%", literal(folder))),
-        uncleaned_svg: filter.uncleaned_svg,
-        limit,
-        offset,
-    };
+    let AssetFilter { q, mime_type, kind, tags, folder, subfolders, uncleaned_svg, sort, order, limit, offset } = filter;
     read!(handle.store, Some(&handle.tenant), "assets.list", connection, {
-        let total = count(&mut connection, &arguments).await?;
-        let Some(span) = Span::nearer(limit, offset, total) else { return Ok(Page { items: Vec::new(), total }) };
-        (arguments.limit, arguments.offset) = (span.limit, span.offset);
-        let order = if span.from == End::Back { reversed(filter.order) } else { filter.order };
-        let mut ids = ordered_ids(&mut connection, filter, order, &arguments).await?;
-        if span.from == End::Back {
-            ids.reverse();
-        }
-        let items = records(&mut connection, handle, &ids).await?;
+        let listing = Listing {
+            tenant: Some(&handle.tenant),
+            table: "assets",
+            id: "asset_id",
+            columns: COLUMNS,
+            order: sort.columns(),
+            direction: *order,
+            filter: Some(format!("{:?}", (q, mime_type, kind, tags, folder, subfolders, uncleaned_svg))),
+            conditions: &|query| push_conditions(query, handle, filter),
+        };
+        let (rows, total) = listing.page::<AssetRow>(&handle.store, &mut connection, *limit, *offset).await?;
+        let items = rows.into_iter().map(AssetRecord::try_from).collect::<Result<_, _>>()?;
         Ok(Page { items, total })
     })
     .await
 }
 
-fn reversed(order: SortOrder) -> SortOrder {
-    match order {
-        SortOrder::Ascending => SortOrder::Descending,
-        SortOrder::Descending => SortOrder::Ascending,
+const COLUMNS: &str = "asset_id, slug, alt_text, tags, folder, current_version, kind, original_name, mime_type, size_bytes, \
+                       content_hash, svg_sanitized, created_at, created_by, updated_at, updated_by";
+
+fn push_conditions(query: &mut QueryBuilder<Postgres>, handle: &TenantStore, filter: &AssetFilter) {
+    query.push("tenant_id = ").push_bind(handle.tenant.as_str().to_owned());
+    if let Some(text) = filter.q.as_deref().filter(|text| !text.is_empty()) {
+        let pattern = contains_pattern(text);
+        query.push(" AND (slug ILIKE ").push_bind(pattern.clone()).push(" OR original_name ILIKE ").push_bind(pattern.clone());
+        query.push(" OR alt_text ILIKE ").push_bind(pattern).push(")");
     }
-}
-
-async fn ordered_ids(
-    connection: &mut sqlx::PgConnection,
-    filter: &AssetFilter,
-    order: SortOrder,
-    arguments: &Arguments<'_>,
-) -> Result<Vec<Uuid>, StoreError> {
-    use SortOrder::{Ascending, Descending};
-    Ok(match (filter.sort, order) {
-        (AssetSort::CreatedAt, Ascending) => ids_ordered_by!("created_at, asset_id", arguments, connection),
-        (AssetSort::CreatedAt, Descending) => ids_ordered_by!("created_at DESC, asset_id DESC", arguments, connection),
-        (AssetSort::UpdatedAt, Ascending) => ids_ordered_by!("updated_at, asset_id", arguments, connection),
-        (AssetSort::UpdatedAt, Descending) => ids_ordered_by!("updated_at DESC, asset_id DESC", arguments, connection),
-        (AssetSort::Name, Ascending) => ids_ordered_by!(r#"lower(original_name) COLLATE "C", asset_id"#, arguments, connection),
-        (AssetSort::Name, Descending) => ids_ordered_by!(r#"lower(original_name) COLLATE "C" DESC, asset_id DESC"#, arguments, connection),
-        (AssetSort::SizeBytes, Ascending) => ids_ordered_by!("size_bytes, asset_id", arguments, connection),
-        (AssetSort::SizeBytes, Descending) => ids_ordered_by!("size_bytes DESC, asset_id DESC", arguments, connection),
-    })
-}
-
-/// The assets of these ids in their order. One that went meanwhile is left out.
-async fn records(connection: &mut sqlx::PgConnection, handle: &TenantStore, ids: &[Uuid]) -> Result<Vec<AssetRecord>, StoreError> {
-    let rows = sqlx::query_as!(
-        AssetRow,
-        "SELECT a.asset_id, a.slug, a.alt_text, a.tags, a.folder, a.current_version, a.kind, a.original_name, a.mime_type, a.size_bytes,
-                a.content_hash, a.svg_sanitized, a.created_at, a.created_by, a.updated_at, a.updated_by
-         FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (asset_id, place)
-         JOIN assets a ON a.asset_id = wanted.asset_id AND a.tenant_id = $1 ORDER BY wanted.place",
-        handle.tenant.as_str(),
-        ids
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter().map(AssetRecord::try_from).collect()
-}
-
-async fn count(connection: &mut sqlx::PgConnection, arguments: &Arguments<'_>) -> Result<u64, StoreError> {
-    let count = if arguments.filters_nothing() {
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM assets WHERE tenant_id = $1"#, arguments.tenant)
-            .fetch_one(connection)
-            .await?
-    } else {
-        sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM assets
-               WHERE tenant_id = $1
-                 AND ($2::text IS NULL OR slug ILIKE $2 OR original_name ILIKE $2 OR alt_text ILIKE $2)
-                 AND ($3::text IS NULL OR mime_type = $3)
-                 AND ($4::text IS NULL OR kind = $4)
-                 AND ($5::text[] IS NULL OR tags @> $5)
-                 AND ($6::text IS NULL OR folder = $6 OR folder LIKE $7)
-                 AND ($8::bool IS NULL OR (mime_type = 'image/svg+xml' AND NOT svg_sanitized) = $8)"#,
-            arguments.tenant,
-            arguments.pattern,
-            arguments.mime_type,
-            arguments.kind,
-            arguments.tags,
-            arguments.folder,
-            arguments.inside,
-            arguments.uncleaned_svg
-        )
-        .fetch_one(connection)
-        .await?
-    };
-    Ok(u64::try_from(count).unwrap_or(0))
+    if let Some(mime_type) = &filter.mime_type {
+        query.push(" AND mime_type = ").push_bind(mime_type.clone());
+    }
+    if let Some(kind) = filter.kind {
+        query.push(" AND kind = ").push_bind(kind.as_str());
+    }
+    if !filter.tags.is_empty() {
+        query.push(" AND tags @> ").push_bind(filter.tags.clone());
+    }
+    if let Some(folder) = filter.folder.as_ref().map(AssetFolder::as_str) {
+        query.push(" AND (folder = ").push_bind(folder.to_owned());
+        if filter.subfolders == Subfolders::With {
+            query.push(" OR folder LIKE ").push_bind(format!("{}/%", literal(folder)));
+        }
+        query.push(")");
+    }
+    if let Some(uncleaned) = filter.uncleaned_svg {
+        query.push(" AND (mime_type = 'image/svg+xml' AND NOT svg_sanitized) = ").push_bind(uncleaned);
+    }
 }
 
 pub(crate) async fn facets(handle: &TenantStore) -> Result<Facets, StoreError> {

@@ -357,6 +357,7 @@ pub(crate) fn size(bytes: u64) -> i64 {
 }
 
 /// A row of `assets` as it comes.
+#[derive(sqlx::FromRow)]
 pub(crate) struct AssetRow {
     pub(crate) asset_id: Uuid,
     pub(crate) slug: String,

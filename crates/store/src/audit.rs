@@ -10,8 +10,10 @@ use uuid::Uuid;
 use crate::audit_places::Places;
 use crate::connect::speak;
 use crate::error::StoreError;
-use crate::page::{Page, bounds};
+use crate::listing::Listing;
+use crate::page::Page;
 use crate::reading::read;
+use crate::template_list::SortOrder;
 use crate::tenants::TenantStore;
 use crate::write::{Needs, Write};
 
@@ -93,23 +95,17 @@ impl Audit<'_> {
     /// One page of the events, newest first. `limit` counts up to [`crate::MAX_PAGE_ROWS`].
     pub async fn list(&self, filter: &AuditFilter, limit: u32, offset: u64) -> Result<Page<AuditRecord>, StoreError> {
         read!(self.0.store, Some(&self.0.tenant), "audit.list", connection, {
-            let (limit, offset) = bounds(limit, offset);
-            let mut query = self.select(COLUMNS, filter);
-            query.push(" ORDER BY seq DESC LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(offset);
-            let rows: Vec<AuditRow> = query.build_query_as().fetch_all(&mut *connection).await?;
-            let known = Page::<AuditRecord>::total_from_its_end(rows.len(), limit, offset);
-            let total = if let Some(total) = known {
-                total
-            } else {
-                let totals = self.0.store.totals();
-                let asked = totals.ask(&mut connection, &self.0.tenant, format!("audit_events {filter:?}")).await?;
-                if let Some(total) = asked.total {
-                    total
-                } else {
-                    let count: i64 = self.select("count(*)", filter).build_query_scalar().fetch_one(&mut *connection).await?;
-                    totals.keep(&mut connection, asked, u64::try_from(count).unwrap_or(0)).await?
-                }
+            let listing = Listing {
+                tenant: Some(&self.0.tenant),
+                table: "audit_events",
+                id: "tenant_id, seq",
+                columns: COLUMNS,
+                order: &[("seq", "bigint")],
+                direction: SortOrder::Descending,
+                filter: Some(format!("{filter:?}")),
+                conditions: &|query| self.push_conditions(query, filter),
             };
+            let (rows, total) = listing.page(&self.0.store, &mut connection, limit, offset).await?;
             Ok(Page { items: records(rows)?, total })
         })
         .await
@@ -228,10 +224,13 @@ impl Audit<'_> {
 
     fn select(&self, columns: &'static str, filter: &AuditFilter) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("SELECT ");
+        query.push(columns).push(" FROM audit_events WHERE ");
+        self.push_conditions(&mut query, filter);
         query
-            .push(columns)
-            .push(" FROM audit_events WHERE blanked_by IS NULL AND tenant_id = ")
-            .push_bind(self.0.tenant.as_str().to_owned());
+    }
+
+    fn push_conditions(&self, query: &mut QueryBuilder<Postgres>, filter: &AuditFilter) {
+        query.push("blanked_by IS NULL AND tenant_id = ").push_bind(self.0.tenant.as_str().to_owned());
         let texts = [
             (" AND event = ", &filter.event),
             (" AND operation = ", &filter.operation),
@@ -249,7 +248,6 @@ impl Audit<'_> {
                 query.push(condition).push_bind(jiff_sqlx::ToSqlx::to_sqlx(value));
             }
         }
-        query
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::error::{StoreError, source};
 use crate::reading::Reading;
+use crate::totals::Totals;
 
 /// The channel of all changes. Its name is part of what replicas of neighbouring releases agree on.
 const CHANNEL: &str = "pulp_changes";
@@ -108,6 +109,7 @@ pub(crate) struct Hub {
     options: PgConnectOptions,
     /// What was written elsewhere is to be in lists, too.
     reading: Option<Arc<Reading>>,
+    totals: Arc<Totals>,
     events: broadcast::Sender<ChangeEvent>,
     begun: AtomicBool,
     state: Arc<Mutex<State>>,
@@ -121,11 +123,12 @@ struct State {
 }
 
 impl Hub {
-    pub(crate) fn new(options: PgConnectOptions, reading: Option<Arc<Reading>>) -> Self {
+    pub(crate) fn new(options: PgConnectOptions, reading: Option<Arc<Reading>>, totals: Arc<Totals>) -> Self {
         let state = State { connected: false, since: Instant::now(), last_notice: None };
         Self {
             options,
             reading,
+            totals,
             events: broadcast::Sender::new(KEPT_EVENTS),
             begun: AtomicBool::new(false),
             state: Arc::new(Mutex::new(state)),
@@ -147,6 +150,7 @@ impl Hub {
             let connection = Connection {
                 options: self.options.clone(),
                 reading: self.reading.clone(),
+                totals: Arc::clone(&self.totals),
                 listener: None,
                 failures: 0,
                 events: self.events.clone(),
@@ -162,6 +166,7 @@ impl Hub {
 struct Connection {
     options: PgConnectOptions,
     reading: Option<Arc<Reading>>,
+    totals: Arc<Totals>,
     listener: Option<PgListener>,
     failures: u32,
     events: broadcast::Sender<ChangeEvent>,
@@ -178,6 +183,9 @@ impl Connection {
                     (Some(reading), ChangeEvent::Changed(change)) => reading.note_write(&change.tenant),
                     (Some(reading), ChangeEvent::Reconnected) => reading.note_write_of_anybody(),
                     (None, _) => {}
+                }
+                if matches!(&event, ChangeEvent::Reconnected) || matches!(&event, ChangeEvent::Changed(change) if change.kind == "tenant") {
+                    self.totals.tenants_changed();
                 }
                 // Nobody may be there to be told.
                 let _ = self.events.send(event);

@@ -43,7 +43,7 @@ pub enum SessionLimits {
 #[derive(Clone)]
 pub struct ConnectOptions {
     /// `postgres://user:password@host:port/database?…`; a Unix socket is `postgres:///database?host=/folder`. May lead
-    /// through a pooler that [`crate::self_check`] found fit.
+    /// through a pooler that [`mod@crate::self_check`] found fit.
     pub url: String,
     /// Goes past poolers, for LISTEN; `None` means the same as `url`.
     pub direct_url: Option<String>,
@@ -213,7 +213,7 @@ pub(crate) struct Shared {
     closed: watch::Sender<bool>,
     instance_id: String,
     clock: Clock,
-    totals: Totals,
+    totals: Arc<Totals>,
     pub(crate) replicas_alive: AtomicU32,
     pub(crate) held: HeldLeases,
     pub(crate) cluster: Mutex<crate::replicas::Known>,
@@ -247,17 +247,18 @@ impl Store {
             reading = Some(way);
         }
         let deadline = options.acquire_timeout + options.statement_timeout + DEADLINE_SLACK;
+        let totals = Arc::new(Totals::new());
         let shared = Shared {
             pool,
             suspicion,
-            listen: Arc::new(Hub::new(direct, reading.clone())),
+            listen: Arc::new(Hub::new(direct, reading.clone(), Arc::clone(&totals))),
             reading,
             deadline,
             statements: AtomicU64::new(0),
             closed,
             instance_id: options.instance_id,
             clock: options.clock,
-            totals: Totals::default(),
+            totals,
             replicas_alive: AtomicU32::new(1),
             held: HeldLeases::default(),
             cluster: Mutex::default(),

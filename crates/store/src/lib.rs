@@ -53,6 +53,7 @@ mod label_proofs;
 mod label_rollback;
 mod labels;
 mod lease;
+mod listing;
 mod migrations;
 mod page;
 mod partitions;

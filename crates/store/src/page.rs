@@ -1,5 +1,7 @@
 //! One page of a list.
 
+use crate::totals::Place;
+
 /// The most rows a page can have, whatever its `limit` says.
 pub const MAX_PAGE_ROWS: u32 = 1_000;
 
@@ -26,32 +28,36 @@ pub(crate) fn bounds(limit: u32, offset: u64) -> (i64, i64) {
     (i64::from(limit.min(MAX_PAGE_ROWS)), i64::try_from(offset).unwrap_or(i64::MAX))
 }
 
-/// The end of a list from which rows are counted off.
+/// From where the rows of a list are counted off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum End {
+pub(crate) enum End<'a> {
     Front,
+    /// After this row.
+    Place(&'a Place),
     Back,
 }
 
-/// Which rows of a list, counted off from which end.
+/// Which rows of a list: how many, after how many, counted off from where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Span {
+pub(crate) struct Span<'a> {
     pub(crate) limit: i64,
-    pub(crate) offset: i64,
-    pub(crate) from: End,
+    pub(crate) skip: i64,
+    pub(crate) from: End<'a>,
 }
 
-impl Span {
-    /// The rows, from the end that is nearer to them: the last page costs no more than the first. None where there are none.
-    pub(crate) fn nearer(limit: i64, offset: i64, total: u64) -> Option<Self> {
+impl<'a> Span<'a> {
+    /// The rows, from where the fewest others are passed by: either end, or a place that so many rows come up to and with. None
+    /// where there are none.
+    pub(crate) fn nearest(limit: i64, offset: i64, total: u64, place: Option<&'a (i64, Place)>) -> Option<Self> {
         let total = i64::try_from(total).unwrap_or(i64::MAX);
         let limit = limit.min(total.saturating_sub(offset));
-        let behind = total.saturating_sub(offset).saturating_sub(limit);
         if limit <= 0 {
             return None;
         }
-        let (offset, from) = if behind < offset { (behind, End::Back) } else { (offset, End::Front) };
-        Some(Self { limit, offset, from })
+        let ends = [(offset, End::Front), (total.saturating_sub(offset).saturating_sub(limit), End::Back)];
+        let place = place.filter(|(row, _)| *row <= offset).map(|(row, place)| (offset - row, End::Place(place)));
+        let (skip, from) = ends.into_iter().chain(place).min_by_key(|(skip, _)| *skip)?;
+        Some(Self { limit, skip, from })
     }
 }
 
@@ -69,14 +75,20 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_counted_off_from_the_end_that_is_nearer() {
-        let span = |limit, offset, total| Span::nearer(limit, offset, total).map(|span| (span.limit, span.offset, span.from));
-        assert_eq!(span(50, 100, 10_000), Some((50, 100, End::Front)));
-        assert_eq!(span(50, 9_950, 10_000), Some((50, 0, End::Back)));
-        assert_eq!(span(50, 9_980, 10_000), Some((20, 0, End::Back)));
-        assert_eq!(span(50, 6_000, 10_000), Some((50, 3_950, End::Back)));
+    fn a_page_is_counted_off_from_where_it_is_nearest() {
+        let span = |limit, offset, total, place| {
+            Span::nearest(limit, offset, total, place).map(|span| (span.limit, span.skip, matches!(span.from, End::Back)))
+        };
+        let place = (4_000, vec!["key".to_owned()]);
+        assert_eq!(span(50, 100, 10_000, None), Some((50, 100, false)));
+        assert_eq!(span(50, 9_950, 10_000, None), Some((50, 0, true)));
+        assert_eq!(span(50, 9_980, 10_000, None), Some((20, 0, true)));
+        assert_eq!(span(50, 6_000, 10_000, None), Some((50, 3_950, true)));
+        assert_eq!(span(50, 6_000, 10_000, Some(&place)), Some((50, 2_000, false)));
+        assert_eq!(Span::nearest(50, 4_000, 10_000, Some(&place)), Some(Span { limit: 50, skip: 0, from: End::Place(&place.1) }));
+        assert_eq!(span(50, 3_999, 10_000, Some(&place)), Some((50, 3_999, false)));
         for (limit, offset) in [(50, 10_000), (50, i64::MAX), (0, 5)] {
-            assert_eq!(span(limit, offset, 10_000), None);
+            assert_eq!(span(limit, offset, 10_000, None), None);
         }
     }
 }

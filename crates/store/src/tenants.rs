@@ -11,11 +11,13 @@ use crate::audit::Audit;
 use crate::connect::{Store, speak};
 use crate::drafts::Drafts;
 use crate::error::StoreError;
-use crate::page::{Page, bounds};
+use crate::listing::Listing;
+use crate::page::Page;
 use crate::quotas::quotas;
 use crate::samples::Samples;
 use crate::template_datasets::TemplateDatasets;
 use crate::template_folders::TemplateFolders;
+use crate::template_list::SortOrder;
 use crate::template_versions::TemplateVersions;
 use crate::templates::Templates;
 use crate::write::{Needs, Write};
@@ -148,6 +150,7 @@ impl<'a> Tenants<'a> {
                 .await?;
             write.announce("tenant", tenant.as_str()).await?;
             write.commit(AuditEvent::new(AuditKind::TenantCreated, tenant).with("name", name)).await?;
+            self.0.totals().tenants_changed();
             Ok(true)
         })
         .await
@@ -173,26 +176,20 @@ impl<'a> Tenants<'a> {
     /// One page of the tenants by id. `limit` counts up to [`crate::MAX_PAGE_ROWS`].
     pub async fn list(&self, limit: u32, offset: u64) -> Result<Page<TenantRecord>, StoreError> {
         speak!(self.0, "tenants.list", {
-            let (limit, offset) = bounds(limit, offset);
-            let mut connection = self.0.acquire().await?;
-            // The ids first: what comes before the page is passed by in the index alone.
-            let rows = sqlx::query_as!(
-                TenantRow,
-                "SELECT tenant_id, name, status, created_at, updated_at, archived_at, quotas::text AS quotas
-                 FROM tenants WHERE tenant_id IN (SELECT page.tenant_id FROM tenants page ORDER BY page.tenant_id LIMIT $1 OFFSET $2)
-                 ORDER BY tenant_id",
-                limit,
-                offset
-            )
-            .fetch_all(&mut *connection)
-            .await?;
-            let known = Page::<TenantRecord>::total_from_its_end(rows.len(), limit, offset);
-            let total = if let Some(total) = known {
-                total
-            } else {
-                let count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM tenants"#).fetch_one(&mut *connection).await?;
-                u64::try_from(count).unwrap_or(0)
+            let listing = Listing {
+                tenant: None,
+                table: "tenants",
+                id: "tenant_id",
+                columns: "tenant_id, name, status, created_at, updated_at, archived_at, quotas::text AS quotas",
+                order: &[("tenant_id", "text")],
+                direction: SortOrder::Ascending,
+                filter: Some(String::new()),
+                conditions: &|query| {
+                    query.push("true");
+                },
             };
+            let mut connection = self.0.acquire().await?;
+            let (rows, total) = listing.page::<TenantRow>(self.0, &mut connection, limit, offset).await?;
             let items = rows.into_iter().map(TenantRecord::try_from).collect::<Result<_, _>>()?;
             Ok(Page { items, total })
         })
@@ -288,6 +285,7 @@ impl<'a> Tenants<'a> {
     }
 }
 
+#[derive(sqlx::FromRow)]
 pub(crate) struct TenantRow {
     tenant_id: String,
     name: String,

@@ -1,54 +1,142 @@
-//! How many rows match a list, counted once for as long as nothing changes in the tenant: the end of its audit chain tells, as no
-//! change commits without its event.
+//! What is known of lists: how many rows match, and which row stands where. It holds for as long as nothing changes in the tenant:
+//! the end of its audit chain tells, as no change commits without its event.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::TenantId;
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
 
-/// Totals that are remembered; when there are more, all are counted anew.
+/// Lists that are known; when there are more, all are forgotten. So are they with the last of the places.
 const MOST: usize = 10_000;
+/// Places that are known, of all lists together. About 200 bytes each, at most some 2 KB.
+const MOST_PLACES: usize = 20_000;
 /// Longer questions are not remembered, in bytes.
 const LONGEST_QUESTION: usize = 500;
+/// The tenants themselves have no chain: their notices tell, and one that was lost counts for this long.
+const TENANTS_AGE: Duration = Duration::from_secs(10);
 
-/// The totals that were counted lately.
+/// The values of a row that the order of its list goes by, as text.
+pub(crate) type Place = Vec<String>;
+
+/// Whose rows, and which of them in which order.
+pub(crate) type Question = (Option<TenantId>, String);
+
+/// The lists that were read lately.
+pub(crate) struct Totals {
+    known: Mutex<Known>,
+    changes_of_tenants: AtomicI64,
+    began: Instant,
+}
+
 #[derive(Default)]
-pub(crate) struct Totals(Mutex<HashMap<(TenantId, String), (i64, u64)>>);
+struct Known {
+    lists: HashMap<Question, List>,
+    places: usize,
+}
+
+struct List {
+    version: Version,
+    total: u64,
+    /// By how many rows come up to and with them.
+    places: BTreeMap<i64, Place>,
+}
+
+/// Rows that two readers with the same version see are the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Version(i64, u64);
 
 /// What is asked, and what is known.
 pub(crate) struct Asked {
-    question: (TenantId, String),
-    version: i64,
+    question: Question,
+    version: Option<Version>,
     /// How many there are, where that is known.
     pub(crate) total: Option<u64>,
+    /// The known row that is nearest before the page, and how many come up to and with it.
+    pub(crate) place: Option<(i64, Place)>,
 }
 
 impl Totals {
-    /// What is known of the rows of a tenant that `question` describes, its noun included.
-    pub(crate) async fn ask(&self, connection: &mut PgConnection, tenant: &TenantId, question: String) -> Result<Asked, StoreError> {
-        let version = version(connection, tenant).await?;
-        let question = (tenant.clone(), question);
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&question).copied();
-        Ok(Asked { question, version, total: known.filter(|(of, _)| *of == version).map(|(_, total)| total) })
+    pub(crate) fn new() -> Self {
+        Self { known: Mutex::default(), changes_of_tenants: AtomicI64::new(0), began: Instant::now() }
     }
 
-    /// Remembers what was counted, unless something changed since it was asked for.
-    pub(crate) async fn keep(&self, connection: &mut PgConnection, asked: Asked, total: u64) -> Result<u64, StoreError> {
-        if asked.question.1.len() <= LONGEST_QUESTION && version(connection, &asked.question.0).await? == asked.version {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MOST {
-                known.clear();
-            }
-            known.insert(asked.question, (asked.version, total));
+    /// A tenant came or went.
+    pub(crate) fn tenants_changed(&self) {
+        self.changes_of_tenants.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// What is known of the rows that `question` describes, its noun and order included, where a page begins after `offset` rows.
+    /// `hears`: whether a change of the tenants would be heard of.
+    pub(crate) async fn ask(
+        &self,
+        connection: &mut PgConnection,
+        question: Question,
+        offset: i64,
+        hears: Hears,
+    ) -> Result<Asked, StoreError> {
+        let version = self.version(connection, question.0.as_ref(), hears).await?;
+        let known = self.known();
+        let list = known.lists.get(&question).filter(|list| Some(list.version) == version);
+        let total = list.map(|list| list.total);
+        let place = list.and_then(|list| list.places.range(..=offset).next_back()).map(|(&row, place)| (row, place.clone()));
+        drop(known);
+        Ok(Asked { question, version, total, place })
+    }
+
+    /// Remembers how many there are, and the last row of a page with how many come up to and with it, unless something changed
+    /// since it was asked for.
+    pub(crate) async fn keep(
+        &self,
+        connection: &mut PgConnection,
+        asked: Asked,
+        total: u64,
+        place: Option<(i64, Place)>,
+        hears: Hears,
+    ) -> Result<(), StoreError> {
+        let Some(version) = asked.version.filter(|_| asked.question.1.len() <= LONGEST_QUESTION) else { return Ok(()) };
+        if self.version(connection, asked.question.0.as_ref(), hears).await? != Some(version) {
+            return Ok(());
         }
-        Ok(total)
+        let mut known = self.known();
+        if known.lists.len() >= MOST || known.places >= MOST_PLACES {
+            *known = Known::default();
+        }
+        let known = &mut *known;
+        let list = known.lists.entry(asked.question).or_insert_with(|| List { version, total, places: BTreeMap::new() });
+        if list.version != version {
+            known.places -= list.places.len();
+            *list = List { version, total, places: BTreeMap::new() };
+        }
+        if let Some((row, place)) = place
+            && list.places.insert(row, place).is_none()
+        {
+            known.places += 1;
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn version(&self, connection: &mut PgConnection, tenant: Option<&TenantId>, hears: Hears) -> Result<Option<Version>, StoreError> {
+        let Some(tenant) = tenant else {
+            let age = self.began.elapsed().as_secs() / TENANTS_AGE.as_secs();
+            return Ok((hears == Hears::Changes).then(|| Version(self.changes_of_tenants.load(Ordering::SeqCst), age)));
+        };
+        let last = sqlx::query_scalar("SELECT last_seq FROM audit_chains WHERE tenant_id = $1").bind(tenant.as_str());
+        Ok(Some(Version(last.fetch_optional(connection).await?.unwrap_or(0), 0)))
     }
 }
 
-async fn version(connection: &mut PgConnection, tenant: &TenantId) -> Result<i64, StoreError> {
-    let version = sqlx::query_scalar("SELECT last_seq FROM audit_chains WHERE tenant_id = $1").bind(tenant.as_str());
-    Ok(version.fetch_optional(connection).await?.unwrap_or(0))
+/// Whether this process hears of changes at this moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hears {
+    Changes,
+    Nothing,
 }

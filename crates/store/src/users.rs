@@ -10,7 +10,9 @@ use sqlx::PgConnection;
 use crate::connect::speak;
 use crate::error::StoreError;
 use crate::installation_secrets::KeptSecret;
-use crate::page::{Page, bounds};
+use crate::listing::Listing;
+use crate::page::Page;
+use crate::template_list::SortOrder;
 use crate::tenants::TenantStore;
 use crate::write::Write;
 
@@ -152,38 +154,25 @@ impl Users<'_> {
     /// One page of the people by id. `limit` counts up to [`crate::MAX_PAGE_ROWS`].
     pub async fn list(&self, limit: u32, offset: u64) -> Result<Page<UserRecord>, StoreError> {
         speak!(self.0.store, "users.list", {
-            let (limit, offset) = bounds(limit, offset);
+            let listing = Listing {
+                tenant: Some(&self.0.tenant),
+                table: "users",
+                id: "tenant_id, user_id",
+                columns: "user_id, tenant_id, display_name, role, auth_method, key_hint, email, groups, user_name, external_id,
+                          deactivated_at, token_issued_after, created_at, updated_at, NULL AS status",
+                order: &[("user_id", "text")],
+                direction: SortOrder::Ascending,
+                filter: Some(String::new()),
+                conditions: &|query| {
+                    query.push("tenant_id = ").push_bind(self.0.tenant.as_str().to_owned());
+                },
+            };
             let mut connection = self.0.store.acquire().await?;
-            // The ids first: what comes before the page is passed by in the index alone.
-            let rows = sqlx::query_as!(
-                UserRow,
-                r#"SELECT user_id, tenant_id, display_name, role, auth_method, key_hint, email, groups, user_name, external_id,
-                          deactivated_at, token_issued_after, created_at, updated_at, NULL AS status
-                   FROM users WHERE tenant_id = $1 AND user_id IN (
-                       SELECT page.user_id FROM users page WHERE page.tenant_id = $1 ORDER BY page.user_id LIMIT $2 OFFSET $3)
-                   ORDER BY user_id"#,
-                self.0.tenant.as_str(),
-                limit,
-                offset
-            )
-            .fetch_all(&mut *connection)
-            .await?;
-            let known = Page::<UserRecord>::total_from_its_end(rows.len(), limit, offset);
-            let total = if let Some(total) = known { total } else { self.total(&mut connection).await? };
+            let (rows, total) = listing.page::<UserRow>(&self.0.store, &mut connection, limit, offset).await?;
             let items = rows.into_iter().map(UserRecord::try_from).collect::<Result<_, _>>()?;
             Ok(Page { items, total })
         })
         .await
-    }
-
-    async fn total(&self, connection: &mut PgConnection) -> Result<u64, StoreError> {
-        let totals = self.0.store.totals();
-        let asked = totals.ask(connection, &self.0.tenant, "users".to_owned()).await?;
-        if let Some(total) = asked.total {
-            return Ok(total);
-        }
-        let count = self.counted(connection).await?;
-        totals.keep(connection, asked, count).await
     }
 
     /// How many people the tenant has.
@@ -373,6 +362,7 @@ fn taken(result: Result<UserOutcome, StoreError>) -> Result<UserOutcome, StoreEr
     }
 }
 
+#[derive(sqlx::FromRow)]
 pub(crate) struct UserRow {
     pub(crate) user_id: String,
     pub(crate) tenant_id: String,

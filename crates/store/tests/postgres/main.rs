@@ -14,6 +14,7 @@ mod fixture;
 mod idempotency_keys;
 mod jobs;
 mod lists;
+mod long_lists;
 mod migrations;
 mod outages;
 mod partitions;
