@@ -71,15 +71,15 @@ impl Listing<'_> {
             None => self.count(connection).await?,
         };
         let known = asked.as_ref().and_then(|asked| asked.place.as_ref());
-        let (rows, last) = match (first, Span::nearest(limit, offset, total, known)) {
+        let (rows, ends) = match (first, Span::nearest(limit, offset, total, known)) {
             (Some(rows), _) => rows,
             (None, Some(span)) => self.rows(connection, &span).await?,
-            (None, None) => (Vec::new(), None),
+            (None, None) => (Vec::new(), Vec::new()),
         };
-        let end = offset.saturating_add(limit);
-        let place = last.filter(|_| i64::try_from(rows.len()) == Ok(limit) && end >= NEAR).map(|last| (end, last));
-        if let Some(asked) = asked.filter(|asked| asked.total.is_none() || place.is_some()) {
-            totals.keep(connection, asked, total, place, hears).await?;
+        let last = offset.saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX)) - 1;
+        let places: Vec<_> = [offset, last].into_iter().zip(ends).filter(|(row, _)| *row >= NEAR).collect();
+        if let Some(asked) = asked.filter(|asked| asked.total.is_none() || !places.is_empty()) {
+            totals.keep(connection, asked, total, places, hears).await?;
         }
         Ok((rows, total))
     }
@@ -92,9 +92,9 @@ impl Listing<'_> {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The rows of that span, and the place of the last one. The ids come first, from an index alone where there is one of all
+    /// The rows of that span, and the places of the first and the last one. The ids come first, from an index alone where there is one of all
     /// that is asked for, so that the rows before the page are not read.
-    async fn rows<Row>(&self, connection: &mut PgConnection, span: &Span<'_>) -> Result<(Vec<Row>, Option<Place>), StoreError>
+    async fn rows<Row>(&self, connection: &mut PgConnection, span: &Span<'_>) -> Result<(Vec<Row>, Vec<Place>), StoreError>
     where
         Row: for<'r> FromRow<'r, PgRow>,
     {
@@ -108,7 +108,7 @@ impl Listing<'_> {
         query.push(self.id).push(" FROM ").push(self.table).push(" WHERE ");
         (self.conditions)(&mut query);
         if let End::Place(place) = span.from {
-            query.push(" AND (").push(columns.join(", ")).push(if descending { ") < (" } else { ") > (" });
+            query.push(" AND (").push(columns.join(", ")).push(if descending { ") <= (" } else { ") >= (" });
             let mut values = query.separated(", ");
             for ((_, kind), value) in self.order.iter().zip(place) {
                 values.push_bind(value.clone()).push_unseparated("::text::").push_unseparated(kind);
@@ -122,7 +122,7 @@ impl Listing<'_> {
         if backwards {
             rows.reverse();
         }
-        let last = rows.last().map(|row| row.try_get("place")).transpose()?;
-        Ok((rows.iter().map(Row::from_row).collect::<Result<_, _>>()?, last))
+        let ends = rows.first().into_iter().chain(rows.last()).map(|row| row.try_get("place")).collect::<Result<_, _>>()?;
+        Ok((rows.iter().map(Row::from_row).collect::<Result<_, _>>()?, ends))
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn bounds(limit: u32, offset: u64) -> (i64, i64) {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum End<'a> {
     Front,
-    /// After this row.
+    /// This row, which is the first that counts.
     Place(&'a Place),
     Back,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Span<'a> {
 }
 
 impl<'a> Span<'a> {
-    /// The rows, from where the fewest others are passed by: either end, or a place that so many rows come up to and with. None
+    /// The rows, from where the fewest others are passed by: either end, or a place that so many rows come before. None
     /// where there are none.
     pub(crate) fn nearest(limit: i64, offset: i64, total: u64, place: Option<&'a (i64, Place)>) -> Option<Self> {
         let total = i64::try_from(total).unwrap_or(i64::MAX);

@@ -42,7 +42,7 @@ struct Known {
 struct List {
     version: Version,
     total: u64,
-    /// By how many rows come up to and with them.
+    /// By how many rows come before them.
     places: BTreeMap<i64, Place>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Asked {
     version: Option<Version>,
     /// How many there are, where that is known.
     pub(crate) total: Option<u64>,
-    /// The known row that is nearest before the page, and how many come up to and with it.
+    /// The known row that is nearest to the page's first, and how many come before it: the page's first itself, or one before.
     pub(crate) place: Option<(i64, Place)>,
 }
 
@@ -88,14 +88,14 @@ impl Totals {
         Ok(Asked { question, version, total, place })
     }
 
-    /// Remembers how many there are, and the last row of a page with how many come up to and with it, unless something changed
-    /// since it was asked for.
+    /// Remembers how many there are, and rows of a page with how many come before them, unless something changed since it was
+    /// asked for.
     pub(crate) async fn keep(
         &self,
         connection: &mut PgConnection,
         asked: Asked,
         total: u64,
-        place: Option<(i64, Place)>,
+        places: Vec<(i64, Place)>,
         hears: Hears,
     ) -> Result<(), StoreError> {
         let Some(version) = asked.version.filter(|_| asked.question.1.len() <= LONGEST_QUESTION) else { return Ok(()) };
@@ -112,10 +112,8 @@ impl Totals {
             known.places -= list.places.len();
             *list = List { version, total, places: BTreeMap::new() };
         }
-        if let Some((row, place)) = place
-            && list.places.insert(row, place).is_none()
-        {
-            known.places += 1;
+        for (row, place) in places {
+            known.places += usize::from(list.places.insert(row, place).is_none());
         }
         Ok(())
     }
