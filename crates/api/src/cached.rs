@@ -83,12 +83,14 @@ where
         self.counts.report(self.name, CacheBound::Entries(ENTRIES), Some(self.ttl), size)
     }
 
-    /// Anything may have changed: every answer is asked for again, and none from before serves any more.
-    pub(crate) fn changed(&self) {
-        self.changes.everywhere();
+    /// Changes may have been missed: every answer is asked for again. While the database is away, those from before serve on, as
+    /// they would have if nothing had been missed.
+    pub(crate) fn may_have_changed(&self) {
+        self.changes.missed();
     }
 
-    /// As [`Cached::changed`], of one tenant's answers and of those that are nobody's.
+    /// Something of the tenant's changed: its answers and those that are nobody's are asked for again, and none from before serves
+    /// any more.
     pub(crate) fn changed_of(&self, tenant: &TenantId) {
         self.changes.of(tenant);
     }
@@ -103,7 +105,7 @@ where
             self.counts.count(CacheRead::Miss);
             return self.keep(key, as_of, ask.await?).await;
         };
-        if Instant::now() < old.fresh_until {
+        if Instant::now() < old.fresh_until && self.changes.last_missed() <= old.as_of {
             self.counts.count(CacheRead::Hit);
             return Ok(old.value);
         }
@@ -116,7 +118,7 @@ where
             }
             Err(_) | Ok(Err(StoreError::Unavailable { .. })) => {
                 self.counts.count(CacheRead::Stale);
-                let again = Entry { fresh_until: Instant::now() + RETRY_AFTER.min(self.ttl), ..old };
+                let again = Entry { as_of, fresh_until: Instant::now() + RETRY_AFTER.min(self.ttl), ..old };
                 self.entries.insert(key, again.clone()).await;
                 Ok(again.value)
             }
@@ -152,8 +154,8 @@ where
 /// Changes in the order in which they were heard of.
 struct Changes {
     heard: AtomicU64,
-    /// The last one that was about everything.
-    everywhere: AtomicU64,
+    /// The last time that some may not have been heard of.
+    missed: AtomicU64,
     /// The last one of any tenant.
     anywhere: AtomicU64,
     /// The last one of the tenants of each place.
@@ -163,7 +165,7 @@ struct Changes {
 impl Default for Changes {
     fn default() -> Self {
         let places = (0..PLACES).map(|_| AtomicU64::default()).collect();
-        Self { heard: AtomicU64::default(), everywhere: AtomicU64::default(), anywhere: AtomicU64::default(), places }
+        Self { heard: AtomicU64::default(), missed: AtomicU64::default(), anywhere: AtomicU64::default(), places }
     }
 }
 
@@ -176,8 +178,12 @@ impl Changes {
         self.heard.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    fn everywhere(&self) {
-        self.everywhere.fetch_max(self.next(), Ordering::SeqCst);
+    fn missed(&self) {
+        self.missed.fetch_max(self.next(), Ordering::SeqCst);
+    }
+
+    fn last_missed(&self) -> u64 {
+        self.missed.load(Ordering::SeqCst)
     }
 
     fn of(&self, tenant: &TenantId) {
@@ -191,8 +197,7 @@ impl Changes {
     /// The last change that an answer of that tenant, or nobody's, does not outlive.
     fn last(&self, owner: Option<&TenantId>) -> u64 {
         let own = owner.map_or(Some(&self.anywhere), |tenant| self.places.get(place(tenant)));
-        let own = own.map_or(u64::MAX, |own| own.load(Ordering::SeqCst));
-        own.max(self.everywhere.load(Ordering::SeqCst))
+        own.map_or(u64::MAX, |own| own.load(Ordering::SeqCst))
     }
 }
 
@@ -227,7 +232,7 @@ mod tests {
         assert_eq!(ask("none", Some((&a, 3))).await, Some(3), "what did not exist may have been made by anybody");
         cached.changed_of(&b);
         assert_eq!((ask("a", Some((&a, 4))).await, ask("b", Some((&b, 4))).await), (Some(2), Some(4)));
-        cached.changed();
+        cached.may_have_changed();
         assert_eq!((ask("a", Some((&a, 5))).await, ask("b", Some((&b, 5))).await), (Some(5), Some(5)));
     }
 
@@ -255,11 +260,27 @@ mod tests {
         let cached = Cached::new("tests", Duration::from_mins(1), nobodys);
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
         assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(1));
-        cached.changed();
+        cached.changed_of(&"acme".parse().unwrap());
         assert!(cached.get("a", async { Err(away()) }).await.is_err(), "it may have been withdrawn");
         assert_eq!(cached.get("a", async { Ok(None) }).await.unwrap(), None);
         assert_eq!(cached.get("a", async { Ok(Some(3)) }).await.unwrap(), None, "absence is remembered too");
         assert!(cached.get("b", async { Err(away()) }).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_may_have_changed_unheard_is_asked_for_and_serves_on_while_nobody_answers() {
+        let cached = Cached::new("tests", Duration::from_mins(1), nobodys);
+        assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
+        cached.may_have_changed();
+        assert_eq!(cached.get("a", async { Err(away()) }).await.unwrap(), Some(1), "the database went away before it was asked");
+        assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(1), "not every request asks a database that is away");
+        tokio::time::sleep(RETRY_AFTER).await;
+        assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(2));
+        cached.may_have_changed();
+        assert_eq!(cached.get("a", async { Ok(None) }).await.unwrap(), None);
+        cached.may_have_changed();
+        cached.changed_of(&"acme".parse().unwrap());
+        assert!(cached.get("a", async { Err(away()) }).await.is_err(), "a change that was heard of may have withdrawn it");
     }
 
     #[tokio::test]
@@ -308,7 +329,7 @@ mod tests {
         let cached: Cached<&str, &str> = Cached::new("tests", Duration::from_mins(1), |_, _| None);
         let slow = cached.clone();
         let reading = async {
-            slow.changed();
+            slow.may_have_changed();
             Ok(Some("old"))
         };
         assert_eq!(cached.get("a", reading).await.unwrap(), Some("old"));

@@ -195,13 +195,13 @@ impl Identity {
     /// Anything may have changed in the meantime, of any tenant.
     fn anything_changed(&self) {
         let Inner { tenants, keys, users, of_provider, user_keys, any_user, render_tokens, .. } = &*self.0;
-        tenants.changed();
-        keys.changed();
-        users.changed();
-        of_provider.changed();
-        user_keys.changed();
-        any_user.changed();
-        render_tokens.changed();
+        tenants.may_have_changed();
+        keys.may_have_changed();
+        users.may_have_changed();
+        of_provider.may_have_changed();
+        user_keys.may_have_changed();
+        any_user.may_have_changed();
+        render_tokens.may_have_changed();
     }
 
     /// The caches of this process that tell who calls.

@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use domain::rate_limits::requests_in;
 use domain::{ErrorCode, Scope};
 use moka::sync::Cache;
-use sha2::{Digest, Sha256};
 use store::{RateLease, RateLeaseRequest, Store};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::auth::{Caller, Credential};
 use crate::error::ApiError;
+use crate::idempotency::hash_of_parts;
 use crate::rate_windows::{Standing, Supply, Taken, Window};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -160,7 +160,7 @@ impl RateKeeper {
         };
         let (keeper, limited) = (self.clone(), Arc::clone(limited));
         tokio::spawn(async move {
-            let leased = timeout_at(Instant::now() + AHEAD, async {
+            let leased = timeout(AHEAD, async {
                 let _asking = limited.asking.lock().await;
                 keeper.lease(&limited, limit).await
             });
@@ -208,12 +208,7 @@ fn subject_of(caller: &Caller) -> [u8; 32] {
 }
 
 fn hash(parts: &[&str]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().into()
+    hash_of_parts(parts.iter().map(|part| part.as_bytes()))
 }
 
 impl Standing {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::tree::Segment;
-use crate::value_text::{is_text_of, text_of};
+use crate::value_text::{is_text_of, text_of, text_steps};
 
 /// The result of an expression.
 #[derive(Debug, Clone)]
@@ -75,6 +75,11 @@ impl<'a> Evaluated<'a> {
             Self::Text(text) => Some(Cow::Owned(Value::String((*text).to_owned()))),
             Self::Owned(value) => Some(Cow::Borrowed(value)),
         }
+    }
+
+    /// What printing it costs, in steps.
+    pub(crate) fn text_steps(&self) -> u64 {
+        self.as_value().map_or(0, |value| text_steps(&value))
     }
 
     /// The value, borrowed from the data where it comes from there, or None for undefined.

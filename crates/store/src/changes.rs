@@ -263,7 +263,6 @@ impl Connection {
     }
 
     fn is_connected(&self, connected: bool) {
-        metrics::gauge!("pulp_store_listener_connected").set(if connected { 1.0 } else { 0.0 });
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         (state.connected, state.since) = (connected, Instant::now());
     }

@@ -14,8 +14,8 @@ use crate::value::{Evaluated, View};
 pub(super) const HELPERS: &[Helper] = &[
     Helper { name: "sum", min_args: 1, max_args: 2, act: Act::Value(sum) },
     Helper { name: "avg", min_args: 1, max_args: 2, act: Act::Value(avg) },
-    Helper { name: "min", min_args: 1, max_args: 2, act: Act::Value(min) },
-    Helper { name: "max", min_args: 1, max_args: 2, act: Act::Value(max) },
+    Helper { name: "min", min_args: 1, max_args: 2, act: Act::Value(|call| extreme(call, Ordering::Less)) },
+    Helper { name: "max", min_args: 1, max_args: 2, act: Act::Value(|call| extreme(call, Ordering::Greater)) },
     Helper { name: "count", min_args: 1, max_args: 2, act: Act::Value(count) },
 ];
 
@@ -86,14 +86,6 @@ fn extreme<'s>(call: &mut Invocation<'_, '_, '_, 's>, wanted: Ordering) -> Resul
         call.charge_copy(best)?;
     }
     Ok(best.map_or(Evaluated::Undefined, Evaluated::Owned))
-}
-
-fn min<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    extreme(call, Ordering::Less)
-}
-
-fn max<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    extreme(call, Ordering::Greater)
 }
 
 /// How many items there are, or how many of them have a field that counts as true; none of what is missing.

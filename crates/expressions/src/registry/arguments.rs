@@ -9,7 +9,6 @@ use crate::error::ExpressionError;
 use crate::run::MissingReason;
 use crate::tree::Segment;
 use crate::value::{Evaluated, View};
-use crate::value_text::text_steps;
 
 impl<'s> Invocation<'_, '_, '_, 's> {
     /// A positional argument that is there; a missing one is noted like a missing value that is printed.
@@ -34,8 +33,7 @@ impl<'s> Invocation<'_, '_, '_, 's> {
         if matches!(value.view(), View::Array(_) | View::Object(_)) {
             return Err(self.refused(at, "a text", value.view()));
         }
-        let steps = value.as_value().map_or(0, |value| text_steps(&value));
-        self.charge(steps)?;
+        self.charge(value.text_steps())?;
         Ok(Some(value.to_text()))
     }
 

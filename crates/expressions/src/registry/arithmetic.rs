@@ -9,14 +9,15 @@ use crate::error::ExpressionError;
 use crate::value::Evaluated;
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "add", min_args: 2, max_args: usize::MAX, act: Act::Value(add) },
-    Helper { name: "subtract", min_args: 2, max_args: 2, act: Act::Value(subtract) },
-    Helper { name: "multiply", min_args: 2, max_args: usize::MAX, act: Act::Value(multiply) },
-    Helper { name: "divide", min_args: 2, max_args: 2, act: Act::Value(divide) },
-    Helper { name: "modulo", min_args: 2, max_args: 2, act: Act::Value(modulo) },
-    Helper { name: "round", min_args: 1, max_args: 2, act: Act::Value(round) },
-    Helper { name: "floor", min_args: 1, max_args: 2, act: Act::Value(floor) },
-    Helper { name: "ceil", min_args: 1, max_args: 2, act: Act::Value(ceil) },
+    Helper { name: "add", min_args: 2, max_args: usize::MAX, act: Act::Value(|call| fold(call, Decimal::checked_add)) },
+    Helper { name: "subtract", min_args: 2, max_args: 2, act: Act::Value(|call| fold(call, Decimal::checked_sub)) },
+    Helper { name: "multiply", min_args: 2, max_args: usize::MAX, act: Act::Value(|call| fold(call, Decimal::checked_mul)) },
+    Helper { name: "divide", min_args: 2, max_args: 2, act: Act::Value(|call| divided(call, Decimal::checked_div)) },
+    Helper { name: "modulo", min_args: 2, max_args: 2, act: Act::Value(|call| divided(call, Decimal::checked_rem)) },
+    // Halves away from zero, as on invoices.
+    Helper { name: "round", min_args: 1, max_args: 2, act: Act::Value(|call| rounded(call, RoundingStrategy::MidpointAwayFromZero)) },
+    Helper { name: "floor", min_args: 1, max_args: 2, act: Act::Value(|call| rounded(call, RoundingStrategy::ToNegativeInfinity)) },
+    Helper { name: "ceil", min_args: 1, max_args: 2, act: Act::Value(|call| rounded(call, RoundingStrategy::ToPositiveInfinity)) },
     Helper { name: "abs", min_args: 1, max_args: 1, act: Act::Value(abs) },
 ];
 
@@ -44,26 +45,12 @@ fn too_large(call: &Invocation<'_, '_, '_, '_>) -> ExpressionError {
     call.wrong(format!("`{}` gives a number of more than 28 digits", call.call.name))
 }
 
-fn add<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    fold(call, Decimal::checked_add)
-}
-
-fn subtract<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    fold(call, Decimal::checked_sub)
-}
-
-fn multiply<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    fold(call, Decimal::checked_mul)
-}
-
-fn divide<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
+fn divided<'s>(
+    call: &mut Invocation<'_, '_, '_, 's>,
+    act: impl Fn(Decimal, Decimal) -> Option<Decimal>,
+) -> Result<Evaluated<'s>, ExpressionError> {
     refuse_zero(call)?;
-    fold(call, Decimal::checked_div)
-}
-
-fn modulo<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    refuse_zero(call)?;
-    fold(call, Decimal::checked_rem)
+    fold(call, act)
 }
 
 fn refuse_zero(call: &mut Invocation<'_, '_, '_, '_>) -> Result<(), ExpressionError> {
@@ -84,19 +71,6 @@ fn rounded<'s>(call: &mut Invocation<'_, '_, '_, 's>, how: RoundingStrategy) -> 
         return Err(call.wrong(format!("`{}` takes a whole number of digits from 0 to {MAX_DIGITS} as its 2nd argument", call.call.name)));
     };
     Ok(number.map_or(Evaluated::Undefined, |number| from_number(number.round_dp_with_strategy(digits, how))))
-}
-
-/// Halves away from zero, as on invoices.
-fn round<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    rounded(call, RoundingStrategy::MidpointAwayFromZero)
-}
-
-fn floor<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    rounded(call, RoundingStrategy::ToNegativeInfinity)
-}
-
-fn ceil<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    rounded(call, RoundingStrategy::ToPositiveInfinity)
 }
 
 fn abs<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {

@@ -10,18 +10,20 @@ use crate::error::ExpressionError;
 use crate::value::{Evaluated, View};
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "eq", min_args: 2, max_args: 2, act: Act::Test(eq) },
-    Helper { name: "ne", min_args: 2, max_args: 2, act: Act::Test(ne) },
-    Helper { name: "lt", min_args: 2, max_args: 2, act: Act::Test(lt) },
-    Helper { name: "lte", min_args: 2, max_args: 2, act: Act::Test(lte) },
-    Helper { name: "gt", min_args: 2, max_args: 2, act: Act::Test(gt) },
-    Helper { name: "gte", min_args: 2, max_args: 2, act: Act::Test(gte) },
-    Helper { name: "in", min_args: 2, max_args: 2, act: Act::Test(is_in) },
-    Helper { name: "contains", min_args: 2, max_args: 2, act: Act::Test(contains) },
+    Helper { name: "eq", min_args: 2, max_args: 2, act: Act::Test(compare) },
+    Helper { name: "ne", min_args: 2, max_args: 2, act: Act::Test(compare) },
+    Helper { name: "lt", min_args: 2, max_args: 2, act: Act::Test(compare) },
+    Helper { name: "lte", min_args: 2, max_args: 2, act: Act::Test(compare) },
+    Helper { name: "gt", min_args: 2, max_args: 2, act: Act::Test(compare) },
+    Helper { name: "gte", min_args: 2, max_args: 2, act: Act::Test(compare) },
+    Helper { name: "in", min_args: 2, max_args: 2, act: Act::Test(compare) },
+    Helper { name: "contains", min_args: 2, max_args: 2, act: Act::Test(compare) },
 ];
 
 /// The names of comparisons, as `filter` takes them.
-pub(super) const NAMES: &str = "eq, ne, lt, lte, gt, gte, in, contains";
+pub(super) fn names() -> String {
+    HELPERS.iter().map(|helper| helper.name).collect::<Vec<_>>().join(", ")
+}
 
 /// Whether two values compare as it says.
 pub(super) type Comparison = fn(View<'_>, View<'_>) -> Result<bool, Incomparable>;
@@ -87,31 +89,22 @@ fn holds(whole: View<'_>, part: View<'_>) -> Result<bool, Incomparable> {
     }
 }
 
-fn compare<'s>(call: &mut Invocation<'_, '_, '_, 's>, name: &str) -> Result<Evaluated<'s>, ExpressionError> {
+/// The comparison by whose name it is called.
+fn compare<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
     let (a, b) = (call.arg(0)?, call.arg(1)?);
     for value in [&a, &b] {
         if let Some(value) = value.as_value() {
             call.charge_copy(&value)?;
         }
     }
+    let name = &*call.call.name;
     let Some(compared) = by_name(name) else { return Ok(Evaluated::Undefined) };
     let result = compared(a.view(), b.view()).map_err(|Incomparable(a, b)| {
-        let said = format!("`{name}` compares numbers with numbers and texts with texts, not {a} with {b}");
         call.wrong(if matches!(name, "in" | "contains") {
             format!("`{name}` looks in a list, or for a text in a text, not at {a} and {b}")
         } else {
-            said
+            format!("`{name}` compares numbers with numbers and texts with texts, not {a} with {b}")
         })
     })?;
     Ok(Evaluated::Owned(Value::Bool(result)))
 }
-
-macro_rules! comparison {
-    ($($function:ident: $name:literal;)+) => {
-        $(fn $function<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-            compare(call, $name)
-        })+
-    };
-}
-
-comparison! { eq: "eq"; ne: "ne"; lt: "lt"; lte: "lte"; gt: "gt"; gte: "gte"; is_in: "in"; contains: "contains"; }

@@ -5,11 +5,10 @@ use std::cmp::Ordering;
 use serde_json::{Value, json};
 
 use super::arguments::Field;
-use super::comparisons::{NAMES, by_name, equal, order};
+use super::comparisons::{self, by_name, equal, order};
 use super::{Act, Helper, Invocation};
 use crate::error::ExpressionError;
 use crate::value::{Evaluated, View};
-use crate::value_text::text_steps;
 
 pub(super) const HELPERS: &[Helper] = &[
     Helper { name: "sort", min_args: 1, max_args: 2, act: Act::Value(sort) },
@@ -77,7 +76,10 @@ fn filter<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, Ex
         None => None,
         Some(name) => {
             let found = by_name(name);
-            Some(found.ok_or_else(|| call.wrong(format!("`filter` knows no comparison of that name; accepted: {NAMES}")))?)
+            Some(
+                found
+                    .ok_or_else(|| call.wrong(format!("`filter` knows no comparison of that name; accepted: {}", comparisons::names())))?,
+            )
         }
     };
     let View::Array(items) = list.view() else { return Ok(Evaluated::Undefined) };
@@ -137,8 +139,7 @@ fn join<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, Expr
         if value.is_nullish() {
             continue;
         }
-        let steps = value.as_value().map_or(0, |value| text_steps(&value));
-        call.charge(1 + steps + crate::evaluate::steps_of(between.len()))?;
+        call.charge(1 + value.text_steps() + crate::evaluate::steps_of(between.len()))?;
         if !std::mem::replace(&mut is_first, false) {
             joined.push_str(&between);
         }

@@ -7,10 +7,10 @@ use crate::error::ExpressionError;
 use crate::value::Evaluated;
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "upper", min_args: 1, max_args: 1, act: Act::Value(upper) },
-    Helper { name: "lower", min_args: 1, max_args: 1, act: Act::Value(lower) },
-    Helper { name: "capitalize", min_args: 1, max_args: 1, act: Act::Value(capitalize) },
-    Helper { name: "trim", min_args: 1, max_args: 1, act: Act::Value(trim) },
+    Helper { name: "upper", min_args: 1, max_args: 1, act: Act::Value(|call| changed(call, str::to_uppercase)) },
+    Helper { name: "lower", min_args: 1, max_args: 1, act: Act::Value(|call| changed(call, str::to_lowercase)) },
+    Helper { name: "capitalize", min_args: 1, max_args: 1, act: Act::Value(|call| changed(call, capitalized)) },
+    Helper { name: "trim", min_args: 1, max_args: 1, act: Act::Value(|call| changed(call, |text| text.trim().to_owned())) },
     Helper { name: "truncate", min_args: 2, max_args: 3, act: Act::Value(truncate) },
 ];
 
@@ -18,25 +18,11 @@ fn changed<'s>(call: &mut Invocation<'_, '_, '_, 's>, change: impl Fn(&str) -> S
     Ok(call.text(0)?.map_or(Evaluated::Undefined, |text| Evaluated::Owned(Value::String(change(&text)))))
 }
 
-fn upper<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    changed(call, str::to_uppercase)
-}
-
-fn lower<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    changed(call, str::to_lowercase)
-}
-
 /// The first letter as a capital, the others as they are.
-fn capitalize<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    changed(call, |text| {
-        let mut characters = text.chars();
-        let first = characters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
-        first + characters.as_str()
-    })
-}
-
-fn trim<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {
-    changed(call, |text| text.trim().to_owned())
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    first + characters.as_str()
 }
 
 /// At most so many characters, the mark at the end of a cut text included: `…`, or the third argument.

@@ -5,7 +5,6 @@ use crate::characters::array_index;
 use crate::error::ExpressionError;
 use crate::tree::Segment;
 use crate::value::{Evaluated, View};
-use crate::value_text::text_steps;
 
 pub(super) const HELPERS: &[Helper] = &[
     Helper { name: "lookup", min_args: 2, max_args: 2, act: Act::Value(lookup) },
@@ -22,13 +21,12 @@ fn lookup<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, Ex
         View::Undefined => "undefined".to_owned(),
         View::Null => "null".to_owned(),
         _ => {
-            let steps = field.as_value().map_or(0, |value| text_steps(&value));
-            call.evaluator.charge(steps, call.call.span.start)?;
+            call.charge(field.text_steps())?;
             field.to_text()
         }
     };
     if let View::Text(text) = object.view() {
-        call.evaluator.charge(u64::try_from(text.len() / 64).unwrap_or(u64::MAX), call.call.span.start)?;
+        call.charge(u64::try_from(text.len() / 64).unwrap_or(u64::MAX))?;
     }
     Ok(object.property(&Segment { index: array_index(&name), name: name.into() }))
 }
