@@ -83,10 +83,17 @@ where
         self.counts.report(self.name, CacheBound::Entries(ENTRIES), Some(self.ttl), size)
     }
 
-    /// Changes may have been missed: every answer is asked for again. While the database is away, those from before serve on, as
-    /// they would have if nothing had been missed.
-    pub(crate) fn may_have_changed(&self) {
-        self.changes.missed();
+    /// Changes may have been missed, or were: every answer is asked for again.
+    pub(crate) fn missed(&self, missed: Missed) {
+        match missed {
+            Missed::Perhaps => self.changes.perhaps_missed(),
+            Missed::Surely => self.changes.of_everybody(),
+        }
+    }
+
+    /// Whether something of that name was found lately.
+    pub(crate) async fn knows(&self, key: &K) -> bool {
+        self.entries.get(key).await.is_some_and(|entry| entry.value.is_some())
     }
 
     /// Something of the tenant's changed: its answers and those that are nobody's are asked for again, and none from before serves
@@ -99,8 +106,7 @@ where
     pub(crate) async fn get(&self, key: K, ask: impl Future<Output = Result<Option<V>, StoreError>>) -> Result<Option<V>, StoreError> {
         let known = self.entries.get(&key).await;
         let as_of = self.changes.heard();
-        let holds = |entry: &Entry<V>| self.changes.last((self.owner)(&key, entry.value.as_ref())) <= entry.as_of;
-        let known = known.filter(|entry| holds(entry) && entry.answered_at.elapsed() < self.stale);
+        let known = known.filter(|entry| self.holds(&key, entry) && entry.answered_at.elapsed() < self.stale);
         let Some(old) = known else {
             self.counts.count(CacheRead::Miss);
             return self.keep(key, as_of, ask.await?).await;
@@ -116,14 +122,31 @@ where
                 self.counts.count(CacheRead::Miss);
                 self.keep(key, as_of, value).await
             }
-            Err(_) | Ok(Err(StoreError::Unavailable { .. })) => {
-                self.counts.count(CacheRead::Stale);
+            Err(_) => self.serve_on(key, as_of, old, too_slow()).await,
+            Ok(Err(error @ StoreError::Unavailable { .. })) => self.serve_on(key, as_of, old, error).await,
+            Ok(Err(error)) => Err(error),
+        }
+    }
+
+    /// The old answer, for a moment, after the question was in vain; unless a change was heard of, or somebody got an answer, meanwhile.
+    async fn serve_on(&self, key: K, as_of: u64, old: Entry<V>, error: StoreError) -> Result<Option<V>, StoreError> {
+        if !self.holds(&key, &old) {
+            return Err(error);
+        }
+        self.counts.count(CacheRead::Stale);
+        match self.entries.get(&key).await {
+            Some(newer) if newer.answered_at > old.answered_at && self.holds(&key, &newer) => Ok(newer.value),
+            _ => {
                 let again = Entry { as_of, fresh_until: Instant::now() + RETRY_AFTER.min(self.ttl), ..old };
                 self.entries.insert(key, again.clone()).await;
                 Ok(again.value)
             }
-            Ok(Err(error)) => Err(error),
         }
+    }
+
+    /// Whether no change that was heard of speaks against it.
+    fn holds(&self, key: &K, entry: &Entry<V>) -> bool {
+        self.changes.last((self.owner)(key, entry.value.as_ref())) <= entry.as_of
     }
 
     /// The answer of now, or one that was asked for after `since`: for whoever was refused by an answer that may have changed
@@ -137,10 +160,7 @@ where
         let as_of = self.changes.heard();
         match self.entries.get(&key).await {
             Some(entry) if entry.answered_at >= since => Ok(entry.value),
-            _ => {
-                let too_slow = Err(StoreError::Unavailable { why: store::Outage::TooSlow, source: None });
-                self.keep(key, as_of, timeout(PATIENCE, ask).await.unwrap_or(too_slow)?).await
-            }
+            _ => self.keep(key, as_of, timeout(PATIENCE, ask).await.unwrap_or(Err(too_slow()))?).await,
         }
     }
 
@@ -151,11 +171,26 @@ where
     }
 }
 
+fn too_slow() -> StoreError {
+    StoreError::Unavailable { why: store::Outage::TooSlow, source: None }
+}
+
+/// Changes that were not heard of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Missed {
+    /// There may have been some. While the database is away, answers from before serve on, as they would have if there were none.
+    Perhaps,
+    /// There were some, of whatever tenant: no answer from before serves any more.
+    Surely,
+}
+
 /// Changes in the order in which they were heard of.
 struct Changes {
     heard: AtomicU64,
     /// The last time that some may not have been heard of.
     missed: AtomicU64,
+    /// The last one that may be of everybody.
+    everybody: AtomicU64,
     /// The last one of any tenant.
     anywhere: AtomicU64,
     /// The last one of the tenants of each place.
@@ -165,7 +200,8 @@ struct Changes {
 impl Default for Changes {
     fn default() -> Self {
         let places = (0..PLACES).map(|_| AtomicU64::default()).collect();
-        Self { heard: AtomicU64::default(), missed: AtomicU64::default(), anywhere: AtomicU64::default(), places }
+        let [heard, missed, everybody, anywhere] = std::array::from_fn(|_| AtomicU64::default());
+        Self { heard, missed, everybody, anywhere, places }
     }
 }
 
@@ -178,8 +214,12 @@ impl Changes {
         self.heard.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    fn missed(&self) {
+    fn perhaps_missed(&self) {
         self.missed.fetch_max(self.next(), Ordering::SeqCst);
+    }
+
+    fn of_everybody(&self) {
+        self.everybody.fetch_max(self.next(), Ordering::SeqCst);
     }
 
     fn last_missed(&self) -> u64 {
@@ -197,7 +237,7 @@ impl Changes {
     /// The last change that an answer of that tenant, or nobody's, does not outlive.
     fn last(&self, owner: Option<&TenantId>) -> u64 {
         let own = owner.map_or(Some(&self.anywhere), |tenant| self.places.get(place(tenant)));
-        own.map_or(u64::MAX, |own| own.load(Ordering::SeqCst))
+        own.map_or(u64::MAX, |own| own.load(Ordering::SeqCst).max(self.everybody.load(Ordering::SeqCst)))
     }
 }
 
@@ -232,7 +272,7 @@ mod tests {
         assert_eq!(ask("none", Some((&a, 3))).await, Some(3), "what did not exist may have been made by anybody");
         cached.changed_of(&b);
         assert_eq!((ask("a", Some((&a, 4))).await, ask("b", Some((&b, 4))).await), (Some(2), Some(4)));
-        cached.may_have_changed();
+        cached.missed(Missed::Perhaps);
         assert_eq!((ask("a", Some((&a, 5))).await, ask("b", Some((&b, 5))).await), (Some(5), Some(5)));
     }
 
@@ -271,16 +311,39 @@ mod tests {
     async fn what_may_have_changed_unheard_is_asked_for_and_serves_on_while_nobody_answers() {
         let cached = Cached::new("tests", Duration::from_mins(1), nobodys);
         assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
-        cached.may_have_changed();
+        cached.missed(Missed::Perhaps);
         assert_eq!(cached.get("a", async { Err(away()) }).await.unwrap(), Some(1), "the database went away before it was asked");
         assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(1), "not every request asks a database that is away");
         tokio::time::sleep(RETRY_AFTER).await;
         assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(2));
-        cached.may_have_changed();
+        cached.missed(Missed::Perhaps);
         assert_eq!(cached.get("a", async { Ok(None) }).await.unwrap(), None);
-        cached.may_have_changed();
+        cached.missed(Missed::Perhaps);
         cached.changed_of(&"acme".parse().unwrap());
         assert!(cached.get("a", async { Err(away()) }).await.is_err(), "a change that was heard of may have withdrawn it");
+        assert_eq!(cached.get("a", async { Ok(Some(3)) }).await.unwrap(), Some(3));
+        cached.missed(Missed::Surely);
+        assert!(cached.get("a", async { Err(away()) }).await.is_err(), "what was missed may have withdrawn it");
+    }
+
+    #[tokio::test]
+    async fn a_change_that_is_heard_of_during_a_vain_question_is_not_overlooked() {
+        let cached = Cached::new("tests", Duration::ZERO, nobodys);
+        assert_eq!(cached.get("a", async { Ok(Some(1)) }).await.unwrap(), Some(1));
+        let other = cached.clone();
+        let withdrawn = async {
+            other.changed_of(&"acme".parse().unwrap());
+            Err(away())
+        };
+        assert!(cached.get("a", withdrawn).await.is_err());
+        assert_eq!(cached.get("a", async { Ok(Some(2)) }).await.unwrap(), Some(2));
+        let other = cached.clone();
+        let overtaken = async {
+            assert_eq!(other.get("a", async { Ok(None) }).await.unwrap(), None);
+            Err(away())
+        };
+        assert_eq!(cached.get("a", overtaken).await.unwrap(), None, "somebody else got the answer of now");
+        assert_eq!(cached.get("a", async { Err(away()) }).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -329,7 +392,7 @@ mod tests {
         let cached: Cached<&str, &str> = Cached::new("tests", Duration::from_mins(1), |_, _| None);
         let slow = cached.clone();
         let reading = async {
-            slow.may_have_changed();
+            slow.missed(Missed::Perhaps);
             Ok(Some("old"))
         };
         assert_eq!(cached.get("a", reading).await.unwrap(), Some("old"));

@@ -70,9 +70,10 @@ impl Identity {
         })
     }
 
-    /// The key of the database with that public part. An address that guessed too often is told what is remembered; the
-    /// database is not asked for it.
+    /// The key of the database with that public part. For an address that guessed too often the database is asked about keys
+    /// that are known alone: whether they still are.
     async fn stored_key(&self, lookup: &ApiKeyLookup, guesser: Option<IpAddr>) -> Result<Arc<ApiKeyCredential>, Refusal> {
+        let guesser = if self.0.keys.knows(lookup).await { None } else { guesser };
         let ask = async {
             self.unless_guessing(guesser)?;
             Ok(self.store().api_key_by_lookup(lookup).await?.map(Arc::new))
@@ -110,6 +111,7 @@ impl Identity {
     async fn of_user_key(&self, key: &UserKey, guesser: Option<IpAddr>) -> Result<Caller, Refusal> {
         let store = &self.0.setup.store;
         let mac = self.0.setup.pepper.mac(key.reveal());
+        let guesser = if self.0.user_keys.knows(mac.as_bytes()).await { None } else { guesser };
         let ask = async {
             self.unless_guessing(guesser)?;
             Ok(store.user_by_key_mac(&mac).await?.map(Arc::new))

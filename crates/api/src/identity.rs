@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use store::{ApiKeyCredential, ApiKeyUses, ChangeEvent, Store, UserCredential};
 
 use crate::auth::{Caller, Credential};
-use crate::cached::Cached;
+use crate::cached::{Cached, Missed};
 use crate::configured_keys::ConfiguredKeys;
 use crate::error::ApiError;
 use crate::people::Oidc;
@@ -149,7 +149,8 @@ impl Identity {
         while let Some(event) = changes.next().await {
             match event {
                 ChangeEvent::Changed(change) => self.heard(&change.kind, &change.tenant),
-                ChangeEvent::Reconnected => self.anything_changed(),
+                ChangeEvent::Reconnected => self.missed(Missed::Perhaps),
+                ChangeEvent::Overrun => self.missed(Missed::Surely),
             }
         }
     }
@@ -193,15 +194,15 @@ impl Identity {
     }
 
     /// Anything may have changed in the meantime, of any tenant.
-    fn anything_changed(&self) {
+    fn missed(&self, missed: Missed) {
         let Inner { tenants, keys, users, of_provider, user_keys, any_user, render_tokens, .. } = &*self.0;
-        tenants.may_have_changed();
-        keys.may_have_changed();
-        users.may_have_changed();
-        of_provider.may_have_changed();
-        user_keys.may_have_changed();
-        any_user.may_have_changed();
-        render_tokens.may_have_changed();
+        tenants.missed(missed);
+        keys.missed(missed);
+        users.missed(missed);
+        of_provider.missed(missed);
+        user_keys.missed(missed);
+        any_user.missed(missed);
+        render_tokens.missed(missed);
     }
 
     /// The caches of this process that tell who calls.

@@ -89,7 +89,7 @@ impl Assets {
     /// Something changed on whichever replica.
     pub(crate) async fn heard(&self, event: &ChangeEvent) {
         match event {
-            ChangeEvent::Reconnected => {
+            ChangeEvent::Reconnected | ChangeEvent::Overrun => {
                 let count = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
                 self.everything_changed.store(count, Ordering::SeqCst);
             }

@@ -191,7 +191,7 @@ impl Gate {
     /// Something changed on whichever replica.
     pub(crate) fn heard(&self, event: &ChangeEvent) {
         match event {
-            ChangeEvent::Reconnected => self.everything_changed(),
+            ChangeEvent::Reconnected | ChangeEvent::Overrun => self.everything_changed(),
             ChangeEvent::Changed(change) if change.kind == "tenant" => self.changed(&change.tenant),
             ChangeEvent::Changed(_) => {}
         }

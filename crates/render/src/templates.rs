@@ -186,7 +186,7 @@ impl Templates {
     /// Something changed on whichever replica.
     pub(crate) async fn heard(&self, event: &ChangeEvent) {
         match event {
-            ChangeEvent::Reconnected => self.forget_all(),
+            ChangeEvent::Reconnected | ChangeEvent::Overrun => self.forget_all(),
             ChangeEvent::Changed(change) if change.kind == "template" => {
                 if let Ok(key) = change.key.parse() {
                     self.forget(&change.tenant, &key).await;

@@ -9,7 +9,7 @@ use domain::Clock;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::browser::{self, Browser};
@@ -22,8 +22,8 @@ use crate::{duties, examples, heartbeat, identity, instance, logs, metrics, outb
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
 
-/// How long they may take when they are not given time: after the grace, or at a second signal.
-const CUT_SHORT: Duration = Duration::from_secs(2);
+/// How long they may take when they are not given time: after the grace, or at a second signal. Of [`TIDY_UP`] each has at least this.
+const LEAST: Duration = Duration::from_secs(2);
 /// How long the other replicas are tried to be told that this one is gone.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long the last traces may take to be sent.
@@ -83,7 +83,8 @@ async fn until_stopped(config: &Config, signals: &mut Signals) -> Result<ExitCod
     };
     let last_requests = async {
         // Whoever has not noticed yet is served as ever.
-        if timeout(drain_delay, &mut running.serving).await.is_ok() {
+        if let Ok(ended) = timeout(drain_delay, &mut running.serving).await {
+            tracing::warn!(error = %accepting_ended(ended), "no more requests are accepted before the time to notice has passed");
             return TIDY_UP;
         }
         running.close_the_door();
@@ -91,13 +92,13 @@ async fn until_stopped(config: &Config, signals: &mut Signals) -> Result<ExitCod
             return TIDY_UP;
         }
         tracing::warn!("requests were still under way when SHUTDOWN_GRACE_MS had passed; they are cut off");
-        CUT_SHORT
+        LEAST
     };
     let tidy_up = tokio::select! {
         tidy_up = last_requests => tidy_up,
         signal = signals.next() => {
             tracing::warn!(signal, "stopping at once");
-            CUT_SHORT
+            LEAST
         }
     };
     tokio::select! {
@@ -243,14 +244,17 @@ impl Running {
     async fn stop(self, tidy_up: Duration) -> Result<(), ServerError> {
         self.close_the_door();
         self.serving.abort();
-        self.duties.stop(Instant::now() + tidy_up).await;
-        self.browser.pool.close(Instant::now() + tidy_up).await;
-        self.renderer.drain_usage(Instant::now() + tidy_up).await;
-        self.heartbeat.stop(Instant::now() + tidy_up.min(FAREWELL)).await;
-        if timeout(tidy_up, self.store.close()).await.is_err() {
+        // One end for all of them; each has a moment even when those before it took all the time.
+        let end = Instant::now() + tidy_up;
+        let by = || end.max(Instant::now() + LEAST);
+        self.duties.stop(by()).await;
+        self.browser.pool.close(by()).await;
+        self.renderer.drain_usage(by()).await;
+        self.heartbeat.stop(by().min(Instant::now() + FAREWELL)).await;
+        if timeout_at(by(), self.store.close()).await.is_err() {
             tracing::warn!("database connections were still in use when they had to close");
         }
-        self.database.stop(tidy_up).await
+        self.database.stop(by() - Instant::now()).await
     }
 }
 

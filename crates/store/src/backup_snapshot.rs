@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::backup_tables::BACKUP_TABLES;
 use crate::connect::{check_server_version, parameters};
 use crate::error::{Outage, StoreError};
-use crate::migrations::{KnownMigration, applied, known_migrations};
+use crate::migrations::{KnownMigration, applied, known_migrations, unfinished_restore};
 use crate::partitions::PartitionedTable;
 
 /// How long opening the connection may take.
@@ -54,6 +54,9 @@ impl BackupSnapshot {
         let mut connection = connect(url).await?;
         sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut connection).await?;
         sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+        if let Some(backup_id) = unfinished_restore(&mut connection).await? {
+            return Err(StoreError::RestoreUnfinished { backup: backup_id });
+        }
         let versions = applied(&mut connection).await?;
         let known = known_migrations();
         let newest = known.last().map_or(0, |migration| migration.version);

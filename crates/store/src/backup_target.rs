@@ -100,14 +100,14 @@ impl BackupTarget {
         BackupLoad::begin(&mut self.connection, migrations).await
     }
 
-    /// Says that the restore has ended, and lets the planner know how much there is now.
+    /// Lets the planner know how much there is now, and says that the restore has ended: from here on servers start.
     pub async fn end(mut self) -> Result<(), StoreError> {
-        execute(&mut self.connection, format!("DROP TABLE IF EXISTS {UNFINISHED_RESTORE}")).await?;
         for table in BACKUP_TABLES {
             if !columns(&mut self.connection, table.name).await?.is_empty() {
                 execute(&mut self.connection, format!("ANALYZE {}", quoted(table.name))).await?;
             }
         }
+        execute(&mut self.connection, format!("DROP TABLE IF EXISTS {UNFINISHED_RESTORE}")).await?;
         let _ = self.connection.close().await;
         Ok(())
     }
@@ -123,7 +123,8 @@ impl BackupTarget {
         Ok(Some((row.try_get(0)?, stage)))
     }
 
-    async fn alive(&mut self) -> Result<Vec<String>, StoreError> {
+    /// Servers that were seen lately.
+    pub async fn alive(&mut self) -> Result<Vec<String>, StoreError> {
         if columns(&mut self.connection, "replicas").await?.is_empty() {
             return Ok(Vec::new());
         }

@@ -46,8 +46,10 @@ pub struct Change {
 pub enum ChangeEvent {
     /// This changed.
     Changed(Change),
-    /// Listening begins now, for the first time or anew: anything may have changed before. Drop every cache.
+    /// Listening begins now, for the first time or anew: anything may have changed before. Ask again for what is remembered.
     Reconnected,
+    /// Changes were told and not heard: there were more than could be kept, or one could not be read. Drop what is remembered.
+    Overrun,
 }
 
 /// How hearing of changes stands.
@@ -74,7 +76,7 @@ impl ChangeListener {
     }
 
     /// Waits for the next event; `None` once the store is closed. Dropping the future loses nothing. Who is so late that there was
-    /// no room for all that happened is told of a reconnection.
+    /// no room for all that happened is told of an overrun.
     pub async fn next(&mut self) -> Option<ChangeEvent> {
         let mut closed = self.closed.clone();
         tokio::select! {
@@ -98,7 +100,7 @@ impl ChangeListener {
         };
         match heard.recv().await {
             Ok(event) => Some(event),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some(ChangeEvent::Reconnected),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(ChangeEvent::Overrun),
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
@@ -181,10 +183,10 @@ impl Connection {
                 let event = self.advance().await;
                 match (&self.reading, &event) {
                     (Some(reading), ChangeEvent::Changed(change)) => reading.note_write(&change.tenant),
-                    (Some(reading), ChangeEvent::Reconnected) => reading.note_write_of_anybody(),
+                    (Some(reading), ChangeEvent::Reconnected | ChangeEvent::Overrun) => reading.note_write_of_anybody(),
                     (None, _) => {}
                 }
-                if matches!(&event, ChangeEvent::Reconnected) || matches!(&event, ChangeEvent::Changed(change) if change.kind == "tenant") {
+                if !matches!(&event, ChangeEvent::Changed(change) if change.kind != "tenant") {
                     self.totals.tenants_changed();
                 }
                 // Nobody may be there to be told.
@@ -273,7 +275,7 @@ fn read(payload: &str) -> ChangeEvent {
     serde_json::from_str(payload).map_or_else(
         |error| {
             tracing::warn!(%error, "a change could not be read");
-            ChangeEvent::Reconnected
+            ChangeEvent::Overrun
         },
         ChangeEvent::Changed,
     )
@@ -309,7 +311,7 @@ mod tests {
 
     #[test]
     fn an_unreadable_change_means_that_anything_may_have_changed() {
-        assert_eq!(read("{"), ChangeEvent::Reconnected);
-        assert_eq!(read(r#"{"tenant":"NOT A TENANT","kind":"template","key":"a"}"#), ChangeEvent::Reconnected);
+        assert_eq!(read("{"), ChangeEvent::Overrun);
+        assert_eq!(read(r#"{"tenant":"NOT A TENANT","kind":"template","key":"a"}"#), ChangeEvent::Overrun);
     }
 }

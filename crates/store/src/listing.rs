@@ -72,7 +72,8 @@ impl Listing<'_> {
         };
         let known = asked.as_ref().and_then(|asked| asked.place.as_ref());
         let (rows, ends) = match (first, Span::nearest(limit, offset, total, known)) {
-            (Some(rows), _) => rows,
+            // They were read before the version was: it does not vouch for where they stand.
+            (Some((rows, _)), _) => (rows, Vec::new()),
             (None, Some(span)) => self.rows(connection, &span).await?,
             (None, None) => (Vec::new(), Vec::new()),
         };

@@ -47,8 +47,13 @@ struct List {
 }
 
 /// Rows that two readers with the same version see are the same.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Version(i64, u64);
+#[derive(Clone, PartialEq, Eq)]
+enum Version {
+    /// The end of the tenant's audit chain: its number and its hash, as numbers begin anew in a tenant that was purged or restored.
+    Chain(i64, Vec<u8>),
+    /// How many changes of tenants were heard of, and how often [`TENANTS_AGE`] has passed.
+    Tenants(i64, u64),
+}
 
 /// What is asked, and what is known.
 pub(crate) struct Asked {
@@ -81,7 +86,7 @@ impl Totals {
     ) -> Result<Asked, StoreError> {
         let version = self.version(connection, question.0.as_ref(), hears).await?;
         let known = self.known();
-        let list = known.lists.get(&question).filter(|list| Some(list.version) == version);
+        let list = known.lists.get(&question).filter(|list| Some(&list.version) == version.as_ref());
         let total = list.map(|list| list.total);
         let place = list.and_then(|list| list.places.range(..=offset).next_back()).map(|(&row, place)| (row, place.clone()));
         drop(known);
@@ -99,7 +104,7 @@ impl Totals {
         hears: Hears,
     ) -> Result<(), StoreError> {
         let Some(version) = asked.version.filter(|_| asked.question.1.len() <= LONGEST_QUESTION) else { return Ok(()) };
-        if self.version(connection, asked.question.0.as_ref(), hears).await? != Some(version) {
+        if self.version(connection, asked.question.0.as_ref(), hears).await?.as_ref() != Some(&version) {
             return Ok(());
         }
         let mut known = self.known();
@@ -107,10 +112,11 @@ impl Totals {
             *known = Known::default();
         }
         let known = &mut *known;
-        let list = known.lists.entry(asked.question).or_insert_with(|| List { version, total, places: BTreeMap::new() });
+        let new = || List { version: version.clone(), total, places: BTreeMap::new() };
+        let list = known.lists.entry(asked.question).or_insert_with(new);
         if list.version != version {
             known.places -= list.places.len();
-            *list = List { version, total, places: BTreeMap::new() };
+            *list = new();
         }
         for (row, place) in places {
             known.places += usize::from(list.places.insert(row, place).is_none());
@@ -125,10 +131,11 @@ impl Totals {
     async fn version(&self, connection: &mut PgConnection, tenant: Option<&TenantId>, hears: Hears) -> Result<Option<Version>, StoreError> {
         let Some(tenant) = tenant else {
             let age = self.began.elapsed().as_secs() / TENANTS_AGE.as_secs();
-            return Ok((hears == Hears::Changes).then(|| Version(self.changes_of_tenants.load(Ordering::SeqCst), age)));
+            return Ok((hears == Hears::Changes).then(|| Version::Tenants(self.changes_of_tenants.load(Ordering::SeqCst), age)));
         };
-        let last = sqlx::query_scalar("SELECT last_seq FROM audit_chains WHERE tenant_id = $1").bind(tenant.as_str());
-        Ok(Some(Version(last.fetch_optional(connection).await?.unwrap_or(0), 0)))
+        let last = sqlx::query_as("SELECT last_seq, last_hash FROM audit_chains WHERE tenant_id = $1").bind(tenant.as_str());
+        let (number, hash) = last.fetch_optional(connection).await?.unwrap_or_default();
+        Ok(Some(Version::Chain(number, hash)))
     }
 }
 

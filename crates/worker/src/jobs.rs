@@ -432,7 +432,7 @@ impl Work {
         let mut changes = self.setup.store.changes();
         while let Some(event) = changes.next().await {
             match event {
-                ChangeEvent::Reconnected => self.wake.notify_one(),
+                ChangeEvent::Reconnected | ChangeEvent::Overrun => self.wake.notify_one(),
                 ChangeEvent::Changed(change) if change.kind == "job" => self.wake.notify_one(),
                 ChangeEvent::Changed(change) if change.kind == "job_ended" => {
                     for (_, cutter) in self.held().iter().filter(|(lease, _)| lease.job.to_string() == change.key) {

@@ -54,13 +54,13 @@ pub fn compare(what: &str, then: &Entries, now: &Entries, report: &mut String) -
         changed.len()
     );
     for name in &added {
-        let _ = writeln!(report, "  added    {name}");
+        let _ = writeln!(report, "  added    {}", name.escape_debug());
     }
     for name in &removed {
-        let _ = writeln!(report, "  removed  {name}");
+        let _ = writeln!(report, "  removed  {}", name.escape_debug());
     }
     for (name, changes) in &changed {
-        let _ = writeln!(report, "  changed  {name}: {changes}");
+        let _ = writeln!(report, "  changed  {}: {}", name.escape_debug(), changes.escape_debug());
     }
     (added.len() + removed.len() + changed.len()) as u64
 }

@@ -57,6 +57,8 @@ async fn into(
         }
         let present = if stage.is_some() || asked.force { Present::IsKept } else { Present::Impossible };
         objects(&place, opened, present).await?;
+        // Copying may have taken hours.
+        refuse_servers(&target.alive().await?)?;
         rows(&mut target, opened, migrations).await?;
     }
     target.end().await?;
@@ -75,9 +77,7 @@ async fn may_begin(
     asked: &RestoreBackup,
 ) -> Result<Option<RestoreStage>, BackupError> {
     let standing = target.standing().await?;
-    if !standing.alive.is_empty() {
-        return Err(BackupError::ServersRun { instances: standing.alive.join(", ") });
-    }
+    refuse_servers(&standing.alive)?;
     match standing.unfinished {
         Some((backup, stage)) if backup == opened.manifest.backup_id => return Ok(Some(stage)),
         Some((backup, _)) if !asked.force => return Err(BackupError::OtherRestore { backup }),
@@ -97,6 +97,10 @@ async fn may_begin(
         }
     }
     Ok(None)
+}
+
+fn refuse_servers(alive: &[String]) -> Result<(), BackupError> {
+    if alive.is_empty() { Ok(()) } else { Err(BackupError::ServersRun { instances: alive.join(", ") }) }
 }
 
 /// Those that the backup names; the default one in any case.
