@@ -94,8 +94,14 @@ fn paths() -> BTreeSet<String> {
     description["paths"].as_object().unwrap().keys().cloned().collect()
 }
 
+/// The pods that a manifest makes, if it makes any.
+fn template(document: &Value) -> &Value {
+    let nested = &document["spec"]["jobTemplate"]["spec"]["template"];
+    if nested.is_mapping() { nested } else { &document["spec"]["template"] }
+}
+
 fn containers(document: &Value) -> &[Value] {
-    items(&document["spec"]["template"]["spec"]["containers"])
+    items(&template(document)["spec"]["containers"])
 }
 
 #[test]
@@ -114,6 +120,8 @@ fn the_manifests_set_only_what_there_is_and_take_secrets_from_the_secret() {
                 assert!(setting(name).1, "{file}: {name} is no secret and belongs into the ConfigMap");
                 let reference = &variable["valueFrom"]["secretKeyRef"];
                 assert_eq!((reference["name"].as_str(), reference["key"].as_str()), (Some("pulp-engine"), Some(name)), "{file}");
+                // The one that only some need must not keep the pods of the others from starting.
+                assert_eq!(reference["optional"] == true, name == "DATABASE_DIRECT_URL", "{file}: {name}");
                 seen += 1;
             }
             for source in items(&container["envFrom"]) {
@@ -147,11 +155,14 @@ fn the_manifests_fit_each_other_and_the_interface() {
     assert!(selects(&manifest("Service", "pulp-engine-servers")["spec"]["selector"]));
     assert!(selects(&manifest("PodDisruptionBudget", "pulp-engine")["spec"]["selector"]["matchLabels"]));
     assert!(selects(&manifest("NetworkPolicy", "pulp-engine")["spec"]["podSelector"]["matchLabels"]));
-    // Requests must not be sent to the job that migrates.
-    let job = &manifest("Job", "pulp-engine-migrate")["spec"]["template"]["metadata"]["labels"];
-    assert!(
-        !manifest("Service", "pulp-engine")["spec"]["selector"].as_mapping().unwrap().iter().all(|(label, value)| job[label] == *value)
-    );
+    // Requests must not be sent to what is no server.
+    let service = manifest("Service", "pulp-engine");
+    let selector = service["spec"]["selector"].as_mapping().unwrap();
+    for (kind, name) in [("Job", "pulp-engine-migrate"), ("CronJob", "pulp-engine-backup"), ("Job", "pulp-engine-restore")] {
+        let other = manifest(kind, name);
+        let labels = &template(&other)["metadata"]["labels"];
+        assert!(!selector.iter().all(|(label, value)| labels[label] == *value), "{name} is sent requests");
+    }
 
     let server = &containers(&deployment)[0];
     let ports: Vec<&str> = items(&server["ports"]).iter().map(|port| port["name"].as_str().unwrap()).collect();
@@ -177,9 +188,10 @@ fn the_manifests_fit_each_other_and_the_interface() {
 
 #[test]
 fn no_pod_is_root_writes_outside_its_folders_or_has_a_right_to_spare() {
-    let workloads = [manifest("Deployment", "pulp-engine"), manifest("Job", "pulp-engine-migrate")];
+    let workloads: Vec<Value> = manifests().into_iter().map(|(_, document)| document).filter(|one| !containers(one).is_empty()).collect();
+    assert!(workloads.len() >= 4);
     for workload in &workloads {
-        let pod = &workload["spec"]["template"]["spec"];
+        let pod = &template(workload)["spec"];
         assert_eq!((&pod["automountServiceAccountToken"], &pod["enableServiceLinks"]), (&Value::Bool(false), &Value::Bool(false)));
         assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
         assert!(pod["securityContext"]["seccompProfile"]["type"].is_string());
@@ -197,7 +209,66 @@ fn no_pod_is_root_writes_outside_its_folders_or_has_a_right_to_spare() {
             }
         }
     }
-    assert_eq!(workloads[0]["spec"]["template"]["spec"]["securityContext"]["seccompProfile"]["localhostProfile"], "pulp-engine.json");
+    let servers = manifest("Deployment", "pulp-engine");
+    assert_eq!(template(&servers)["spec"]["securityContext"]["seccompProfile"]["localhostProfile"], "pulp-engine.json");
+}
+
+#[test]
+fn backups_on_kubernetes_go_to_a_volume_one_at_a_time_and_a_bad_one_removes_none() {
+    let claim = manifest("PersistentVolumeClaim", "pulp-engine-backups");
+    let (night, restore) = (manifest("CronJob", "pulp-engine-backup"), manifest("Job", "pulp-engine-restore"));
+    for workload in [&night, &restore] {
+        let volumes = items(&template(workload)["spec"]["volumes"]);
+        let backups = volumes.iter().find(|volume| volume["name"] == "backups").unwrap();
+        assert_eq!(backups["persistentVolumeClaim"]["claimName"], claim["metadata"]["name"]);
+        // The settings of the servers, all but those of requests.
+        let server = manifest("Deployment", "pulp-engine");
+        let given: Vec<&Value> = items(&containers(workload)[0]["env"]).iter().map(|variable| &variable["name"]).collect();
+        for variable in items(&containers(&server)[0]["env"]) {
+            let name = variable["name"].as_str().unwrap();
+            let of_requests = ["EDITOR_TOKEN_SECRET", "METRICS_TOKEN"].contains(&name);
+            assert!(of_requests || given.contains(&&variable["name"]), "{name} is not given");
+        }
+        assert_eq!(containers(workload)[0]["envFrom"], containers(&server)[0]["envFrom"]);
+        assert_eq!(containers(workload)[0]["image"], containers(&server)[0]["image"]);
+    }
+    assert_eq!(night["spec"]["concurrencyPolicy"], "Forbid");
+    let container = &containers(&night)[0];
+    assert_eq!(strings(&container["command"]), ["tini", "--", "sh", "-ec"], "the first failure ends it");
+    let script = strings(&container["args"])[0];
+    let (made, removed) = (script.find("backup create --full").unwrap(), script.find("head -n -14").unwrap());
+    assert!(made < removed, "old backups go before there is a new one");
+    assert_eq!(strings(&containers(&restore)[0]["args"])[..2], ["backup", "restore"]);
+}
+
+/// What stands behind `name` in the blocks of commands for Kubernetes on a page.
+fn named_to_kubectl(page: &str, name: &str) -> BTreeSet<String> {
+    let whole = text(page);
+    let blocks = whole.split("```sh kubernetes\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let words: Vec<String> = blocks.flat_map(str::split_whitespace).map(str::to_owned).collect();
+    words.windows(2).filter(|pair| pair[0] == name).map(|pair| pair[1].clone()).collect()
+}
+
+#[test]
+fn the_commands_for_kubernetes_name_files_and_objects_that_there_are() {
+    let there: BTreeSet<String> = manifests().into_iter().map(|(file, _)| file).collect();
+    let objects: BTreeSet<String> = manifests()
+        .into_iter()
+        .map(|(_, one)| format!("{}/{}", one["kind"].as_str().unwrap().to_lowercase(), one["metadata"]["name"].as_str().unwrap()))
+        .collect();
+    let mut applied = BTreeSet::new();
+    for page in ["docs/operations/kubernetes/README.md", "docs/operations/backup-in-containers.md", "docs/operations/upgrade.md"] {
+        applied.extend(named_to_kubectl(page, "-f"));
+        let whole = text(page);
+        let commands = whole.lines().filter(|line| line.starts_with("kubectl "));
+        for word in commands.flat_map(str::split_whitespace).map(|word| word.trim_start_matches("--from=")) {
+            let kind = word.split('/').next().unwrap();
+            if ["deployment", "job", "cronjob"].contains(&kind) && word.contains('/') && word != "job/pulp-engine-backup-now" {
+                assert!(objects.contains(word), "{page}: {word} is in no manifest");
+            }
+        }
+    }
+    assert_eq!(applied, there, "files that are applied by the pages, and files that there are");
 }
 
 /// Every `${NAME…}` of a compose file, with what follows the name: `:?…` or `:-…`.
@@ -222,7 +293,7 @@ fn the_compose_files_set_only_what_there_is_and_hold_no_secret() {
         }
     }
     let file = &yaml("docker-compose.ha.yml")[0];
-    for service in ["api", "migrate"] {
+    for service in ["api", "migrate", "backup"] {
         let variables = &file["services"][service]["environment"];
         for name in names(variables) {
             let (known, secret) = setting(&name);
@@ -262,6 +333,7 @@ fn in_the_compose_files_only_the_balancer_is_reached_and_every_container_is_clos
         }
     }
     let file = &yaml("docker-compose.ha.yml")[0];
+    assert_eq!(strings(&file["services"]["backup"]["profiles"]), ["backup"], "a backup is made when somebody asks for it");
     for network in ["database", "objects"] {
         assert_eq!(file["networks"][network]["internal"], true);
     }
@@ -299,6 +371,37 @@ fn the_balancer_asks_what_there_is_and_waits_longer_than_the_servers() {
     for (limit, line) in [("server-template replica- 1-16 api:3000", 2), ("retry-on conn-failure empty-response", 2)] {
         assert_eq!(whole.lines().filter(|found| found.trim() == limit).count(), line, "{limit}");
     }
+}
+
+/// Of a size such as `512M` or `2560Mi`, which both count in 1,024s here.
+fn mebibytes(value: &Value) -> u64 {
+    let written = value.as_str().unwrap().trim_end_matches('i');
+    let (number, unit) = written.split_at(written.len() - 1);
+    let times = match unit {
+        "M" => 1,
+        "G" => 1024,
+        _ => panic!("{written} has neither M nor G"),
+    };
+    number.parse::<u64>().unwrap() * times
+}
+
+#[test]
+fn all_connections_of_the_balancer_at_work_at_once_fit_its_memory_and_its_threads_fit_its_processes() {
+    let whole = text("deploy/ha/haproxy.cfg");
+    let figure = |name: &str| -> u64 {
+        let line = whole.lines().find_map(|line| line.trim().strip_prefix(&format!("{name} "))).unwrap_or_else(|| panic!("no {name}"));
+        line.trim().parse().unwrap()
+    };
+    let (connections, buffers) = (figure("maxconn"), figure("tune.buffers.limit"));
+    // The request, the answer, and the request once more for a second attempt: nobody who has a place has to wait for a buffer.
+    assert!(buffers >= connections * 3, "{buffers} buffers for {connections} connections");
+    // Both sides of a connection as measured with a thousand of them, and the process itself.
+    let kibibytes = buffers * figure("tune.bufsize") / 1024 + connections * 25 + 16 * 1024;
+    let limits = &yaml("docker-compose.ha.yml")[0]["services"]["lb"]["deploy"]["resources"]["limits"];
+    let granted = mebibytes(&limits["memory"]);
+    assert!(kibibytes / 1024 < granted * 9 / 10, "{} of {granted} MiB", kibibytes / 1024);
+    // A master, its worker, one that is just being replaced, and the shell of the health check.
+    assert!(2 * figure("nbthread") + 4 < limits["pids"].as_u64().unwrap());
 }
 
 #[test]

@@ -80,3 +80,44 @@ fn every_metric_that_pages_name_is_one() {
     }
     assert!(found > 50, "only {found} metrics were found");
 }
+
+/// Who runs the commands in blocks of that name, and what of the page must stand there.
+const RUN_BY: [(&str, &str); 6] = [
+    ("one", "scripts/pages-validate.sh"),
+    ("several", "scripts/pages-validate.sh"),
+    ("source", "crates/server/tests/suite/backup_runbook.rs"),
+    ("target", "crates/server/tests/suite/backup_runbook.rs"),
+    ("rehearsal", "crates/server/tests/suite/backup_runbook.rs"),
+    // No cluster is at hand: what they name is held against the manifests.
+    ("kubernetes", "crates/testkit/tests/deployment.rs"),
+];
+
+#[test]
+fn every_command_of_the_operators_pages_is_run_by_a_test_or_a_script() {
+    let root = repository();
+    let mut blocks = 0;
+    for path in files(&root.join("docs/operations"), "md") {
+        let page = path.strip_prefix(root.join("docs/operations")).unwrap().with_extension("");
+        let whole = fs::read_to_string(&path).unwrap();
+        for fence in whole.lines().filter_map(|line| line.strip_prefix("```")) {
+            let mut words = fence.split(' ');
+            let language = words.next().unwrap_or_default();
+            assert!(!["bash", "shell", "zsh"].contains(&language), "{}: blocks of commands are called sh", path.display());
+            if language != "sh" {
+                continue;
+            }
+            blocks += 1;
+            let whose = words.next().unwrap_or_default();
+            let runner = RUN_BY.iter().find(|(known, _)| *known == whose).map(|(_, runner)| *runner);
+            let runner = runner.unwrap_or_else(|| panic!("{}: nobody runs a block `sh {whose}`: {RUN_BY:?}", path.display()));
+            let text = fs::read_to_string(root.join(runner)).unwrap();
+            let called = match whose {
+                "one" | "several" => format!("page {} {whose}\n", page.display()),
+                "kubernetes" => format!("docs/operations/{}.md", page.display()),
+                _ => format!("\"{whose}\" =>"),
+            };
+            assert!(format!("{text}\n").contains(&called), "{}: {runner} does not have {called:?}", path.display());
+        }
+    }
+    assert!(blocks > 20, "only {blocks} blocks were found");
+}
