@@ -333,7 +333,10 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::RateLimited | ErrorCode::QuotaExhausted | ErrorCode::RenderTokenExhausted => StatusCode::TOO_MANY_REQUESTS,
         // The document took too long or the machine was too busy; who waited in the queue alone is told `render_saturated`.
         ErrorCode::RenderTimeout => StatusCode::GATEWAY_TIMEOUT,
-        ErrorCode::RenderSaturated | ErrorCode::ServiceUnavailable | ErrorCode::DispatcherUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::RenderSaturated
+        | ErrorCode::RenderWorkerUnavailable
+        | ErrorCode::ServiceUnavailable
+        | ErrorCode::DispatcherUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::EngineCrash | ErrorCode::DataFetchFailed => StatusCode::BAD_GATEWAY,
         ErrorCode::InternalError | ErrorCode::AssetBinaryMissing | ErrorCode::JobItemAbandoned | ErrorCode::JobAbandonedAtStartup => {
             StatusCode::INTERNAL_SERVER_ERROR

@@ -79,6 +79,10 @@ impl ApiError {
                 ChromiumError::Crashed { .. } => {
                     Self::new(ErrorCode::EngineCrash, "the browser crashed under this document, also on the second attempt")
                 }
+                ChromiumError::NoWorker { retry_after } => {
+                    Self::new(ErrorCode::RenderWorkerUnavailable, "no render worker answers; try again in a moment")
+                        .retry_after(retry_after.as_secs())
+                }
                 ChromiumError::PageTooLarge { .. } => Self::new(ErrorCode::RenderInputTooLarge, said),
                 ChromiumError::OutputTooLarge { .. } => Self::new(ErrorCode::PdfTooLarge, said),
                 ChromiumError::Refused { .. } => Self::new(ErrorCode::ValidationFailed, said),

@@ -4,8 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The part of a print in which its deadline passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Phase {
     /// Waiting for a free tab.
     Queue,
@@ -87,6 +90,12 @@ pub enum ChromiumError {
     OutputTooLarge {
         /// The budget.
         limit_bytes: usize,
+    },
+    /// No render worker is there to print, and none came back while it was waited for.
+    #[error("no render worker answers; retry after {retry_after:?}")]
+    NoWorker {
+        /// When one may be back.
+        retry_after: Duration,
     },
     /// The pool is closing or closed.
     #[error("the print pool is closed")]

@@ -13,6 +13,9 @@ const SAMPLES: usize = 8;
 /// Code points above this are not assigned to characters that fonts draw.
 const LAST: u32 = 0x10_FFFF;
 
+/// The bytes of a [`Coverage`]: one bit per code point.
+pub(crate) const COVERAGE_BYTES: usize = (LAST as usize / 64 + 1) * 8;
+
 /// Why the installed fonts could not be listed. Printing works all the same; only the warning is lost.
 #[derive(Debug, thiserror::Error)]
 pub enum FontsError {
@@ -24,6 +27,9 @@ pub enum FontsError {
         /// What happened.
         reason: String,
     },
+    /// No render worker has said which fonts it has; it is worth asking again.
+    #[error("no render worker tells which fonts it has")]
+    NoWorker,
     /// There is no font at all: install `fonts-liberation` and `fonts-noto-core`.
     #[error("no font is installed")]
     None,
@@ -78,6 +84,17 @@ impl Coverage {
         Self { bits }
     }
 
+    /// It as bytes, for another process.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.bits.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// The opposite of [`Coverage::to_bytes`]; none for bytes that are not as many.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (words, _) = bytes.as_chunks::<8>();
+        (bytes.len() == COVERAGE_BYTES).then(|| Self { bits: words.iter().map(|word| u64::from_le_bytes(*word)).collect() })
+    }
+
     /// Whether a font draws this character.
     pub fn draws(&self, character: char) -> bool {
         let point = u32::from(character);
@@ -121,6 +138,13 @@ fn is_invisible(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_coverage_is_the_same_after_its_way_as_bytes() {
+        let coverage = Coverage::parse("20-7e a0-ff\n20ac 10ffff");
+        assert_eq!(Coverage::from_bytes(&coverage.to_bytes()), Some(coverage));
+        assert_eq!(Coverage::from_bytes(b"too few"), None);
+    }
 
     #[test]
     fn missing_characters_are_counted_and_named_once() {

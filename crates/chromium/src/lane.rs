@@ -1,9 +1,11 @@
 //! Which lane a document takes: a conservative scan for everything that could outlive it in its tab.
 
 use memchr::memchr_iter;
+use serde::{Deserialize, Serialize};
 
 /// How a document is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Lane {
     /// Script-free, in a warm tab, nothing else on the request path.
     Fast,

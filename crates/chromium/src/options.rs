@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::Lane;
 
@@ -139,7 +140,8 @@ impl PoolOptions {
 }
 
 /// Whether the document's own scripts run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Scripts {
     /// They are text. The fast and usual way.
     Off,
@@ -148,7 +150,8 @@ pub enum Scripts {
 }
 
 /// The direction of the paper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Turn {
     /// As the paper size says.
     Portrait,
@@ -157,7 +160,8 @@ pub enum Turn {
 }
 
 /// Who decides the size of the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum PageSize {
     /// The options, whatever the document's `@page` says.
     Options,
@@ -166,7 +170,8 @@ pub enum PageSize {
 }
 
 /// Whether CSS backgrounds are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Paint {
     /// Backgrounds and images of CSS are printed.
     Backgrounds,
@@ -175,7 +180,8 @@ pub enum Paint {
 }
 
 /// Whether the PDF carries the structure that assistive technology reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Tagged {
     /// No structure: the smallest and fastest output.
     No,
@@ -184,7 +190,8 @@ pub enum Tagged {
 }
 
 /// Whether the headings become the PDF's outline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Outline {
     /// No outline.
     No,
@@ -193,7 +200,8 @@ pub enum Outline {
 }
 
 /// Distances from the edges of the paper, in inches.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Margins {
     /// Inches at the top.
     pub top_in: f64,
@@ -213,7 +221,8 @@ impl Margins {
 }
 
 /// How the page is put on paper.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PrintOptions {
     /// The direction of the paper.
     pub turn: Turn,
@@ -256,7 +265,8 @@ impl Default for PrintOptions {
 }
 
 /// Whether somebody waits for this very document.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Priority {
     /// Somebody does: it goes before all batches, and some tabs are for such documents alone.
     #[default]

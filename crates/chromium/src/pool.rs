@@ -1,36 +1,35 @@
-//! The handle the rest of the product holds: start, print, ask, close.
+//! The handle the rest of the product holds: start, print, ask, close. Where the browsers are is known here alone.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
-use crate::page::Failure;
-use crate::queue::Want;
-use crate::slots::Slots;
-use crate::{ChromiumError, Lane, PoolOptions, PoolStatus, PrintJob, Printed, Scripts, Timings, profile, scan, supervisor};
+use crate::fonts::{Coverage, FontsError};
+use crate::local::LocalPool;
+use crate::remote::{RemoteError, RemoteOptions, WorkerStanding, Workers};
+use crate::{ChromiumError, Lane, PoolOptions, PoolStatus, PrintJob, Printed, Timings};
 
-/// An attempt and one more.
-const ATTEMPTS: u32 = 2;
-/// After the deadline of [`Pool::close`], how long the killed processes may take to vanish.
-const CLEARING: Duration = Duration::from_secs(10);
-
-/// A pool of warm tabs in one supervised browser. Cheap to clone; the last handle dropped ends the browser.
+/// What prints. Cheap to clone; the last handle dropped ends it.
 #[derive(Debug, Clone)]
-pub struct Pool(Arc<Owner>);
+pub struct Pool(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// Tabs of a browser of our own.
+    Local(LocalPool),
+    /// Workers that have the browsers.
+    Remote(Arc<Connected>),
+}
 
 /// Ends the background work when the last handle is gone.
 #[derive(Debug)]
-struct Owner {
-    slots: Arc<Slots>,
-}
+struct Connected(Arc<Workers>);
 
-impl Drop for Owner {
+impl Drop for Connected {
     fn drop(&mut self) {
-        self.slots.shut();
-        self.slots.closing.cancel();
+        self.0.end();
     }
 }
 
@@ -42,105 +41,93 @@ impl Pool {
     /// # Errors
     /// [`ChromiumError::Launch`] or [`ChromiumError::SandboxUnavailable`]; later failures never end the pool.
     pub async fn start(options: PoolOptions) -> Result<Self, ChromiumError> {
-        match profile::sweep(&options.runtime_dir) {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "removed the profiles of browsers that are gone"),
-            Err(error) => tracing::warn!(%error, "left-over profiles could not be removed"),
-        }
-        let options = Arc::new(PoolOptions { tabs: options.tabs.max(1), ..options });
-        let slots = Slots::new(options);
-        let pool = Self(Arc::new(Owner { slots: slots.clone() }));
-        // So that a rate of them can be watched before the first has happened.
-        metrics::counter!("pulp_chromium_browser_restarts_total", "reason" => "died").increment(0);
-        metrics::counter!("pulp_chromium_retries_total").increment(0);
-        let (browser, tabs) = supervisor::open_warm(&slots, 1).await?;
-        slots.install(&browser, tabs);
-        slots.spawn(supervisor::supervise(slots.clone(), browser));
-        Ok(pool)
+        LocalPool::start(options).await.map(Kind::Local).map(Self)
+    }
+
+    /// Uses render workers and starts no browser. Waits up to three seconds for their first answers; that none answers is no error,
+    /// since they may come, and [`Pool::status`] has no healthy tab until then.
+    ///
+    /// # Errors
+    /// [`RemoteError::Certificate`], and [`RemoteError::Unprotected`] for a port without secret or certificates.
+    pub async fn connect(options: RemoteOptions) -> Result<Self, RemoteError> {
+        Ok(Self(Kind::Remote(Arc::new(Connected(Workers::connect(options).await?)))))
     }
 
     /// When a place in the queue is likely, between one second and one minute, from how long prints took lately.
     pub fn retry_after(&self) -> Duration {
-        self.0.slots.retry_after()
+        match &self.0 {
+            Kind::Local(local) => local.retry_after(),
+            Kind::Remote(remote) => remote.0.retry_after(),
+        }
     }
 
-    /// Prints one document. Dropping the future gives its place in the queue back and cleans the tab.
+    /// Prints one document. Dropping the future gives its place in the queue back and cleans the tab, wherever it is.
     ///
-    /// A job whose renderer or browser died is tried once more, elsewhere, before its deadline.
+    /// A job whose renderer, browser or worker died is tried once more, elsewhere, before its deadline.
     ///
     /// # Errors
     /// Every variant of [`ChromiumError`] but those of starting.
     pub async fn print(&self, job: PrintJob, deadline: Instant) -> Result<Printed, ChromiumError> {
-        let slots = &self.0.slots;
-        let budgets = &slots.options.budgets;
-        if job.html.len() > budgets.html_bytes {
-            return Err(ChromiumError::PageTooLarge { limit_bytes: budgets.html_bytes, size_bytes: job.html.len() });
-        }
-        let lane = match job.scripts {
-            Scripts::Off => scan(&job.html),
-            Scripts::On => Lane::Script,
-        };
-        let large = job.html.len() >= budgets.large_html_bytes;
-        let mut want = Want { large, tenant: job.tenant.clone(), priority: job.priority, again: false };
-        let mut queue_wait = Duration::ZERO;
-        for attempts in 1..=ATTEMPTS {
-            let queued = Instant::now();
-            let lease = slots.acquire(&want, deadline).instrument(debug_span!("queue")).await;
-            queue_wait += queued.elapsed();
-            // The waits that were in vain are the longest.
-            metrics::histogram!("pulp_chromium_queue_wait_seconds").record(queued.elapsed());
-            let lease = lease?;
-            match lease.print(&job, lane, deadline).instrument(debug_span!("print", lane = lane.as_str(), attempts)).await {
-                Ok(sheet) => {
-                    let timings = Timings { queue_wait, load: sheet.load, print: sheet.print };
-                    record(lane, &timings);
-                    return Ok(Printed { pdf: sheet.pdf, lane, timings, attempts, blocked_requests: sheet.blocked_requests });
-                }
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Lost(cause)) => {
-                    tracing::warn!(?cause, attempts, lane = lane.as_str(), "a document lost its tab");
-                    if slots.closing.is_cancelled() {
-                        return Err(ChromiumError::Closed);
-                    }
-                    if attempts < ATTEMPTS {
-                        metrics::counter!("pulp_chromium_retries_total").increment(1);
-                        want.again = true;
-                    }
-                }
+        let printed = match &self.0 {
+            Kind::Local(local) => local.print(job, deadline).await?,
+            Kind::Remote(remote) => {
+                let printed = remote.0.print(&job, deadline).instrument(debug_span!("print", on = "worker")).await?;
+                metrics::histogram!("pulp_chromium_queue_wait_seconds").record(printed.timings.queue_wait);
+                printed
             }
-        }
-        Err(ChromiumError::Crashed { attempts: ATTEMPTS })
+        };
+        record(printed.lane, &printed.timings);
+        Ok(printed)
     }
 
-    /// How the pool is doing right now.
+    /// How the pool is doing: a browser of our own right now, workers as of about a second ago.
     pub fn status(&self) -> PoolStatus {
-        let slots = &self.0.slots;
-        let counts = slots.counts();
-        PoolStatus {
-            tabs: slots.options.tabs,
-            healthy_tabs: counts.healthy,
-            in_use: counts.in_use,
-            queued: counts.queued,
-            browsers: slots.browsers.load(Ordering::Relaxed),
-            restarts: slots.restarts.load(Ordering::Relaxed),
-            recycles: slots.recycles.load(Ordering::Relaxed),
-            version: counts.version,
+        match &self.0 {
+            Kind::Local(local) => local.status(),
+            Kind::Remote(remote) => remote.0.status(),
         }
     }
 
-    /// Sends waiting jobs away, lets running ones finish until the deadline, then kills the browser. When it returns,
-    /// neither a process nor a profile directory is left.
-    pub async fn close(&self, deadline: Instant) {
-        let slots = &self.0.slots;
-        slots.shut();
-        if timeout_at(deadline, slots.drained()).await.is_err() {
-            tracing::warn!("prints were still running when the pool had to close");
+    /// Each render worker; none where the browser is our own.
+    pub fn workers(&self) -> Vec<WorkerStanding> {
+        match &self.0 {
+            Kind::Local(_) => Vec::new(),
+            Kind::Remote(remote) => remote.0.standings(),
         }
-        slots.closing.cancel();
-        slots.tasks.close();
-        let clearing = deadline.max(Instant::now()) + CLEARING;
-        if timeout_at(clearing, slots.tasks.wait()).await.is_err() {
-            tracing::error!("the browser did not vanish in time");
+    }
+
+    /// Sets the gauges that are only measured when somebody asks; call it before the metrics are read.
+    pub fn record_metrics(&self) {
+        if let Kind::Remote(remote) = &self.0 {
+            remote.0.record_metrics();
+        }
+    }
+
+    /// Which characters the fonts draw that documents are printed with.
+    ///
+    /// # Errors
+    /// [`FontsError`] when they cannot be listed; of [`FontsError::NoWorker`] it is worth asking again.
+    pub async fn installed_fonts(&self) -> Result<Coverage, FontsError> {
+        match &self.0 {
+            Kind::Local(_) => Coverage::of_installed_fonts(std::path::Path::new("fc-list")).await,
+            Kind::Remote(remote) => remote.0.fonts().await,
+        }
+    }
+
+    /// Whether [`Pool::close`] has begun.
+    pub fn is_closed(&self) -> bool {
+        match &self.0 {
+            Kind::Local(local) => local.is_closed(),
+            Kind::Remote(remote) => remote.0.is_shut(),
+        }
+    }
+
+    /// Sends waiting jobs away, lets running ones finish until the deadline, then kills the browser or leaves the workers. When it
+    /// returns, neither a process, a profile directory nor a connection is left.
+    pub async fn close(&self, deadline: Instant) {
+        match &self.0 {
+            Kind::Local(local) => local.close(deadline).await,
+            Kind::Remote(remote) => remote.0.close(deadline).await,
         }
     }
 }

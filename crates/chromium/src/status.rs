@@ -1,7 +1,10 @@
 //! What a pool can tell about itself.
 
+use serde::{Deserialize, Serialize};
+
 /// A snapshot of a pool, for readiness, `/metrics` and the operator's page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PoolStatus {
     /// Tabs the pool is meant to have.
     pub tabs: usize,

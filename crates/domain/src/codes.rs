@@ -211,6 +211,8 @@ codes! {
     RenderTimeout = "render_timeout",
     /// All render slots and queue places are taken.
     RenderSaturated = "render_saturated",
+    /// No render worker answers; one may be back after `Retry-After`.
+    RenderWorkerUnavailable = "render_worker_unavailable",
     /// The browser died while rendering, also on the second attempt.
     EngineCrash = "engine_crash",
     /// The caller takes PDFs of URLs only where the deployment allows it.

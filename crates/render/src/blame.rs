@@ -21,7 +21,7 @@ impl RenderError {
     /// What was at fault.
     pub fn blame(&self) -> Blame {
         match self.code() {
-            ErrorCode::ServiceUnavailable | ErrorCode::RenderSaturated => Blame::Moment,
+            ErrorCode::ServiceUnavailable | ErrorCode::RenderSaturated | ErrorCode::RenderWorkerUnavailable => Blame::Moment,
             ErrorCode::TenantArchived => Blame::Tenant,
             ErrorCode::EngineCrash | ErrorCode::DataFetchFailed | ErrorCode::RenderTimeout | ErrorCode::InternalError => Blame::Attempt,
             _ => Blame::Request,

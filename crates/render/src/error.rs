@@ -259,6 +259,7 @@ impl RenderError {
                 ChromiumError::Saturated { .. } | ChromiumError::DeadlineExceeded { phase: Phase::Queue } => ErrorCode::RenderSaturated,
                 ChromiumError::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
                 ChromiumError::Crashed { .. } => ErrorCode::EngineCrash,
+                ChromiumError::NoWorker { .. } => ErrorCode::RenderWorkerUnavailable,
                 ChromiumError::PageTooLarge { .. } => ErrorCode::RenderInputTooLarge,
                 ChromiumError::OutputTooLarge { .. } => ErrorCode::PdfTooLarge,
                 ChromiumError::Refused { .. } => ErrorCode::ValidationFailed,

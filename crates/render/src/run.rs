@@ -1,6 +1,5 @@
 //! One render, step by step.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -45,6 +44,8 @@ use crate::usage::{Usage, UsageOptions};
 
 /// How far behind the deadline work may notice it: its own error says more than ours.
 const OVERTIME: Duration = Duration::from_millis(500);
+/// How often render workers are asked for their fonts until one says.
+const FONTS_AGAIN: Duration = Duration::from_secs(5);
 
 /// What a renderer works with.
 pub struct Setup {
@@ -111,7 +112,7 @@ impl Renderer {
         tokio::spawn(listen(setup.store, templates.clone(), assets.clone(), usage.clone()));
         tokio::spawn(usage.clone().keep());
         let fonts = Arc::new(OnceLock::new());
-        tokio::spawn(read_fonts(Arc::clone(&fonts)));
+        tokio::spawn(read_fonts(setup.pool.clone(), Arc::clone(&fonts)));
         let writers = Arc::new(Semaphore::new(setup.limits.concurrent_writes.max(1)));
         let conversions = Arc::new(Semaphore::new(setup.limits.concurrent_conversions.max(1)));
         let renders = Admission::new(setup.limits.in_flight, setup.limits.tabs);
@@ -338,6 +339,11 @@ impl Renderer {
         caches
     }
 
+    /// Sets the gauges of render workers; call it before the metrics are read.
+    pub fn record_pool_metrics(&self) {
+        self.0.pool.record_metrics();
+    }
+
     /// What the browsers are doing.
     pub fn pool_status(&self) -> chromium::PoolStatus {
         self.0.pool.status()
@@ -535,8 +541,14 @@ impl Drop for StopOnDrop {
     }
 }
 
-async fn read_fonts(fonts: Arc<OnceLock<Coverage>>) {
-    match Coverage::of_installed_fonts(Path::new("fc-list")).await {
+/// Learns what the fonts draw that documents are printed with. Render workers may come later than this server.
+async fn read_fonts(pool: Pool, fonts: Arc<OnceLock<Coverage>>) {
+    let mut found = pool.installed_fonts().await;
+    while matches!(found, Err(FontsError::NoWorker)) && !pool.is_closed() {
+        tokio::time::sleep(FONTS_AGAIN).await;
+        found = pool.installed_fonts().await;
+    }
+    match found {
         Ok(coverage) => {
             if !coverage.draws('A') {
                 tracing::error!("no installed font draws Latin letters: every document prints without text; install fonts-liberation");

@@ -48,9 +48,22 @@ impl Authority {
     /// # Panics
     /// When `openssl` refuses.
     pub fn certificate(&self, names: &str) -> Certificate {
+        self.certificate_for(names, "serverAuth")
+    }
+
+    /// A certificate for both ends of a connection, whose `names` are as those of a server.
+    ///
+    /// # Panics
+    /// When `openssl` refuses.
+    pub fn certificate_of_both_ends(&self, names: &str) -> Certificate {
+        self.certificate_for(names, "serverAuth,clientAuth")
+    }
+
+    fn certificate_for(&self, names: &str, uses: &str) -> Certificate {
         let file_name = names.replace(|character: char| !character.is_ascii_alphanumeric(), "-");
         let names = format!("subjectAltName={names}");
-        let usage = [names.as_str(), "basicConstraints=CA:FALSE", "extendedKeyUsage=serverAuth"];
+        let uses = format!("extendedKeyUsage={uses}");
+        let usage = [names.as_str(), "basicConstraints=CA:FALSE", uses.as_str()];
         openssl(self.folder.path(), &file_name, "A server of the tests", &usage, &["-CA", "ca.pem", "-CAkey", "ca.key"]);
         let path = |ending: &str| self.folder.path().join(format!("{file_name}.{ending}"));
         let certificate = Certificate { file: path("pem"), key_file: path("key") };

@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The heavy dependencies and the crates that may name each: one, or more where others have reasons of its own. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 28] = [
+const OWNERS: [(&str, &str); 30] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
@@ -56,6 +56,8 @@ const OWNERS: [(&str, &str); 28] = [
     ("utoipa*", "api"),
     ("aws-sdk-*", "blobs"),
     ("command-fds", "chromium"),
+    ("tokio-rustls", "chromium"),
+    ("tokio-rustls", "testkit"),
     ("jsonschema", "document"),
     ("jsonwebtoken", "openid"),
     ("reqwest", "openid"),

@@ -1,0 +1,287 @@
+//! The worker's side: who is let in, what is asked, and how it ends.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, BufReader, ReadHalf, WriteHalf, split};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::handshake::{self, HandshakeFault};
+use super::listener::{Caller, Listener};
+use super::stream::{self, Stream};
+use super::trust::{Security, Trust};
+use super::wire::{self, Ask, Failed, HEAD_BYTES, Say, WireFault, WorkerStatus, whole_ms};
+use super::{RemoteError, address::Address};
+use crate::fonts::Coverage;
+use crate::{ChromiumError, Pool, PrintJob, Printed};
+
+/// Connections whose other side is not known yet.
+const STRANGERS: usize = 32;
+/// How long they may take to make themselves known.
+const INTRODUCTION: Duration = Duration::from_secs(5);
+/// How long a connection may be idle; a replica asks every second on one of them and closes others earlier.
+const IDLE: Duration = Duration::from_mins(2);
+/// How long a replica may take to read an answer.
+const TAKEN: Duration = Duration::from_mins(1);
+/// The longest that a replica may give a print.
+const LONGEST: Duration = Duration::from_hours(1);
+/// After an error of the system (too many open files), until the next one is let in.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often it is logged that strangers are too many.
+const COMPLAINS_EVERY: Duration = Duration::from_secs(10);
+
+/// What a worker is served with.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// By what both sides know each other.
+    pub security: Security,
+    /// Connections that are open at once.
+    pub connections: usize,
+    /// Documents that are read, printed or wait; one more is refused as saturated, before it is kept.
+    pub prints: usize,
+    /// Largest HTML accepted, in bytes.
+    pub html_bytes: usize,
+    /// How long documents under way may take once the worker is to end.
+    pub grace: Duration,
+}
+
+impl ServeOptions {
+    /// Enough for many replicas: 1024 connections, the budgets of [`crate::Budgets`], and as many documents as a pool of this size takes.
+    pub fn new(security: Security, tabs: usize, queue_depth: usize) -> Self {
+        let html_bytes = crate::Budgets::default().html_bytes;
+        // The pool's queue is one for each priority.
+        Self { security, connections: 1024, prints: tabs + 2 * queue_depth, html_bytes, grace: Duration::from_secs(30) }
+    }
+}
+
+/// What all connections share.
+struct Shared {
+    pool: Pool,
+    options: ServeOptions,
+    trust: Trust,
+    strangers: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    prints: Arc<Semaphore>,
+    draining: CancellationToken,
+    /// Cuts off what is left.
+    ended: CancellationToken,
+    fonts: OnceLock<Vec<u8>>,
+    began: Instant,
+    /// Milliseconds since `began` at which it was complained last.
+    complained_ms: AtomicU64,
+}
+
+/// Prints for whoever may ask until `drain` is cancelled; then refuses new documents, finishes those under way within the grace, and
+/// returns. The pool stays open.
+///
+/// # Errors
+/// [`RemoteError::Unprotected`] for a port without secret or certificates, [`RemoteError::Certificate`].
+pub async fn serve(listener: Listener, pool: Pool, options: ServeOptions, drain: CancellationToken) -> Result<(), RemoteError> {
+    let trust = Trust::read(&options.security)?;
+    if matches!(listener.address, Address::Tcp { .. }) && !trust.is_some() {
+        return Err(RemoteError::Unprotected { address: listener.address.clone() });
+    }
+    let grace = options.grace;
+    let prints = options.prints.clamp(1, u32::MAX as usize >> 4);
+    let shared = Arc::new(Shared {
+        trust,
+        strangers: Arc::new(Semaphore::new(STRANGERS)),
+        connections: Arc::new(Semaphore::new(options.connections.max(1))),
+        prints: Arc::new(Semaphore::new(prints)),
+        draining: drain.clone(),
+        ended: CancellationToken::new(),
+        fonts: OnceLock::new(),
+        began: Instant::now(),
+        complained_ms: AtomicU64::new(0),
+        pool,
+        options,
+    });
+    let tasks = TaskTracker::new();
+    let drained = async {
+        drain.cancelled().await;
+        let all = u32::try_from(prints).unwrap_or(u32::MAX);
+        if timeout(grace, shared.prints.acquire_many(all)).await.is_err() {
+            tracing::warn!("documents were still under way when SHUTDOWN_GRACE_MS had passed; they are cut off");
+        }
+    };
+    tokio::select! {
+        () = drained => {}
+        () = accept(&listener, &shared, &tasks) => {}
+    }
+    drop(listener);
+    shared.ended.cancel();
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
+}
+
+/// Lets callers in for as long as it is polled.
+async fn accept(listener: &Listener, shared: &Arc<Shared>, tasks: &TaskTracker) {
+    loop {
+        let caller = match listener.accept().await {
+            Ok(caller) => caller,
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the render worker could not be taken");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(stranger) = Arc::clone(&shared.strangers).try_acquire_owned() else {
+            shared.complain();
+            continue;
+        };
+        let (shared, ended) = (Arc::clone(shared), shared.ended.clone());
+        tasks.spawn(async move {
+            ended
+                .run_until_cancelled(async {
+                    let peer = match &caller {
+                        Caller::Unix(_) => "this machine".to_owned(),
+                        Caller::Tcp(_, peer) => peer.clone(),
+                    };
+                    let introduced = timeout(INTRODUCTION, shared.introduce(caller)).await;
+                    drop(stranger);
+                    match introduced.unwrap_or_else(|_| Err(WireFault::Late(INTRODUCTION).into())) {
+                        Ok(stream) => shared.attend(stream, &peer).await,
+                        // A probe that only connects and leaves is nobody's business.
+                        Err(HandshakeFault::Wire(WireFault::Ended)) => tracing::debug!(peer, "somebody came and left"),
+                        Err(reason) => tracing::warn!(peer, %reason, "a connection to the render worker was refused"),
+                    }
+                })
+                .await;
+        });
+    }
+}
+
+impl Shared {
+    fn complain(&self) {
+        let now_ms = whole_ms(self.began.elapsed()).max(1);
+        let last_ms = self.complained_ms.load(Ordering::Relaxed);
+        if last_ms == 0 || now_ms.saturating_sub(last_ms) >= whole_ms(COMPLAINS_EVERY) {
+            self.complained_ms.store(now_ms, Ordering::Relaxed);
+            tracing::warn!(
+                most = STRANGERS,
+                "too many connections to the render worker did not make themselves known; new ones are closed"
+            );
+        }
+    }
+
+    async fn introduce(&self, caller: Caller) -> Result<Stream, HandshakeFault> {
+        let mut stream = match caller {
+            Caller::Unix(stream) => stream,
+            Caller::Tcp(tcp, _) => stream::accept(tcp, &self.trust).await.map_err(WireFault::from)?,
+        };
+        handshake::receive(&mut stream, self.trust.secret.as_ref()).await?;
+        Ok(stream)
+    }
+
+    /// Answers one connection until it ends.
+    async fn attend(&self, stream: Stream, peer: &str) {
+        let Ok(_open) = self.connections.try_acquire() else {
+            tracing::warn!(peer, most = self.options.connections, "the render worker has too many connections; one more was closed");
+            return;
+        };
+        let (reader, mut writer) = split(stream);
+        let mut reader = BufReader::new(reader);
+        loop {
+            let next = timeout(IDLE, wire::read_head(&mut reader, HEAD_BYTES, self.options.html_bytes)).await;
+            let answered = match next {
+                Ok(Ok(Some((ask, body_bytes)))) => self.answer(ask, body_bytes, &mut reader, &mut writer).await,
+                Ok(Ok(None)) | Err(_) => return,
+                Ok(Err(fault)) => Err(fault),
+            };
+            match answered {
+                Ok(()) => {}
+                Err(WireFault::Ended) => return,
+                Err(reason) => {
+                    tracing::warn!(peer, %reason, "a connection to the render worker was ended");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        ask: Ask<'static>,
+        body_bytes: usize,
+        reader: &mut BufReader<ReadHalf<Stream>>,
+        writer: &mut WriteHalf<Stream>,
+    ) -> Result<(), WireFault> {
+        match ask {
+            Ask::Status => {
+                let retry_after_ms = whole_ms(self.pool.retry_after());
+                let status = WorkerStatus { pool: self.pool.status(), draining: self.draining.is_cancelled(), retry_after_ms };
+                say(writer, &Say::Status(status), &[]).await
+            }
+            Ask::Fonts => {
+                let fonts = self.fonts().await;
+                say(writer, &Say::Fonts, &fonts).await
+            }
+            Ask::Print { tenant, priority, scripts, print, left_ms } => {
+                let left = Duration::from_millis(left_ms).min(LONGEST);
+                let deadline = Instant::now() + left;
+                let late = || WireFault::Late(left);
+                // Held until the answer is out, so that a worker that is to end waits for it.
+                let place = self.prints.try_acquire();
+                let refusal = match place {
+                    _ if self.draining.is_cancelled() => Some(Failed::Closed),
+                    Ok(_) => None,
+                    Err(_) => {
+                        Some(Failed::Saturated { queue_depth: self.options.prints, retry_after_ms: whole_ms(self.pool.retry_after()) })
+                    }
+                };
+                if let Some(refusal) = refusal {
+                    timeout(left, wire::discard_body(reader, body_bytes)).await.map_err(|_| late())??;
+                    return say(writer, &Say::Failed(refusal), &[]).await;
+                }
+                let html = timeout(left, wire::read_body(reader, body_bytes)).await.map_err(|_| late())??;
+                let html = String::from_utf8(html).map_err(|error| WireFault::Malformed(error.to_string()))?;
+                let job = PrintJob { html, scripts, print: print.into_owned(), tenant: tenant.into_owned(), priority };
+                say(writer, &Say::Begun, &[]).await?;
+                let printed = tokio::select! {
+                    printed = self.pool.print(job, deadline) => printed,
+                    // The replica waits no more, so its tab is free for others.
+                    more = reader.read_u8() => return Err(match more {
+                        Ok(_) => WireFault::Malformed("a question before the answer to the last one".to_owned()),
+                        Err(_) => WireFault::Ended,
+                    }),
+                };
+                say_outcome(writer, printed).await
+            }
+        }
+    }
+
+    /// What the fonts draw, listed at the first question.
+    async fn fonts(&self) -> Vec<u8> {
+        if let Some(known) = self.fonts.get() {
+            return known.clone();
+        }
+        match Coverage::of_installed_fonts(Path::new("fc-list")).await {
+            Ok(coverage) => self.fonts.get_or_init(|| coverage.to_bytes()).clone(),
+            Err(error) => {
+                tracing::warn!(%error, "missing glyphs will not be reported");
+                Vec::new()
+            }
+        }
+    }
+}
+
+async fn say_outcome(writer: &mut WriteHalf<Stream>, printed: Result<Printed, ChromiumError>) -> Result<(), WireFault> {
+    match printed {
+        Ok(Printed { pdf, lane, timings, attempts, blocked_requests }) => {
+            let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            let (queue_us, load_us, print_us) = (us(timings.queue_wait), us(timings.load), us(timings.print));
+            say(writer, &Say::Printed { lane, queue_us, load_us, print_us, attempts, blocked_requests }, &pdf).await
+        }
+        Err(error) => say(writer, &Say::Failed(error.into()), &[]).await,
+    }
+}
+
+async fn say(writer: &mut WriteHalf<Stream>, say: &Say, body: &[u8]) -> Result<(), WireFault> {
+    timeout(TAKEN, wire::write(writer, say, body)).await.unwrap_or(Err(WireFault::Late(TAKEN)))
+}
