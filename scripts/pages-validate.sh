@@ -5,13 +5,15 @@
 #
 #   scripts/pages-validate.sh    # some minutes; building the image comes on top where it was not built from this commit yet
 #
-# PULP_PORT (13000) and LB_PORT (18082) are the ports of the two stacks. It needs root's rights for folders of user 10001.
+# PULP_IMAGE names an image that is taken as it is, and commands that build one are left out. PULP_PORT (13000) and LB_PORT (18082) are
+# the ports of the two stacks. It needs root's rights for folders of user 10001.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source-path=SCRIPTDIR source=machine.sh
 . "$root/scripts/machine.sh"
 export PULP_PORT=${PULP_PORT:-13000} LB_PORT=${LB_PORT:-18082}
+image=${PULP_IMAGE:-}
 # What the environment says of the stack would count more than what the pages write into .env.
 unset PULP_IMAGE COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES BACKUP_DIR
 
@@ -49,6 +51,8 @@ copy() {
     PATH=$work/bin:$PATH
 }
 
+make_image() { if [ -n "$image" ]; then docker tag "$image" pulp-pages:0.1.0; else docker compose build; fi; }
+
 # page NAME WORD: the blocks of that page with that word, one after the other in one shell, with a call of `after` behind each.
 page() {
     local script=$work/$1.$2.sh
@@ -58,10 +62,11 @@ page() {
             $0 == word { inside = 1; next }
             inside && /^```$/ { inside = 0; count++; print "after " name " " word_of " " count; next }
             inside { print }' "docs/operations/$1.md" |
+            { if [ -n "$image" ]; then sed '/^docker compose build/d'; else cat; fi; } |
             sed "s/127\.0\.0\.1:3000/127.0.0.1:$PULP_PORT/g; s/127\.0\.0\.1:8080/127.0.0.1:$LB_PORT/g; s/pulp-engine:0/pulp-pages:0/g"
     } >"$script"
     if ! grep -q '^after ' "$script"; then fail "docs/operations/$1.md has no block \`sh $2\`"; fi
-    work=$work PS4='    $ ' bash -euo pipefail "$script"
+    work=$work bash -euo pipefail "$script"
 }
 
 # --- what has to be so -------------------------------------------------------------------------------------------
@@ -124,9 +129,9 @@ upgrade_under_load() {
 }
 
 a_key() {
-    local made
-    made=$(ask one /admin/api-keys -d '{"name": "of the page", "scope": "render"}')
-    PULP_URL=http://127.0.0.1:$PULP_PORT ADMIN_KEY=$(key_of one) KEY_ID=$(sed 's/.*"id":"\([^"]*\)".*/\1/' <<<"$made") page key-rotation one
+    local id
+    id=$(ask one /admin/api-keys -d '{"name": "of the page", "scope": "render"}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
+    PULP_URL=http://127.0.0.1:$PULP_PORT ADMIN_KEY=$(key_of one) KEY_ID=$id page key-rotation one
 }
 
 next_version() {
@@ -137,7 +142,7 @@ templates() { ask several /templates --data-binary @examples/invoice/template.js
 
 trap clean_up EXIT
 step "a copy of the last commit" copy
-step "the image" docker compose build
+step "the image" make_image
 step "single-node.md" page single-node one
 step "docker compose up" docker compose up -d --wait
 step "troubleshooting.md" page troubleshooting one
