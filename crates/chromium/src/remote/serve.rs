@@ -1,8 +1,8 @@
 //! The worker's side: who is let in, what is asked, and how it ends.
 
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, BufReader, ReadHalf, WriteHalf, split};
@@ -21,7 +21,7 @@ use crate::fonts::Coverage;
 use crate::{ChromiumError, Pool, PrintJob, Printed};
 
 /// Connections whose other side is not known yet.
-const STRANGERS: usize = 32;
+const STRANGERS: usize = 128;
 /// How long they may take to make themselves known.
 const INTRODUCTION: Duration = Duration::from_secs(5);
 /// How long a connection may be idle; a replica asks every second on one of them and closes others earlier.
@@ -64,16 +64,47 @@ struct Shared {
     pool: Pool,
     options: ServeOptions,
     trust: Trust,
-    strangers: Arc<Semaphore>,
+    strangers: Mutex<Strangers>,
     connections: Arc<Semaphore>,
     prints: Arc<Semaphore>,
     draining: CancellationToken,
     /// Cuts off what is left.
     ended: CancellationToken,
     fonts: OnceLock<Vec<u8>>,
-    began: Instant,
-    /// Milliseconds since `began` at which it was complained last.
-    complained_ms: AtomicU64,
+}
+
+/// Connections whose other side is not known yet, the oldest first.
+#[derive(Default)]
+struct Strangers {
+    next: u64,
+    waiting: VecDeque<(u64, CancellationToken)>,
+    complained_at: Option<Instant>,
+}
+
+impl Strangers {
+    /// One more. Where there are too many, the oldest has to go: who knows the way makes itself known within milliseconds.
+    fn enter(&mut self, ended: &CancellationToken) -> (u64, CancellationToken) {
+        if self.waiting.len() >= STRANGERS {
+            if let Some((_, oldest)) = self.waiting.pop_front() {
+                oldest.cancel();
+            }
+            if self.complained_at.is_none_or(|at| at.elapsed() >= COMPLAINS_EVERY) {
+                self.complained_at = Some(Instant::now());
+                tracing::warn!(
+                    most = STRANGERS,
+                    "too many connections to the render worker do not make themselves known; the oldest are closed"
+                );
+            }
+        }
+        self.next += 1;
+        let cut = ended.child_token();
+        self.waiting.push_back((self.next, cut.clone()));
+        (self.next, cut)
+    }
+
+    fn leave(&mut self, number: u64) {
+        self.waiting.retain(|(other, _)| *other != number);
+    }
 }
 
 /// Prints for whoever may ask until `drain` is cancelled; then refuses new documents, finishes those under way within the grace, and
@@ -90,14 +121,12 @@ pub async fn serve(listener: Listener, pool: Pool, options: ServeOptions, drain:
     let prints = options.prints.clamp(1, u32::MAX as usize >> 4);
     let shared = Arc::new(Shared {
         trust,
-        strangers: Arc::new(Semaphore::new(STRANGERS)),
+        strangers: Mutex::default(),
         connections: Arc::new(Semaphore::new(options.connections.max(1))),
         prints: Arc::new(Semaphore::new(prints)),
         draining: drain.clone(),
         ended: CancellationToken::new(),
         fonts: OnceLock::new(),
-        began: Instant::now(),
-        complained_ms: AtomicU64::new(0),
         pool,
         options,
     });
@@ -131,43 +160,32 @@ async fn accept(listener: &Listener, shared: &Arc<Shared>, tasks: &TaskTracker) 
                 continue;
             }
         };
-        let Ok(stranger) = Arc::clone(&shared.strangers).try_acquire_owned() else {
-            shared.complain();
-            continue;
-        };
-        let (shared, ended) = (Arc::clone(shared), shared.ended.clone());
+        let shared = Arc::clone(shared);
+        let (number, cut) = shared.strangers().enter(&shared.ended);
         tasks.spawn(async move {
-            ended
-                .run_until_cancelled(async {
-                    let peer = match &caller {
-                        Caller::Unix(_) => "this machine".to_owned(),
-                        Caller::Tcp(_, peer) => peer.clone(),
-                    };
-                    let introduced = timeout(INTRODUCTION, shared.introduce(caller)).await;
-                    drop(stranger);
-                    match introduced.unwrap_or_else(|_| Err(WireFault::Late(INTRODUCTION).into())) {
-                        Ok(stream) => shared.attend(stream, &peer).await,
-                        // A probe that only connects and leaves is nobody's business.
-                        Err(HandshakeFault::Wire(WireFault::Ended)) => tracing::debug!(peer, "somebody came and left"),
-                        Err(reason) => tracing::warn!(peer, %reason, "a connection to the render worker was refused"),
-                    }
-                })
-                .await;
+            let peer = match &caller {
+                Caller::Unix(_) => "this machine".to_owned(),
+                Caller::Tcp(_, peer) => peer.clone(),
+            };
+            let introduced = cut.run_until_cancelled(timeout(INTRODUCTION, shared.introduce(caller))).await;
+            shared.strangers().leave(number);
+            match introduced {
+                Some(Ok(Ok(stream))) => {
+                    shared.ended.run_until_cancelled(shared.attend(stream, &peer)).await;
+                }
+                // A probe that only connects and leaves is nobody's business.
+                Some(Ok(Err(HandshakeFault::Wire(WireFault::Ended)))) => tracing::debug!(peer, "somebody came and left"),
+                Some(Ok(Err(reason))) => tracing::warn!(peer, %reason, "a connection to the render worker was refused"),
+                // Told of already where they are many; a few that are merely silent are no matter.
+                Some(Err(_)) | None => tracing::debug!(peer, "somebody did not say who it is"),
+            }
         });
     }
 }
 
 impl Shared {
-    fn complain(&self) {
-        let now_ms = whole_ms(self.began.elapsed()).max(1);
-        let last_ms = self.complained_ms.load(Ordering::Relaxed);
-        if last_ms == 0 || now_ms.saturating_sub(last_ms) >= whole_ms(COMPLAINS_EVERY) {
-            self.complained_ms.store(now_ms, Ordering::Relaxed);
-            tracing::warn!(
-                most = STRANGERS,
-                "too many connections to the render worker did not make themselves known; new ones are closed"
-            );
-        }
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn introduce(&self, caller: Caller) -> Result<Stream, HandshakeFault> {

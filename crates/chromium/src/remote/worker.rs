@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,8 @@ use crate::{ChromiumError, PrintJob, Printed};
 const ASKED_EVERY: Duration = Duration::from_secs(1);
 /// Prints of a worker that has not answered for so long are given up and made elsewhere. A machine that is merely busy answers.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(10);
+/// Connections that are being opened at once: a worker does not know yet that we are no strangers.
+const OPENING: usize = 16;
 /// Connections that are kept for the next print.
 const KEPT: usize = 64;
 /// Until when; the worker keeps them for longer.
@@ -73,6 +75,7 @@ pub(crate) struct Worker {
     trust: Arc<Trust>,
     state: Mutex<State>,
     kept: Mutex<Vec<Connection>>,
+    opening: Semaphore,
     /// Prints of this replica that are with it now.
     own: AtomicUsize,
     /// Told of every change of a standing.
@@ -95,7 +98,16 @@ impl Worker {
     pub(crate) fn new(place: Place, trust: Arc<Trust>, changed: Arc<watch::Sender<u64>>, ended: CancellationToken) -> Arc<Self> {
         let state =
             State { standing: Standing::Unknown, status: None, of_others: 0, heard_at: Instant::now(), given_up: CancellationToken::new() };
-        Arc::new(Self { place, trust, state: Mutex::new(state), kept: Mutex::default(), own: AtomicUsize::new(0), changed, ended })
+        Arc::new(Self {
+            place,
+            trust,
+            state: Mutex::new(state),
+            kept: Mutex::default(),
+            opening: Semaphore::new(OPENING),
+            own: AtomicUsize::new(0),
+            changed,
+            ended,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -222,6 +234,22 @@ impl Worker {
         }
     }
 
+    /// A new one for a print, or one that was given back while it waited for its turn to open one.
+    async fn open(&self) -> Option<(Connection, bool)> {
+        let _turn = self.opening.acquire().await.ok()?;
+        let kept = self.kept().pop();
+        if let Some(kept) = kept {
+            return Some((kept, true));
+        }
+        match Connection::open(&self.place, &self.trust).await {
+            Ok(fresh) => Some((fresh, false)),
+            Err(reason) => {
+                tracing::debug!(worker = %self.place, %reason, "no connection to a render worker");
+                None
+            }
+        }
+    }
+
     /// Has it print one document.
     pub(crate) async fn print(
         &self,
@@ -245,23 +273,17 @@ impl Worker {
     ) -> Result<Result<Printed, ChromiumError>, Elsewhere> {
         loop {
             let kept = self.kept().pop();
-            let was_kept = kept.is_some();
-            let mut connection = match kept {
-                Some(kept) => kept,
-                None => match Connection::open(&self.place, &self.trust).await {
-                    Ok(fresh) => fresh,
-                    Err(error) => {
-                        self.missed(error.to_string());
-                        return Err(Elsewhere::Unreached);
-                    }
-                },
+            let (mut connection, was_kept) = match kept {
+                Some(kept) => (kept, true),
+                // Whether it is to be used at all is found out by who watches it.
+                None => self.open().await.ok_or(Elsewhere::Unreached)?,
             };
             match connection.print(job, deadline, output_bytes).await {
                 Ok(outcome) => return self.judged(outcome, connection),
                 // It was ended while it was kept, as those of a worker that was started again are.
                 Err(Broken::Before(_)) if was_kept => self.kept().clear(),
                 Err(Broken::Before(fault)) => {
-                    self.missed(fault.to_string());
+                    tracing::debug!(worker = %self.place, %fault, "a render worker did not take a document");
                     return Err(Elsewhere::Unreached);
                 }
                 Err(Broken::While(fault)) => {

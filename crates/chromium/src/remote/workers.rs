@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::net::lookup_host;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +29,8 @@ const ASKED: u32 = 3;
 const LOST: u32 = 2;
 /// How long a document waits for a worker where there is none.
 const WAIT_FOR_ONE: Duration = Duration::from_secs(2);
+/// After this, one that did not take a connection is asked once more.
+const ASKED_AGAIN: Duration = Duration::from_millis(200);
 /// So many wait at once; more are told at once.
 const MOST_WAITING: usize = 256;
 /// When it is worth asking again where there is no worker.
@@ -286,11 +288,17 @@ impl Workers {
     async fn wait_for_one(&self, changed: &mut watch::Receiver<u64>, until: Instant) -> Result<(), ChromiumError> {
         let nobody = || ChromiumError::NoWorker { retry_after: AGAIN_AFTER };
         let Ok(_place) = self.waiting.try_acquire() else { return Err(nobody()) };
+        let again = async {
+            sleep(ASKED_AGAIN).await;
+            // Nobody to ask again: only a change helps.
+            if self.each().iter().all(|worker| worker.load().is_none()) {
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
-            found = timeout_at(until, changed.changed()) => match found {
-                Ok(Ok(())) => Ok(()),
-                _ => Err(nobody()),
-            },
+            _ = changed.changed() => Ok(()),
+            () = again => Ok(()),
+            () = sleep_until(until) => Err(nobody()),
             () = self.shut.cancelled() => Err(ChromiumError::Closed),
         }
     }

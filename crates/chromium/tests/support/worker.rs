@@ -10,7 +10,7 @@ use testkit::certificates::Authority;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::{options, soon};
+use crate::support::{options, soon};
 
 /// A worker with a browser of its own.
 pub struct TestWorker {
