@@ -25,7 +25,7 @@ enum Kind {
 
 /// Ends the background work when the last handle is gone.
 #[derive(Debug)]
-struct Connected(Arc<Workers>);
+struct Connected(Workers);
 
 impl Drop for Connected {
     fn drop(&mut self) {

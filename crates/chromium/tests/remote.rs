@@ -305,14 +305,14 @@ async fn a_document_that_kills_workers_does_not_walk_through_all_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let mut addresses = Vec::new();
     let taken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    for name in ["one", "two", "three"] {
+    for (number, name) in ["one", "two", "three"].into_iter().enumerate() {
         let address = socket(folder.path(), name);
         let listener = tokio::net::UnixListener::bind(path(&address)).unwrap();
         let taken = taken.clone();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(die_of_documents(stream, taken.clone()));
+                tokio::spawn(die_of_documents(stream, number, taken.clone()));
             }
         });
         addresses.push(address);
@@ -325,7 +325,7 @@ async fn a_document_that_kills_workers_does_not_walk_through_all_of_them() {
 }
 
 /// A worker that takes a document and goes away with it.
-async fn die_of_documents(mut stream: UnixStream, taken: std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+async fn die_of_documents(mut stream: UnixStream, number: usize, taken: std::sync::Arc<std::sync::atomic::AtomicUsize>) {
     let greeting = format!(r#"{{"protocol":1,"nonce":"{}","asksProof":false}}"#, "0".repeat(64));
     stream.write_all(&frame(greeting.as_bytes(), b"")).await.unwrap();
     read_frame(&mut stream).await.unwrap();
@@ -333,7 +333,7 @@ async fn die_of_documents(mut stream: UnixStream, taken: std::sync::Arc<std::syn
     while let Some(asked) = read_frame(&mut stream).await {
         if asked.contains("status") {
             let pool = r#"{"tabs":1,"healthyTabs":1,"inUse":0,"queued":0,"browsers":1,"restarts":0,"recycles":0,"version":"x"}"#;
-            let status = format!(r#"{{"say":"status","pool":{pool},"draining":false,"retryAfterMs":1000}}"#);
+            let status = format!(r#"{{"say":"status","instance":{number},"pool":{pool},"draining":false,"retryAfterMs":1000}}"#);
             stream.write_all(&frame(status.as_bytes(), b"")).await.unwrap();
         } else {
             taken.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -379,4 +379,59 @@ async fn read_frame(stream: &mut UnixStream) -> Option<String> {
     stream.read_exact(&mut bytes).await.ok()?;
     bytes.truncate(head);
     Some(String::from_utf8(bytes).unwrap())
+}
+
+/// Processor ticks (10 ms) of this process and of those browsers, so far.
+fn ticks(browsers: &[i32]) -> u64 {
+    let of = |pid: String| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
+        after_name.get(11..13).map_or(0, |times| times.iter().map(|time| time.parse::<u64>().unwrap()).sum())
+    };
+    let groups = browsers.iter().flat_map(|leader| support::group(*leader));
+    groups.map(|pid| of(pid.to_string())).chain([of("self".to_owned())]).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "prints what a worker costs beside a browser of one's own; needs a quiet machine"]
+async fn what_a_worker_costs() {
+    const LETTERS: usize = 300;
+    let letter = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/letter.html")).unwrap();
+    let here = support::start(|options| options.tabs = 1).await;
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let mut ways = vec![("child-process", Pool::clone(&here), here.browsers(), None)];
+    for (name, address, security) in [
+        ("unix", socket(folder.path(), "s"), Security::default()),
+        ("tcp, secret", any_port(), secret(SECRET)),
+        ("tcp, certificates", any_port(), certificates(&authority, "DNS:localhost")),
+    ] {
+        let worker = TestWorker::start(&address, &security).await;
+        let pool = replica(&[&worker], &security).await;
+        ways.push((name, pool, support::browsers_in(&worker.run()), Some(worker)));
+    }
+    let mut figures = vec![(Vec::new(), 0); ways.len()];
+    for round in 0..4 {
+        for (at, (_, pool, browsers, _)) in ways.iter().enumerate() {
+            let before = ticks(browsers);
+            for _ in 0..LETTERS {
+                let began = Instant::now();
+                pool.print(job(&letter), soon()).await.unwrap();
+                figures[at].0.push(began.elapsed());
+            }
+            // The first round warms up.
+            match round {
+                0 => figures[at] = (Vec::new(), 0),
+                _ => figures[at].1 += ticks(browsers) - before,
+            }
+        }
+    }
+    for ((name, ..), (times, ticks)) in ways.iter().zip(&mut figures) {
+        times.sort_unstable();
+        let cpu_us = *ticks * 10_000 / u64::try_from(times.len()).unwrap();
+        println!(
+            "{name}: median {:?}, 95 % {:?}, {cpu_us} µs of processor time a letter",
+            times[times.len() / 2],
+            times[times.len() * 95 / 100]
+        );
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use chromium::remote::RemoteOptions;
 use chromium::{Account, ChromiumError, Pool, PoolOptions, Sandbox};
 
-use crate::config::{self, Config};
+use crate::config::{self, BrowserSettings, Config, RenderMode};
 use crate::error::ServerError;
 
 /// `nobody` of every Linux distribution: owns nothing. Chromium's sandbox refuses root.
@@ -20,9 +21,23 @@ pub struct Browser {
     pub sandbox: String,
 }
 
+/// What prints, as configured: a browser of our own, or the way to render workers. Those may come later than this server.
+pub async fn start(config: &Config) -> Result<Browser, ServerError> {
+    match &config.render_mode {
+        RenderMode::ChildProcess => start_own(&config.browser).await,
+        RenderMode::Socket { workers, security } => {
+            let mut options = RemoteOptions::new(workers.clone(), security.clone());
+            options.output_bytes = config.browser.max_output_bytes;
+            // Renders are admitted one room above, batches and jobs beside them; this is the bound where that one errs.
+            options.prints = 4 * (config.browser.max_concurrent_pages + config.browser.max_queue_depth);
+            Ok(Browser { pool: Pool::connect(options).await?, sandbox: "that of the render workers".to_owned() })
+        }
+    }
+}
+
 /// Starts the browser as configured. Without a usable sandbox it starts without one and says so loudly: refusing
 /// would stop every container that forbids namespaces, and documents run no scripts by default.
-pub async fn start(config: &Config) -> Result<Browser, ServerError> {
+pub async fn start_own(config: &BrowserSettings) -> Result<Browser, ServerError> {
     let found = chromium::find_executable(config.chromium_path.as_deref())?;
     let options = options(config, &found.path);
     if config.sandbox == config::Sandbox::Disabled {
@@ -55,7 +70,7 @@ async fn start_without_sandbox(options: PoolOptions) -> Result<Pool, ChromiumErr
     Pool::start(PoolOptions { sandbox: Sandbox::Off, ..options }).await
 }
 
-fn options(config: &Config, executable: &Path) -> PoolOptions {
+fn options(config: &BrowserSettings, executable: &Path) -> PoolOptions {
     let account = rustix::process::geteuid().is_root().then_some(NOBODY);
     let by_default = || if account.is_some() { PathBuf::from(RUNTIME_DIR_OF_ROOT) } else { config.data_dir.join("chromium") };
     let mut options = PoolOptions::new(executable.to_owned(), config.runtime_dir.clone().unwrap_or_else(by_default));

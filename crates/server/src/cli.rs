@@ -26,6 +26,8 @@ pub enum Command {
     Openapi,
     /// Ask the server on the configured port whether it is ready; exit code 0 or 1
     Healthcheck,
+    /// Print for servers with RENDER_MODE=socket: a browser, and neither database nor keys
+    RenderWorker(RenderWorker),
     /// Look into the audit log
     #[command(subcommand)]
     Audit(Audit),
@@ -38,6 +40,14 @@ pub enum Command {
         #[command(flatten)]
         page: Page,
     },
+}
+
+/// What a render worker is to do.
+#[derive(Args, Debug)]
+pub struct RenderWorker {
+    /// Ask the worker that runs with these settings whether it is ready; exit code 0 or 1
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// How the manual page looks.

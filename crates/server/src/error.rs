@@ -44,6 +44,9 @@ pub enum ServerError {
     /// Chromium is not there or does not start.
     #[error("{0}")]
     Chromium(#[from] chromium::ChromiumError),
+    /// The way to render workers, or that of a worker to servers, cannot be opened.
+    #[error("{0}")]
+    RenderWorkers(#[from] chromium::remote::RemoteError),
     /// The settings of the identity provider cannot work.
     #[error("{0}")]
     OpenId(#[from] openid::OpenIdError),

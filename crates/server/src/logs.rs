@@ -27,10 +27,15 @@ const IDS: [&str; 3] = ["request_id", "tenant", "trace_id"];
 
 /// Starts logging as configured. A second call in one process does nothing.
 pub fn start(config: &Config) {
+    start_as(&config.log_level, config.log_format);
+}
+
+/// The same, where there is no whole configuration.
+pub fn start_as(level: &str, format: LogFormat) {
     let terminal = stderr().is_terminal();
     // Without traces there is one filter for everything, which costs least.
-    let lines = tracing_subscriber::fmt().with_env_filter(filter(&config.log_level)).with_writer(stderr);
-    let _ = if is_text(config, terminal) {
+    let lines = tracing_subscriber::fmt().with_env_filter(filter(level)).with_writer(stderr);
+    let _ = if is_text(format, terminal) {
         lines.with_ansi(terminal).with_target(false).try_init()
     } else {
         let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
@@ -56,7 +61,7 @@ pub fn start_with_traces(config: &Config) -> Option<traces::Waiting> {
     };
     let filter = filter(&config.log_level);
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
-    let _ = if is_text(config, terminal) {
+    let _ = if is_text(config.log_format, terminal) {
         let lines = lines.with_ansi(terminal).with_target(false).with_filter(filter);
         tracing_subscriber::registry().with(spans).with(lines).try_init()
     } else {
@@ -67,8 +72,8 @@ pub fn start_with_traces(config: &Config) -> Option<traces::Waiting> {
     Some(waiting)
 }
 
-fn is_text(config: &Config, terminal: bool) -> bool {
-    match config.log_format {
+fn is_text(format: LogFormat, terminal: bool) -> bool {
+    match format {
         LogFormat::Json => false,
         LogFormat::Text => true,
         LogFormat::ByTerminal => terminal,

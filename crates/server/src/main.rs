@@ -23,6 +23,7 @@ mod migrate;
 mod outbound;
 mod people;
 mod process;
+mod render_worker;
 mod schedule_deliveries;
 mod serve;
 mod shutdown;
@@ -34,8 +35,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::{Audit, Cli, Command, Page};
-use crate::config::Config;
+use crate::cli::{Audit, Cli, Command, Page, RenderWorker};
+use crate::config::{Config, WorkerConfig};
 use crate::error::ServerError;
 
 fn main() -> ExitCode {
@@ -67,6 +68,8 @@ fn run(command: &Command) -> Result<ExitCode, ServerError> {
         Command::Serve => serve::serve(&read_config()?),
         Command::Migrate => migrate::migrate(&read_config()?),
         Command::Healthcheck => Ok(healthcheck::healthcheck(&read_config()?)),
+        Command::RenderWorker(RenderWorker { check: false }) => render_worker::serve(&read_worker_config()?),
+        Command::RenderWorker(RenderWorker { check: true }) => render_worker::check(&read_worker_config()?),
         Command::Audit(Audit::Verify(wanted)) => audit::verify(&read_config()?, wanted),
         Command::Backup(wanted) => backup::backup(read_config(), wanted),
         Command::Doctor => doctor::doctor(read_config()),
@@ -75,6 +78,10 @@ fn run(command: &Command) -> Result<ExitCode, ServerError> {
 
 fn read_config() -> Result<Config, ServerError> {
     Ok(Config::read(&config::environment(), cores())?)
+}
+
+fn read_worker_config() -> Result<WorkerConfig, ServerError> {
+    Ok(WorkerConfig::read(&config::environment(), cores())?)
 }
 
 /// The processors this process may use.

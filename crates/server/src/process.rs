@@ -1,9 +1,18 @@
 //! What the operating system says of this process.
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Clock ticks a second that `/proc` reckons in: a constant of Linux towards programs.
 const TICKS: f64 = 100.0;
+
+/// Raises the number of files that this process may open as far as it may, and gives what it is now.
+pub fn raise_file_limit() -> usize {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum.or(files.current);
+    let _ = setrlimit(Resource::Nofile, files);
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
+    usize::try_from(files).unwrap_or(usize::MAX)
+}
 
 /// This process, without the browser and the embedded database, which are processes of their own.
 #[derive(Clone, Copy, Debug)]

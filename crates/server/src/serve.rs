@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Clock;
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -17,7 +16,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::error::ServerError;
 use crate::shutdown::{self, Signals};
-use crate::{duties, examples, heartbeat, identity, instance, logs, metrics, outbound, people, stored_files, traces};
+use crate::{duties, examples, heartbeat, identity, instance, logs, metrics, outbound, people, process, stored_files, traces};
 
 /// How long Chromium and PostgreSQL may take to end by themselves, once no request is under way.
 pub const TIDY_UP: Duration = Duration::from_secs(10);
@@ -180,7 +179,9 @@ impl Running {
             connections: connection_limits(config),
             request_timeout: config.connections.request_timeout,
             // Every render that may be under way can bring the largest body, and as many other requests.
-            bodies_bytes: config.body_limit_bytes.saturating_mul(2 * (config.max_concurrent_pages + config.max_queue_depth)),
+            bodies_bytes: config
+                .body_limit_bytes
+                .saturating_mul(2 * (config.browser.max_concurrent_pages + config.browser.max_queue_depth)),
             heavy_reads: api::HeavyReads::beside(config.database.max_connections),
             repeats: api::Repeats::default(),
             uploads: api::Uploads::new(uploads, config.assets.max_bytes),
@@ -215,7 +216,7 @@ impl Running {
             chromium = browser.pool.status().version,
             sandbox = browser.sandbox,
             surroundings = ?config.surroundings,
-            tabs = config.max_concurrent_pages,
+            tabs = config.browser.max_concurrent_pages,
             keys = config.identity.keys.current.len(),
             examples_loaded = examples,
             started_in_ms = logs::whole_ms(began.elapsed()),
@@ -280,7 +281,11 @@ async fn renderer(
         datasets: config.datasets,
         data_urls: config.outbound.data_urls.map(|options| {
             // Half of the renders under way at most wait for somebody else's server.
-            render::DataUrls::new(outbound.clone(), options, usize::midpoint(config.max_concurrent_pages, config.max_queue_depth))
+            render::DataUrls::new(
+                outbound.clone(),
+                options,
+                usize::midpoint(config.browser.max_concurrent_pages, config.browser.max_queue_depth),
+            )
         }),
     }))
 }
@@ -296,6 +301,7 @@ fn measured(
     Arc::new(move || {
         store.record_pool_metrics();
         renderer.record_usage_metrics();
+        renderer.record_pool_metrics();
         metrics::record_caches(&renderer.caches());
         metrics::record_caches(&callers.caches());
         text()
@@ -322,11 +328,11 @@ fn limits(config: &Config) -> render::Limits {
     render::Limits {
         deadline_ms: config.render_timeout_ms,
         max_pages: config.max_pages,
-        max_output_bytes: config.max_output_bytes,
-        in_flight: config.max_concurrent_pages + config.max_queue_depth,
-        tabs: config.max_concurrent_pages,
+        max_output_bytes: config.browser.max_output_bytes,
+        in_flight: config.browser.max_concurrent_pages + config.browser.max_queue_depth,
+        tabs: config.browser.max_concurrent_pages,
         // While all tabs for batches print, one more document is written.
-        batch_renders: (config.max_concurrent_pages - config.reserved_slots).max(1) + 1,
+        batch_renders: (config.browser.max_concurrent_pages - config.browser.reserved_slots).max(1) + 1,
         batch_items: config.batch.max_items,
         batch_output_bytes: config.batch.max_output_bytes,
         batch_deadline_ms: config.batch.timeout_ms,
@@ -337,11 +343,7 @@ fn limits(config: &Config) -> render::Limits {
 /// Half of the files this process may open, which it first raises as far as it may: the browser, the database and the
 /// work itself need the others.
 fn connection_limits(config: &Config) -> api::ConnectionLimits {
-    let mut files = getrlimit(Resource::Nofile);
-    files.current = files.maximum.or(files.current);
-    let _ = setrlimit(Resource::Nofile, files);
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::from(u32::MAX));
-    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    let files = process::raise_file_limit();
     let most = match config.connections.most {
         Some(most) => {
             let possible = (files / 4 * 3).max(16);

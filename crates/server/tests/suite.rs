@@ -91,6 +91,8 @@ mod poolers;
 mod rate_limits;
 #[path = "suite/render_tokens.rs"]
 mod render_tokens;
+#[path = "suite/render_workers.rs"]
+mod render_workers;
 #[path = "suite/replicas.rs"]
 mod replicas;
 #[path = "suite/replicas_idempotency.rs"]

@@ -82,11 +82,12 @@ fn every_metric_that_pages_name_is_one() {
 }
 
 /// Who runs the commands in blocks of that name, and what of the page must stand there.
-const RUN_BY: [(&str, &str); 6] = [
+const RUN_BY: [(&str, &str); 7] = [
     ("one", "scripts/pages-validate.sh"),
     ("several", "scripts/pages-validate.sh"),
     ("source", "crates/server/tests/suite/backup_runbook.rs"),
     ("target", "crates/server/tests/suite/backup_runbook.rs"),
+    ("workers", "crates/server/tests/suite/render_workers.rs"),
     ("rehearsal", "crates/server/tests/suite/backup_runbook.rs"),
     // No cluster is at hand: what they name is held against the manifests.
     ("kubernetes", "crates/testkit/tests/deployment.rs"),

@@ -2,6 +2,7 @@
 
 mod address;
 mod connection;
+mod directory;
 mod handshake;
 mod listener;
 mod serve;
@@ -16,12 +17,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use address::{ADDRESS_FORM, Address, AddressError};
+pub use directory::WorkerStanding;
 pub use listener::Listener;
 pub use serve::{ServeOptions, serve};
 pub use trust::{Security, TlsFiles};
 pub use worker::Standing;
+pub use workers::RemoteOptions;
 pub(crate) use workers::Workers;
-pub use workers::{RemoteOptions, WorkerStanding};
 
 use crate::PoolStatus;
 use trust::Trust;

@@ -71,6 +71,8 @@ struct Shared {
     /// Cuts off what is left.
     ended: CancellationToken,
     fonts: OnceLock<Vec<u8>>,
+    /// Tells it from other workers.
+    instance: u64,
 }
 
 /// Connections whose other side is not known yet, the oldest first.
@@ -127,6 +129,8 @@ pub async fn serve(listener: Listener, pool: Pool, options: ServeOptions, drain:
         draining: drain.clone(),
         ended: CancellationToken::new(),
         fonts: OnceLock::new(),
+        // Without random bytes no connection is opened anyway.
+        instance: getrandom::u64().unwrap_or_default(),
         pool,
         options,
     });
@@ -233,7 +237,8 @@ impl Shared {
         match ask {
             Ask::Status => {
                 let retry_after_ms = whole_ms(self.pool.retry_after());
-                let status = WorkerStatus { pool: self.pool.status(), draining: self.draining.is_cancelled(), retry_after_ms };
+                let (pool, draining) = (self.pool.status(), self.draining.is_cancelled());
+                let status = WorkerStatus { instance: self.instance, pool, draining, retry_after_ms };
                 say(writer, &Say::Status(status), &[]).await
             }
             Ask::Fonts => {

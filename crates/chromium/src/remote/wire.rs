@@ -106,6 +106,8 @@ pub(crate) enum Say {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WorkerStatus {
+    /// Which process it is: one may be reached at several addresses.
+    pub(crate) instance: u64,
     /// Its pool.
     pub(crate) pool: PoolStatus,
     /// It is about to end and prints nothing more.

@@ -1,28 +1,20 @@
-//! All workers of a replica: which there are, which of them prints a document, and what happens when it does not.
+//! Printing by whichever worker does it: which one is asked, and what happens when it refuses or goes away.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::lookup_host;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::address::Address;
-use super::stream::Place;
+use super::directory::{Directory, WorkerStanding};
 use super::trust::{Security, Trust};
-use super::worker::{Elsewhere, Standing, Worker};
+use super::worker::{Elsewhere, Standing};
 use super::{RemoteError, whole_seconds};
 use crate::fonts::{Coverage, FontsError};
 use crate::{ChromiumError, Phase, PoolStatus, PrintJob, Printed};
 
-/// How often names are asked for their addresses.
-const RESOLVED_EVERY: Duration = Duration::from_secs(5);
-/// How long that may take.
-const RESOLVING: Duration = Duration::from_secs(3);
 /// Workers that one document asks for a place.
 const ASKED: u32 = 3;
 /// Workers that one document may lose: one that kills workers must not walk through all of them.
@@ -37,8 +29,6 @@ const MOST_WAITING: usize = 256;
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long a start waits for the first answers, so that a replica is not unready for a moment without need.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
-/// Names and addresses that a list of workers may lead to.
-const MOST_WORKERS: usize = 256;
 /// Why a document went to another worker, as `/metrics` counts it.
 const REASONS: [&str; 4] = ["connection", "closing", "saturated", "lost"];
 
@@ -65,163 +55,39 @@ impl RemoteOptions {
     }
 }
 
-/// One worker, for the operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerStanding {
-    /// Where it is.
-    pub place: String,
-    /// Whether it can be used.
-    pub standing: Standing,
-    /// What it said last; none while it does not answer.
-    pub status: Option<PoolStatus>,
-}
-
-/// The workers.
+/// The workers, as one pool.
 #[derive(Debug)]
 pub(crate) struct Workers {
     options: RemoteOptions,
-    trust: Arc<Trust>,
-    /// By the entry of the list that led to them.
-    all: Mutex<HashMap<Address, Vec<Arc<Worker>>>>,
-    changed: Arc<watch::Sender<u64>>,
-    /// Whose turn it is among equals.
-    turn: AtomicUsize,
+    directory: Arc<Directory>,
     prints: Semaphore,
     waiting: Semaphore,
     shut: CancellationToken,
-    closing: CancellationToken,
-    tasks: TaskTracker,
 }
 
 impl Workers {
     /// Begins to look for the workers and waits a moment for the first answers. That none answers is no error: they may come.
-    pub(crate) async fn connect(options: RemoteOptions) -> Result<Arc<Self>, RemoteError> {
+    pub(crate) async fn connect(options: RemoteOptions) -> Result<Self, RemoteError> {
         for reason in REASONS {
             metrics::counter!("pulp_render_worker_retries_total", "reason" => reason).increment(0);
         }
         metrics::gauge!("pulp_render_worker_connections").set(0);
         let trust = Trust::read(&options.security)?;
-        Self::with_trust(options, trust).await
-    }
-
-    pub(crate) async fn with_trust(options: RemoteOptions, trust: Trust) -> Result<Arc<Self>, RemoteError> {
-        if let Some(open) = options.workers.iter().find(|address| matches!(address, Address::Tcp { .. })).filter(|_| !trust.is_some()) {
-            return Err(RemoteError::Unprotected { address: open.clone() });
+        let open = options.workers.iter().find(|address| matches!(address, Address::Tcp { .. }));
+        if let Some(address) = open.filter(|_| !trust.is_some()) {
+            return Err(RemoteError::Unprotected { address: address.clone() });
         }
-        let mut seed = [0; 2];
-        // Replicas that start together should not all begin with the same one; without random bytes they do.
-        let _ = getrandom::fill(&mut seed);
-        let prints = Semaphore::new(options.prints.clamp(1, Semaphore::MAX_PERMITS));
-        let workers = Arc::new(Self {
+        let workers = Self {
+            directory: Directory::begin(options.workers.clone(), trust),
+            prints: Semaphore::new(options.prints.clamp(1, Semaphore::MAX_PERMITS)),
             options,
-            trust: Arc::new(trust),
-            all: Mutex::default(),
-            changed: Arc::new(watch::Sender::new(0)),
-            turn: AtomicUsize::new(usize::from(u16::from_le_bytes(seed))),
-            prints,
             waiting: Semaphore::new(MOST_WAITING),
             shut: CancellationToken::new(),
-            closing: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        });
-        for address in &workers.options.workers {
-            let following = Arc::clone(&workers).follow(address.clone());
-            let closing = workers.closing.clone();
-            workers.tasks.spawn(async move { closing.run_until_cancelled(following).await });
-        }
-        let _ = timeout(FIRST_LOOK, workers.looked_at()).await;
-        let ready = workers.each().iter().filter(|worker| worker.standing() == Standing::Ready).count();
+        };
+        let _ = timeout(FIRST_LOOK, workers.directory.looked_at()).await;
+        let ready = workers.directory.each().iter().filter(|worker| worker.standing() == Standing::Ready).count();
         tracing::info!(ready, "render workers answer");
         Ok(workers)
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<Address, Vec<Arc<Worker>>>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn each(&self) -> Vec<Arc<Worker>> {
-        self.all().values().flatten().cloned().collect()
-    }
-
-    /// Returns when every entry of the list has led somewhere, and everybody there has answered or failed to.
-    async fn looked_at(&self) {
-        let mut changed = self.changed.subscribe();
-        loop {
-            let all_found = self.all().len() == self.options.workers.len();
-            if all_found && self.each().iter().all(|worker| worker.standing() != Standing::Unknown) {
-                return;
-            }
-            if changed.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Keeps up with what one entry of the list leads to.
-    async fn follow(self: Arc<Self>, address: Address) {
-        let mut failed = false;
-        loop {
-            match places(&address).await {
-                Ok(places) => {
-                    failed = false;
-                    self.are(&address, places);
-                }
-                // Those that were known go on.
-                Err(reason) if !failed => {
-                    failed = true;
-                    tracing::warn!(%address, reason, "the name of the render workers leads nowhere");
-                    self.all().entry(address.clone()).or_default();
-                    self.tell();
-                }
-                Err(_) => {}
-            }
-            sleep(RESOLVED_EVERY).await;
-        }
-    }
-
-    fn are(&self, address: &Address, mut places: Vec<Place>) {
-        places.truncate(MOST_WORKERS);
-        let mut all = self.all();
-        let known = all.entry(address.clone()).or_default();
-        let before = known.len();
-        known.retain(|worker| {
-            let stays = places.contains(&worker.place);
-            if !stays {
-                tracing::info!(worker = %worker.place, "a render worker is no longer listed");
-                worker.ended.cancel();
-            }
-            stays
-        });
-        let went = known.len() < before;
-        places.retain(|place| known.iter().all(|worker| worker.place != *place));
-        let came = !places.is_empty();
-        for place in places {
-            let worker = Worker::new(place, Arc::clone(&self.trust), Arc::clone(&self.changed), self.closing.child_token());
-            self.tasks.spawn(Arc::clone(&worker).watch());
-            known.push(worker);
-        }
-        drop(all);
-        if went || came || before == 0 {
-            self.tell();
-        }
-    }
-
-    fn tell(&self) {
-        self.changed.send_modify(|count| *count += 1);
-    }
-
-    /// The worker with the least to do that was not asked yet; among equals they have turns.
-    fn choose(&self, asked: &[Arc<Worker>]) -> Option<Arc<Worker>> {
-        let candidates: Vec<_> = self
-            .each()
-            .into_iter()
-            .filter(|worker| !asked.iter().any(|other| Arc::ptr_eq(other, worker)))
-            .filter_map(|worker| Some((worker.load()?, worker)))
-            .collect();
-        let least = candidates.iter().map(|(load, _)| *load).min()?;
-        let equal: Vec<_> = candidates.into_iter().filter(|(load, _)| *load == least).collect();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        equal.get(turn % equal.len()).map(|(_, worker)| Arc::clone(worker))
     }
 
     /// Prints one document on whichever worker does it.
@@ -248,8 +114,8 @@ impl Workers {
             if deadline <= Instant::now() {
                 return expired;
             }
-            let mut changed = self.changed.subscribe();
-            let Some(worker) = self.choose(&asked) else {
+            let mut changed = self.directory.changes();
+            let Some(worker) = self.directory.choose(&asked) else {
                 if let Some(saturated) = saturated {
                     return Err(saturated);
                 }
@@ -291,7 +157,7 @@ impl Workers {
         let again = async {
             sleep(ASKED_AGAIN).await;
             // Nobody to ask again: only a change helps.
-            if self.each().iter().all(|worker| worker.load().is_none()) {
+            if self.directory.each().iter().all(|worker| worker.load().is_none()) {
                 std::future::pending::<()>().await;
             }
         };
@@ -303,59 +169,29 @@ impl Workers {
         }
     }
 
-    /// The sum over all workers that answer.
-    pub(crate) fn status(&self) -> PoolStatus {
-        let mut sum = PoolStatus::default();
-        for worker in self.each() {
-            let Some(status) = worker.status() else { continue };
-            let usable = if status.draining { 0 } else { status.pool.healthy_tabs };
-            sum.tabs += status.pool.tabs;
-            sum.healthy_tabs += usable;
-            sum.in_use += status.pool.in_use;
-            sum.queued += status.pool.queued;
-            sum.browsers += status.pool.browsers;
-            sum.restarts += status.pool.restarts;
-            sum.recycles += status.pool.recycles;
-            if sum.version.is_empty() {
-                sum.version = status.pool.version;
-            }
-        }
-        sum
+    /// The soonest that a worker said.
+    pub(crate) fn retry_after(&self) -> Duration {
+        self.directory.retry_after().map_or(AGAIN_AFTER, whole_seconds)
     }
 
-    /// Sets the gauges of how many workers stand how.
-    pub(crate) fn record_metrics(&self) {
-        let each = self.each();
-        for state in ["unknown", "ready", "draining", "unreachable"] {
-            let count = each.iter().filter(|worker| worker.standing().as_str() == state).count();
-            metrics::gauge!("pulp_render_workers", "state" => state).set(u32::try_from(count).map_or(f64::INFINITY, f64::from));
-        }
+    /// The sum over all workers that answer.
+    pub(crate) fn status(&self) -> PoolStatus {
+        self.directory.status()
     }
 
     /// Each worker.
     pub(crate) fn standings(&self) -> Vec<WorkerStanding> {
-        let mut standings: Vec<_> = self
-            .each()
-            .iter()
-            .map(|worker| WorkerStanding {
-                place: worker.place.to_string(),
-                standing: worker.standing(),
-                status: worker.status().map(|status| status.pool),
-            })
-            .collect();
-        standings.sort_by(|one, other| one.place.cmp(&other.place));
-        standings
+        self.directory.standings()
     }
 
-    /// The soonest that a worker said.
-    pub(crate) fn retry_after(&self) -> Duration {
-        let soonest = self.each().iter().filter_map(|worker| Some(worker.status()?.retry_after_ms)).min();
-        soonest.map_or(AGAIN_AFTER, |ms| whole_seconds(Duration::from_millis(ms)))
+    /// Sets the gauges of how many workers stand how.
+    pub(crate) fn record_metrics(&self) {
+        self.directory.record_metrics();
     }
 
     /// Which characters the fonts of the first worker that says so draw. Workers of one installation are of one image.
     pub(crate) async fn fonts(&self) -> Result<Coverage, FontsError> {
-        for worker in self.each() {
+        for worker in self.directory.each() {
             if worker.standing() != Standing::Ready {
                 continue;
             }
@@ -379,8 +215,7 @@ impl Workers {
     /// Ends everything that goes on by itself.
     pub(crate) fn end(&self) {
         self.shut.cancel();
-        self.closing.cancel();
-        self.tasks.close();
+        self.directory.end();
     }
 
     /// Lets prints end until the deadline and closes all connections.
@@ -391,21 +226,7 @@ impl Workers {
             tracing::warn!("prints were still with render workers when the connections had to close");
         }
         self.end();
-        let _ = timeout_at(deadline.max(Instant::now() + Duration::from_secs(1)), self.tasks.wait()).await;
-    }
-}
-
-/// What an entry of the list leads to.
-async fn places(address: &Address) -> Result<Vec<Place>, String> {
-    match address {
-        Address::Unix(path) => Ok(vec![Place::Unix(path.clone())]),
-        Address::Tcp { host, port } => {
-            let looking = timeout(RESOLVING, lookup_host((host.as_str(), *port))).await;
-            let found = looking.map_err(|_| format!("no answer within {RESOLVING:?}"))?.map_err(|error| error.to_string())?;
-            let mut places: Vec<_> = found.map(|address| Place::Tcp(address, host.clone())).collect();
-            places.dedup();
-            Ok(places)
-        }
+        let _ = timeout_at(deadline.max(Instant::now() + Duration::from_secs(1)), self.directory.tasks.wait()).await;
     }
 }
 

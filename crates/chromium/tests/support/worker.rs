@@ -22,7 +22,7 @@ pub struct TestWorker {
     pub drain: CancellationToken,
     runtime: Option<Runtime>,
     serving: Option<tokio::task::JoinHandle<()>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl TestWorker {
@@ -55,7 +55,12 @@ impl TestWorker {
             (pool, address, serving)
         });
         let (pool, address, serving) = starting.await.unwrap();
-        Self { pool, address, drain, runtime: Some(runtime), serving: Some(serving), _folder: folder }
+        Self { pool, address, drain, runtime: Some(runtime), serving: Some(serving), folder }
+    }
+
+    /// Where the profiles of its browsers are.
+    pub fn run(&self) -> PathBuf {
+        self.folder.path().join("run")
     }
 
     /// Ends it in the middle of whatever it does.

@@ -4,6 +4,7 @@
 
 mod assets;
 mod batch;
+mod browser;
 mod connections;
 mod cross_origin;
 mod database;
@@ -28,6 +29,7 @@ mod problems;
 mod proxies;
 mod reader;
 mod releases;
+mod render_workers;
 mod rules;
 mod schedule_deliveries;
 mod schedules;
@@ -46,6 +48,7 @@ use domain::forwarding::TrustProxy;
 use domain::labels::Releases;
 
 pub use assets::Assets;
+pub use browser::BrowserSettings;
 pub use database::Database;
 pub use documents::Documents;
 pub use editor_users::{Activity, ListedUser};
@@ -56,6 +59,7 @@ pub use oidc::Oidc;
 pub use outbound::Outbound;
 pub use problems::Problems;
 use reader::Values;
+pub use render_workers::{RenderMode, WorkerConfig};
 pub use secrets::Secret;
 use settings as known;
 pub use tenancy::Tenancy;
@@ -129,6 +133,16 @@ pub enum LogFormat {
     ByTerminal,
 }
 
+impl LogFormat {
+    fn read(values: &Values) -> Self {
+        match values.text(&known::LOG_FORMAT) {
+            Some("json") => Self::Json,
+            Some(_) => Self::Text,
+            None => Self::ByTerminal,
+        }
+    }
+}
+
 /// A configuration without problems.
 #[derive(Debug)]
 pub struct Config {
@@ -182,28 +196,18 @@ pub struct Config {
     pub database: Database,
     /// The folder of everything on this server's disk.
     pub data_dir: PathBuf,
-    /// The folder of a running browser, when the operator named one.
-    pub runtime_dir: Option<PathBuf>,
     /// Whether the examples are loaded.
     pub examples: Examples,
-    /// How many documents are printed at the same moment.
-    pub max_concurrent_pages: usize,
-    /// Tabs that batches leave alone.
-    pub reserved_slots: usize,
+    /// Where documents are printed.
+    pub render_mode: RenderMode,
+    /// How much is printed at once, and by which browser where it is this server's own.
+    pub browser: BrowserSettings,
     /// What one batch may use.
     pub batch: batch::Batch,
-    /// How many renders may wait.
-    pub max_queue_depth: usize,
     /// The time a render may take, waiting included.
     pub render_timeout_ms: u64,
     /// The most pages of a document.
     pub max_pages: u32,
-    /// The most bytes of a document.
-    pub max_output_bytes: usize,
-    /// The browser, when the operator named one.
-    pub chromium_path: Option<PathBuf>,
-    /// Whether Chromium's sandbox may be used.
-    pub sandbox: Sandbox,
     /// Which names `/metrics` shows.
     pub metric_labels: render::MetricLabels,
     /// Where traces are sent.
@@ -240,13 +244,14 @@ impl Config {
         let documents = documents::read(&values, &mut problems);
         let schedule_deliveries = schedule_deliveries::read(&values, &certificates, &mut problems);
         let datasets = datasets::read(&values, &mut problems);
+        let render_mode = render_workers::mode(&values, &mut problems);
         let metric_labels = observability::labels(&values, &mut problems);
         let traces = observability::traces(&values, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
 
-        let max_concurrent_pages = values.parsed(&known::RENDER_MAX_CONCURRENT_PAGES).unwrap_or_else(|| (cores + 1).min(50));
+        let browser = BrowserSettings::read(&values, cores);
         Ok(Self {
             host: values.required(&known::HOST),
             port: values.required(&known::PORT),
@@ -262,10 +267,7 @@ impl Config {
             datasets,
             schedule_deliveries,
             schedules: schedules::Schedules::read(&values),
-            jobs: jobs::Jobs::read(
-                &values,
-                max_concurrent_pages - values.parsed(&known::RENDER_PREVIEW_RESERVED_SLOTS).unwrap_or(1).min(max_concurrent_pages - 1),
-            ),
+            jobs: jobs::Jobs::read(&values, browser.max_concurrent_pages - browser.reserved_slots),
             outbound,
             duties: duties::read(&values),
             surroundings,
@@ -276,25 +278,16 @@ impl Config {
             assets: assets::read(&values, place, base_url),
             database: Database::read(&values),
             data_dir: values.required(&known::PULP_DATA_DIR),
-            runtime_dir: values.path(&known::PULP_RUNTIME_DIR),
             examples: if values.text(&known::LOAD_EXAMPLES) == Some("never") { Examples::Never } else { Examples::Auto },
-            max_concurrent_pages,
-            reserved_slots: values.parsed(&known::RENDER_PREVIEW_RESERVED_SLOTS).unwrap_or(1).min(max_concurrent_pages - 1),
+            render_mode,
+            browser,
             batch: batch::Batch::read(&values),
-            max_queue_depth: values.parsed(&known::RENDER_MAX_QUEUE_DEPTH).unwrap_or(2 * max_concurrent_pages),
             render_timeout_ms: values.required(&known::RENDER_WORKER_TIMEOUT_MS),
             max_pages: values.required(&known::RENDER_MAX_PAGES),
-            max_output_bytes: values.required(&known::RENDER_MAX_OUTPUT_BYTES),
-            chromium_path: values.path(&known::CHROMIUM_PATH),
-            sandbox: if values.is_on(&known::PULP_ENGINE_DISABLE_SANDBOX) { Sandbox::Disabled } else { Sandbox::WhenPossible },
             metric_labels,
             traces,
             log_level: values.required(&known::LOG_LEVEL),
-            log_format: match values.text(&known::LOG_FORMAT) {
-                Some("json") => LogFormat::Json,
-                Some(_) => LogFormat::Text,
-                None => LogFormat::ByTerminal,
-            },
+            log_format: LogFormat::read(&values),
             warnings,
         })
     }

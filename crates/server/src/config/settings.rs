@@ -450,6 +450,26 @@ settings! {
         /// Whether documents are kept from loading anything over the network. In this version they always are.
         BLOCK_REMOTE_RESOURCES: Form::Switch, Value("true"), Open;
     }
+    "Render workers" {
+        /// Where documents are printed: by a browser that this server starts, or by the render workers of RENDER_WORKERS, with no
+        /// browser here at all.
+        RENDER_MODE: Form::Choice(&["child-process", "socket"]), Value("child-process"), Open;
+        /// The render workers of RENDER_MODE=socket. A name that leads to several addresses names several workers, and is asked for
+        /// them every 5 s.
+        RENDER_WORKERS: Form::Grammar("addresses with commas between them, each unix:///path/of/a/socket or tcp://host:port"), NOT_SET, Open;
+        /// Where `pulp-engine render-worker` listens. The folder of a socket file is made where it is missing.
+        RENDER_WORKER_LISTEN: Form::Grammar("unix:///path/of/a/socket or tcp://host:port"), NOT_SET, Open;
+        /// The secret by which servers and render workers know each other, the same on all of them. It never crosses the wire, and it
+        /// encrypts nothing.
+        RENDER_WORKER_SECRET: TOKEN_SECRET, NOT_SET, Secret;
+        /// The certificate (PEM) of this side, for TLS between servers and render workers. A server checks that the certificate of a
+        /// worker has the name by which RENDER_WORKERS calls it. The three files are read at the start.
+        RENDER_WORKER_TLS_CERT: Form::Path, NOT_SET, Open;
+        /// Its key (PEM).
+        RENDER_WORKER_TLS_KEY: Form::Path, NOT_SET, Open;
+        /// The authority (PEM) that the certificates of both sides come from.
+        RENDER_WORKER_TLS_CA: Form::Path, NOT_SET, Open;
+    }
     "Metrics and traces" {
         /// Whether `/metrics` counts renders by tenant. `bounded` shows METRICS_TENANT_LABEL_MAX tenants, those that rendered
         /// first since the start, and the others as `other`.

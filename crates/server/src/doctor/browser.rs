@@ -15,7 +15,7 @@ const WHAT: &str = "chromium";
 const PRINT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub async fn check(config: &Config) -> Vec<Finding> {
-    let found = match chromium::find_executable(config.chromium_path.as_deref()) {
+    let found = match chromium::find_executable(config.browser.chromium_path.as_deref()) {
         Ok(found) => found,
         Err(error) => return vec![cannot_start(&error.into(), config)],
     };
@@ -58,7 +58,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
 
 fn cannot_start(error: &ServerError, config: &Config) -> Finding {
     let remedy = match error {
-        _ if config.chromium_path.is_some() => "correct CHROMIUM_PATH, or unset it to use the installed chromium-headless-shell",
+        _ if config.browser.chromium_path.is_some() => "correct CHROMIUM_PATH, or unset it to use the installed chromium-headless-shell",
         ServerError::Chromium(ChromiumError::NotFound { .. }) => "apt-get install chromium-headless-shell, or set CHROMIUM_PATH",
         _ => "apt-get install --reinstall chromium-headless-shell, or set CHROMIUM_PATH to another browser",
     };

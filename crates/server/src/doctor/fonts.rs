@@ -22,9 +22,15 @@ pub async fn check() -> Finding {
 }
 
 async fn check_list_of(fc_list: &Path) -> Finding {
-    let coverage = match Coverage::of_installed_fonts(fc_list).await {
+    judge(Coverage::of_installed_fonts(fc_list).await)
+}
+
+/// What the fonts that documents are printed with draw, and what they do not.
+pub fn judge(coverage: Result<Coverage, FontsError>) -> Finding {
+    let coverage = match coverage {
         Ok(coverage) if !coverage.draws('A') => return nothing_readable("no installed font draws Latin letters"),
         Ok(coverage) => coverage,
+        Err(error @ FontsError::NoWorker) => return Finding::warn(WHAT, error.to_string(), "start a render worker"),
         Err(FontsError::None) => return nothing_readable("no font is installed"),
         Err(error) => return Finding::warn(WHAT, error.to_string(), "apt-get install fontconfig fonts-liberation fonts-noto-core"),
     };

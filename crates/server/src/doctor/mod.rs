@@ -4,11 +4,12 @@ mod browser;
 mod database;
 mod folder;
 mod fonts;
+mod render_workers;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use crate::config::Config;
+use crate::config::{Config, RenderMode};
 use crate::error::ServerError;
 
 /// How one check went.
@@ -75,8 +76,13 @@ async fn examine(config: &Config) -> Vec<Finding> {
     });
     findings.push(folder::check(config));
     findings.push(database::check(config).await);
-    findings.extend(browser::check(config).await);
-    findings.push(fonts::check().await);
+    match config.render_mode {
+        RenderMode::ChildProcess => {
+            findings.extend(browser::check(config).await);
+            findings.push(fonts::check().await);
+        }
+        RenderMode::Socket { .. } => findings.extend(render_workers::check(config).await),
+    }
     findings
 }
 

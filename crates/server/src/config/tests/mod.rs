@@ -36,7 +36,7 @@ fn an_empty_environment_is_a_server_for_this_machine_with_an_embedded_database()
     assert!(config.identity.keys.current.is_empty());
     assert_eq!(config.identity.without_credential, WithoutCredential::ThisMachinePasses);
     assert!(matches!(config.storage, Storage::Embedded { bin_dir: None }));
-    assert_eq!((config.max_concurrent_pages, config.max_queue_depth), (3, 6), "cores + 1, and twice that");
+    assert_eq!((config.browser.max_concurrent_pages, config.browser.max_queue_depth), (3, 6), "cores + 1, and twice that");
     assert_eq!(config.render_timeout_ms, 65_000);
     assert!(config.warnings.is_empty());
 }

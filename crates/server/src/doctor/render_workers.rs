@@ -1,0 +1,49 @@
+//! Which render workers answer, and whether one prints a page.
+
+use std::time::Duration;
+
+use chromium::PrintJob;
+use chromium::remote::Standing;
+use tokio::time::Instant;
+
+use super::{Finding, fonts};
+use crate::browser;
+use crate::config::Config;
+
+const WHAT: &str = "render workers";
+/// A warm tab prints a word in about 10 ms; a cold machine needs some seconds.
+const PRINT_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub async fn check(config: &Config) -> Vec<Finding> {
+    let connected = match browser::start(config).await {
+        Ok(connected) => connected,
+        Err(error) => return vec![Finding::fail(WHAT, error.to_string(), "correct the files of RENDER_WORKER_TLS_…")],
+    };
+    let pool = connected.pool;
+    let workers = pool.workers();
+    let mut findings: Vec<Finding> = workers
+        .iter()
+        .map(|worker| match (&worker.standing, &worker.status) {
+            (Standing::Ready, Some(status)) if status.healthy_tabs > 0 => {
+                Finding::ok(WHAT, format!("{}: {} with {} of {} tabs", worker.place, status.version, status.healthy_tabs, status.tabs))
+            }
+            (Standing::Ready, _) => Finding::warn(WHAT, format!("{}: its browser is away", worker.place), "look into its log"),
+            (Standing::Draining, _) => Finding::warn(WHAT, format!("{}: it is stopping", worker.place), "start it again"),
+            (Standing::Unreachable(reason), _) => Finding::warn(
+                WHAT,
+                format!("{}: {reason}", worker.place),
+                "start `pulp-engine render-worker` there, or correct RENDER_WORKERS",
+            ),
+            (Standing::Unknown, _) => Finding::warn(WHAT, format!("{}: no answer yet", worker.place), "look into its log"),
+        })
+        .collect();
+    let began = Instant::now();
+    let job = PrintJob::new("<!doctype html><title>doctor</title><p>Hello</p>".to_owned(), "doctor".to_owned());
+    findings.push(match pool.print(job, began + PRINT_TIMEOUT).await {
+        Ok(_) => Finding::ok(WHAT, format!("one of them printed a page in {} ms", began.elapsed().as_millis())),
+        Err(error) => Finding::fail(WHAT, error.to_string(), "start a render worker, and see docs/operations/render-workers.md"),
+    });
+    findings.push(fonts::judge(pool.installed_fonts().await));
+    pool.close(Instant::now() + PRINT_TIMEOUT).await;
+    findings
+}
