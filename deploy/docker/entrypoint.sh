@@ -14,7 +14,8 @@ has_credential() {
     return 1
 }
 
-if ! named DATABASE_URL && ! has_credential && [ -z "${ALLOW_UNAUTHENTICATED:-}" ]; then
+# A render worker is known by RENDER_WORKER_SECRET and keeps nothing.
+if [ "${1:-}" != render-worker ] && ! named DATABASE_URL && ! has_credential && [ -z "${ALLOW_UNAUTHENTICATED:-}" ]; then
     key=$PULP_DATA_DIR/admin-key
     if [ ! -s "$key" ]; then
         (umask 077 && od -An -v -tx1 -N24 /dev/urandom | tr -d ' \n' >"$key.new")
