@@ -37,7 +37,8 @@ async fn an_address_that_guesses_is_told_to_wait_and_a_right_key_in_use_there_go
     }
     let of_a_key = format!("pulp_{}_{}", "0".repeat(22), "A".repeat(43));
     let wrong_secret = format!("{}{}", &in_use[..in_use.len() - 43], "A".repeat(43));
-    let wrong_signature = format!("Bearer {}A", &token[..token.len() - 1]);
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let wrong_signature = format!("Bearer {signed}.{}", signature.chars().rev().collect::<String>());
     let guesses: [(&str, &str); 6] = [
         ("X-Api-Key", "no-key-of-this-server"),
         ("X-Api-Key", &of_a_key),
