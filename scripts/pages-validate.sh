@@ -157,6 +157,7 @@ step "docker compose up, two servers" "${several[@]}" up -d --wait
 templates
 next_version
 step "upgrade.md, several servers under load" upgrade_under_load
+step "render-workers.md" page render-workers several
 render several "$work/several.pdf"
 step "backup-in-containers.md, several servers" page backup-in-containers several
 say "All commands did what their pages say, in $SECONDS s."

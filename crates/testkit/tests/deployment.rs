@@ -10,6 +10,7 @@ use serde::Deserialize as _;
 use serde_yaml_ng::Value;
 
 const MANIFESTS: &str = "docs/operations/kubernetes";
+const RENDER_TIER: &str = "docker-compose.render-tier.yml";
 /// How long Chromium and PostgreSQL may take to end after the last request.
 const TIDY_UP: Duration = Duration::from_secs(10);
 /// What a server with a database of others waits for its balancer when nothing is set.
@@ -121,7 +122,8 @@ fn the_manifests_set_only_what_there_is_and_take_secrets_from_the_secret() {
                 let reference = &variable["valueFrom"]["secretKeyRef"];
                 assert_eq!((reference["name"].as_str(), reference["key"].as_str()), (Some("pulp-engine"), Some(name)), "{file}");
                 // The one that only some need must not keep the pods of the others from starting.
-                assert_eq!(reference["optional"] == true, name == "DATABASE_DIRECT_URL", "{file}: {name}");
+                let not_all = name == "DATABASE_DIRECT_URL" || (name == "RENDER_WORKER_SECRET" && file == "deployment.yaml");
+                assert_eq!(reference["optional"] == true, not_all, "{file}: {name}");
                 seen += 1;
             }
             for source in items(&container["envFrom"]) {
@@ -135,7 +137,8 @@ fn the_manifests_set_only_what_there_is_and_take_secrets_from_the_secret() {
     for container in containers(&manifest("Deployment", "pulp-engine")) {
         for variable in items(&container["env"]) {
             let name = variable["name"].as_str().unwrap();
-            assert!(page.contains(&format!("--from-file={name}")), "the page makes no {name}");
+            let made = page.contains(&format!("--from-file={name}")) || page.contains(&format!("{{\\\"{name}\\\":"));
+            assert!(made, "the page makes no {name}");
         }
     }
 }
@@ -226,10 +229,10 @@ fn backups_on_kubernetes_go_to_a_volume_one_at_a_time_and_a_bad_one_removes_none
         let given: Vec<&Value> = items(&containers(workload)[0]["env"]).iter().map(|variable| &variable["name"]).collect();
         for variable in items(&containers(&server)[0]["env"]) {
             let name = variable["name"].as_str().unwrap();
-            let of_requests = ["EDITOR_TOKEN_SECRET", "METRICS_TOKEN"].contains(&name);
+            let of_requests = ["EDITOR_TOKEN_SECRET", "METRICS_TOKEN", "RENDER_WORKER_SECRET"].contains(&name);
             assert!(of_requests || given.contains(&&variable["name"]), "{name} is not given");
         }
-        assert_eq!(containers(workload)[0]["envFrom"], containers(&server)[0]["envFrom"]);
+        assert_eq!(containers(workload)[0]["envFrom"][0], containers(&server)[0]["envFrom"][0]);
         assert_eq!(containers(workload)[0]["image"], containers(&server)[0]["image"]);
     }
     assert_eq!(night["spec"]["concurrencyPolicy"], "Forbid");
@@ -281,7 +284,7 @@ fn interpolated(whole: &str) -> Vec<(&str, &str)> {
 
 #[test]
 fn the_compose_files_set_only_what_there_is_and_hold_no_secret() {
-    let whole = text("docker-compose.ha.yml");
+    let whole = text("docker-compose.ha.yml") + &text(RENDER_TIER);
     let example = text(".env.example");
     for (name, rest) in interpolated(&whole) {
         if rest.starts_with(":?") {
@@ -293,7 +296,8 @@ fn the_compose_files_set_only_what_there_is_and_hold_no_secret() {
         }
     }
     let file = &yaml("docker-compose.ha.yml")[0];
-    for service in ["api", "migrate", "backup"] {
+    let tier = &yaml(RENDER_TIER)[0];
+    for (file, service) in [(file, "api"), (file, "migrate"), (file, "backup"), (tier, "api"), (tier, "render")] {
         let variables = &file["services"][service]["environment"];
         for name in names(variables) {
             let (known, secret) = setting(&name);
@@ -313,7 +317,11 @@ fn the_compose_files_set_only_what_there_is_and_hold_no_secret() {
 #[test]
 fn in_the_compose_files_only_the_balancer_is_reached_and_every_container_is_closed_and_bounded() {
     for path in ["docker-compose.ha.yml", "docker-compose.yml"] {
-        let file = &yaml(path)[0];
+        let mut file = yaml(path).remove(0);
+        if path.contains("ha") {
+            // The other file only adds to it what servers are told.
+            file["services"]["render"] = yaml(RENDER_TIER)[0]["services"]["render"].clone();
+        }
         let services = names(&file["services"]);
         let published: Vec<&String> = services.iter().filter(|service| file["services"][service.as_str()]["ports"].is_sequence()).collect();
         assert_eq!(published, [if path.contains("ha") { "lb" } else { "server" }], "{path}");
@@ -325,7 +333,7 @@ fn in_the_compose_files_only_the_balancer_is_reached_and_every_container_is_clos
             let limits = &service["deploy"]["resources"]["limits"];
             assert!(limits["memory"].is_string() && limits["pids"].is_u64(), "{path}: {name} has no limit");
             assert!(service["logging"]["options"]["max-size"].is_string(), "{path}: the log of {name} grows for ever");
-            let runs_chromium = ["api", "server"].contains(&name.as_str());
+            let runs_chromium = ["api", "server", "render"].contains(&name.as_str());
             assert!(!runs_chromium || options.contains(&"seccomp=./deploy/seccomp.json"), "{path}: Chromium without its sandbox");
             for address in strings(&service["ports"]) {
                 assert!(address.contains(":-127.0.0.1}"), "{path}: {name} is open to other machines unless told otherwise");
@@ -371,6 +379,58 @@ fn the_balancer_asks_what_there_is_and_waits_longer_than_the_servers() {
     for (limit, line) in [("server-template replica- 1-16 api:3000", 2), ("retry-on conn-failure empty-response", 2)] {
         assert_eq!(whole.lines().filter(|found| found.trim() == limit).count(), line, "{limit}");
     }
+}
+
+#[test]
+fn render_workers_are_reached_by_servers_alone_know_nothing_else_and_have_time_to_end() {
+    let tier = &yaml(RENDER_TIER)[0];
+    let (api, render) = (&tier["services"]["api"], &tier["services"]["render"]);
+    assert_eq!((strings(&render["networks"]), &tier["networks"]["render"]["internal"]), (vec!["render"], &Value::Bool(true)));
+    assert!(strings(&api["networks"]).contains(&"render"));
+    for part in ["lb", "postgres", "s3", "migrate", "backup"] {
+        assert!(!strings(&yaml("docker-compose.ha.yml")[0]["services"][part]["networks"]).contains(&"render"), "{part} reaches workers");
+    }
+    assert_eq!(names(&render["environment"]), ["RENDER_WORKER_LISTEN", "RENDER_WORKER_SECRET", "SHUTDOWN_GRACE_MS"]);
+    assert_eq!(api["environment"]["RENDER_WORKER_SECRET"], render["environment"]["RENDER_WORKER_SECRET"]);
+    // A port there is one that servers ask at.
+    let asked = api["environment"]["RENDER_WORKERS"].as_str().unwrap();
+    assert_eq!(asked.replace("//render:", "//0.0.0.0:"), render["environment"]["RENDER_WORKER_LISTEN"].as_str().unwrap());
+    let stop = milliseconds(&render["environment"]["SHUTDOWN_GRACE_MS"]) + TIDY_UP;
+    assert!(seconds(&render["stop_grace_period"]) >= stop, "a stop takes up to {stop:?}");
+
+    let workers = manifest("Deployment", "pulp-engine-render");
+    let labels = &template(&workers)["metadata"]["labels"];
+    let service = manifest("Service", "pulp-engine-render");
+    let policy = manifest("NetworkPolicy", "pulp-engine-render");
+    for selector in [
+        &workers["spec"]["selector"]["matchLabels"],
+        &service["spec"]["selector"],
+        &policy["spec"]["podSelector"]["matchLabels"],
+        &manifest("PodDisruptionBudget", "pulp-engine-render")["spec"]["selector"]["matchLabels"],
+        &manifest("NetworkPolicy", "pulp-engine-to-render")["spec"]["egress"][0]["to"][0]["podSelector"]["matchLabels"],
+    ] {
+        let wanted = selector.as_mapping().unwrap();
+        assert!(!wanted.is_empty() && wanted.iter().all(|(label, value)| labels[label] == *value), "{selector:?}");
+    }
+    assert_eq!(service["spec"]["clusterIP"], "None", "servers choose among all workers");
+    // What servers are allowed otherwise is not for workers.
+    let general = manifest("NetworkPolicy", "pulp-engine");
+    let general = general["spec"]["podSelector"]["matchLabels"].as_mapping().unwrap();
+    assert!(general.iter().any(|(label, value)| labels[label] != *value));
+    assert!(items(&policy["spec"]["egress"]).is_empty() && strings(&policy["spec"]["policyTypes"]).contains(&"Egress"));
+    let servers = manifest("Deployment", "pulp-engine");
+    let allowed = policy["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"].as_mapping().unwrap();
+    assert!(allowed.iter().all(|(label, value)| template(&servers)["metadata"]["labels"][label] == *value));
+
+    let (told, data) = (&manifest("ConfigMap", "pulp-engine-render")["data"], &manifest("ConfigMap", "pulp-engine-render-worker")["data"]);
+    assert_eq!(told["RENDER_WORKERS"], "tcp://pulp-engine-render:9100");
+    assert_eq!(data["RENDER_WORKER_LISTEN"], "tcp://0.0.0.0:9100");
+    let granted = Duration::from_secs(template(&workers)["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap());
+    assert!(granted >= milliseconds(&data["SHUTDOWN_GRACE_MS"]) + TIDY_UP);
+    assert_eq!(template(&workers)["spec"]["securityContext"]["seccompProfile"]["localhostProfile"], "pulp-engine.json");
+    // One image for both.
+    assert_eq!(containers(&workers)[0]["image"], containers(&servers)[0]["image"]);
+    assert_eq!(render["image"], yaml("docker-compose.ha.yml")[0]["services"]["api"]["image"]);
 }
 
 /// Of a size such as `512M` or `2560Mi`, which both count in 1,024s here.
