@@ -2,7 +2,7 @@
 //!
 //! It must not know templates, tenants' data, HTTP or the database: it is given HTML and gives back bytes. It never
 //! reads the environment; every path and limit arrives in [`PoolOptions`]. The browsers are children of this process, or belong to
-//! render workers ([`remote`]); nobody above notices which.
+//! render workers ([`remote`]) or to containers that print one document each ([`container`]); nobody above notices which.
 //!
 //! The usual additions:
 //! * a DevTools method: one struct in `cdp.rs`, used as a step in `page.rs`;
@@ -14,6 +14,7 @@
 
 mod browser;
 mod cdp;
+pub mod container;
 mod egress;
 mod errors;
 mod executable;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
+use crate::container::{ContainerError, ContainerOptions, Containers};
 use crate::fonts::{Coverage, FontsError};
 use crate::local::LocalPool;
 use crate::remote::{RemoteError, RemoteOptions, WorkerStanding, Workers};
@@ -21,6 +22,8 @@ enum Kind {
     Local(LocalPool),
     /// Workers that have the browsers.
     Remote(Arc<Connected>),
+    /// A container for each document.
+    Contained(Arc<Contained>),
 }
 
 /// Ends the background work when the last handle is gone.
@@ -28,6 +31,16 @@ enum Kind {
 struct Connected(Workers);
 
 impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// The same of containers.
+#[derive(Debug)]
+struct Contained(Arc<Containers>);
+
+impl Drop for Contained {
     fn drop(&mut self) {
         self.0.end();
     }
@@ -53,11 +66,21 @@ impl Pool {
         Ok(Self(Kind::Remote(Arc::new(Connected(Workers::connect(options).await?)))))
     }
 
+    /// Prints every document in a container of its own. Removes the containers that a process with the same label left, and returns
+    /// when the first one is warm; later failures never end the pool.
+    ///
+    /// # Errors
+    /// [`ContainerError`] when the runtime is away or the image is no render worker.
+    pub async fn contain(options: ContainerOptions) -> Result<Self, ContainerError> {
+        Ok(Self(Kind::Contained(Arc::new(Contained(Containers::start(options).await?)))))
+    }
+
     /// When a place in the queue is likely, between one second and one minute, from how long prints took lately.
     pub fn retry_after(&self) -> Duration {
         match &self.0 {
             Kind::Local(local) => local.retry_after(),
             Kind::Remote(remote) => remote.0.retry_after(),
+            Kind::Contained(contained) => contained.0.retry_after(),
         }
     }
 
@@ -70,10 +93,9 @@ impl Pool {
     pub async fn print(&self, job: PrintJob, deadline: Instant) -> Result<Printed, ChromiumError> {
         let printed = match &self.0 {
             Kind::Local(local) => local.print(job, deadline).await?,
-            Kind::Remote(remote) => {
-                let printed = remote.0.print(&job, deadline).instrument(debug_span!("print", on = "worker")).await?;
-                metrics::histogram!("pulp_chromium_queue_wait_seconds").record(printed.timings.queue_wait);
-                printed
+            Kind::Remote(remote) => waited(remote.0.print(&job, deadline).instrument(debug_span!("print", on = "worker")).await?),
+            Kind::Contained(contained) => {
+                waited(contained.0.print(&job, deadline).instrument(debug_span!("print", on = "container")).await?)
             }
         };
         record(printed.lane, &printed.timings);
@@ -85,13 +107,14 @@ impl Pool {
         match &self.0 {
             Kind::Local(local) => local.status(),
             Kind::Remote(remote) => remote.0.status(),
+            Kind::Contained(contained) => contained.0.status(),
         }
     }
 
     /// Each render worker; none where the browser is our own.
     pub fn workers(&self) -> Vec<WorkerStanding> {
         match &self.0 {
-            Kind::Local(_) => Vec::new(),
+            Kind::Local(_) | Kind::Contained(_) => Vec::new(),
             Kind::Remote(remote) => remote.0.standings(),
         }
     }
@@ -109,7 +132,8 @@ impl Pool {
     /// [`FontsError`] when they cannot be listed; of [`FontsError::NoWorker`] it is worth asking again.
     pub async fn installed_fonts(&self) -> Result<Coverage, FontsError> {
         match &self.0 {
-            Kind::Local(_) => Coverage::of_installed_fonts(std::path::Path::new("fc-list")).await,
+            // Containers are of an image like this server's.
+            Kind::Local(_) | Kind::Contained(_) => Coverage::of_installed_fonts(std::path::Path::new("fc-list")).await,
             Kind::Remote(remote) => remote.0.fonts().await,
         }
     }
@@ -119,6 +143,7 @@ impl Pool {
         match &self.0 {
             Kind::Local(local) => local.is_closed(),
             Kind::Remote(remote) => remote.0.is_shut(),
+            Kind::Contained(contained) => contained.0.is_shut(),
         }
     }
 
@@ -128,8 +153,15 @@ impl Pool {
         match &self.0 {
             Kind::Local(local) => local.close(deadline).await,
             Kind::Remote(remote) => remote.0.close(deadline).await,
+            Kind::Contained(contained) => contained.0.close(deadline).await,
         }
     }
+}
+
+/// The wait of a document that was printed elsewhere.
+fn waited(printed: Printed) -> Printed {
+    metrics::histogram!("pulp_chromium_queue_wait_seconds").record(printed.timings.queue_wait);
+    printed
 }
 
 fn record(lane: Lane, timings: &Timings) {

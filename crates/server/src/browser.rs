@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use chromium::container::ContainerOptions;
 use chromium::remote::RemoteOptions;
-use chromium::{Account, ChromiumError, Pool, PoolOptions, Sandbox};
+use chromium::{Account, Budgets, ChromiumError, Pool, PoolOptions, Sandbox};
 
-use crate::config::{self, BrowserSettings, Config, RenderMode};
+use crate::config::{self, BrowserSettings, Config, Containers, RenderMode};
 use crate::error::ServerError;
+use crate::instance;
 
 /// `nobody` of every Linux distribution: owns nothing. Chromium's sandbox refuses root.
 const NOBODY: Account = Account { uid: 65534, gid: 65534 };
@@ -31,6 +33,10 @@ pub async fn start(config: &Config) -> Result<Browser, ServerError> {
             // Renders are admitted one room above, batches and jobs beside them; this is the bound where that one errs.
             options.prints = 4 * (config.browser.max_concurrent_pages + config.browser.max_queue_depth);
             Ok(Browser { pool: Pool::connect(options).await?, sandbox: "that of the render workers".to_owned() })
+        }
+        RenderMode::Container(containers) => {
+            let pool = Pool::contain(container_options(config, containers)).await?;
+            Ok(Browser { pool, sandbox: "a container for each document".to_owned() })
         }
     }
 }
@@ -64,6 +70,28 @@ pub async fn start_own(config: &BrowserSettings) -> Result<Browser, ServerError>
          host that allows user namespaces, or set PULP_ENGINE_DISABLE_SANDBOX=true to accept it"
     );
     Ok(Browser { pool, sandbox: format!("off: {reason}") })
+}
+
+fn container_options(config: &Config, containers: &Containers) -> ContainerOptions {
+    let Budgets { html_bytes, .. } = Budgets::default();
+    ContainerOptions {
+        runtime: containers.runtime.clone(),
+        image: containers.image.clone(),
+        memory_mb: containers.memory_mb,
+        cpus: containers.cpus.clone(),
+        seccomp: containers.seccomp.clone(),
+        environment: vec![
+            ("RENDER_MAX_OUTPUT_BYTES".to_owned(), config.browser.max_output_bytes.to_string()),
+            ("PULP_RUNTIME_DIR".to_owned(), "/tmp/chromium".to_owned()),
+            ("LOG_LEVEL".to_owned(), config.log_level.clone()),
+        ],
+        // The same after another start, so that what this one leaves is found then.
+        label: format!("pulp-engine.render={}-{}", instance::machine(), config.port),
+        tabs: config.browser.max_concurrent_pages,
+        queue_depth: config.browser.max_concurrent_pages + config.browser.max_queue_depth,
+        html_bytes,
+        output_bytes: config.browser.max_output_bytes,
+    }
 }
 
 async fn start_without_sandbox(options: PoolOptions) -> Result<Pool, ChromiumError> {

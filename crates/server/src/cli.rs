@@ -48,6 +48,9 @@ pub struct RenderWorker {
     /// Ask the worker that runs with these settings whether it is ready; exit code 0 or 1
     #[arg(long)]
     pub check: bool,
+    /// Print one document for whoever has the standard input and output, and end: how RENDER_MODE=container uses it
+    #[arg(long, conflicts_with = "check")]
+    pub stdio: bool,
 }
 
 /// How the manual page looks.

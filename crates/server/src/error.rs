@@ -47,6 +47,9 @@ pub enum ServerError {
     /// The way to render workers, or that of a worker to servers, cannot be opened.
     #[error("{0}")]
     RenderWorkers(#[from] chromium::remote::RemoteError),
+    /// Documents cannot be printed in containers.
+    #[error("{0}")]
+    RenderContainers(#[from] chromium::container::ContainerError),
     /// The settings of the identity provider cannot work.
     #[error("{0}")]
     OpenId(#[from] openid::OpenIdError),
@@ -78,6 +81,9 @@ pub enum ServerError {
     /// The system refuses threads or signal handlers.
     #[error("the runtime: {0}")]
     Runtime(io::Error),
+    /// The standard input and output are no pipes.
+    #[error("render-worker --stdio needs pipes as standard input and output, as RENDER_MODE=container gives it: {0}")]
+    Streams(io::Error),
     /// Accepting connections ended with an error.
     #[error("serving ended: {0}")]
     Serve(io::Error),

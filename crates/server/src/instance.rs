@@ -8,12 +8,17 @@ pub fn id() -> &'static str {
     &ID
 }
 
+/// What this machine is called, in plain letters.
+pub fn machine() -> String {
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let plain = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    machine.chars().filter(plain).take(100).collect()
+}
+
 /// The machine, for people, and something that no other process has had. The number of a process would not do: in containers each
 /// is the first, and a name may come back with the next start.
 fn new_id() -> String {
-    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let plain = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_');
-    let machine: String = machine.chars().filter(plain).take(100).collect();
+    let machine = machine();
     let start = getrandom::u32().unwrap_or_else(|_| std::process::id());
     format!("{machine}:{start:08x}")
 }

@@ -68,8 +68,11 @@ fn run(command: &Command) -> Result<ExitCode, ServerError> {
         Command::Serve => serve::serve(&read_config()?),
         Command::Migrate => migrate::migrate(&read_config()?),
         Command::Healthcheck => Ok(healthcheck::healthcheck(&read_config()?)),
-        Command::RenderWorker(RenderWorker { check: false }) => render_worker::serve(&read_worker_config()?),
-        Command::RenderWorker(RenderWorker { check: true }) => render_worker::check(&read_worker_config()?),
+        Command::RenderWorker(RenderWorker { stdio: true, .. }) => {
+            render_worker::serve(&WorkerConfig::for_one_document(&config::environment())?)
+        }
+        Command::RenderWorker(RenderWorker { check: false, .. }) => render_worker::serve(&read_worker_config()?),
+        Command::RenderWorker(RenderWorker { check: true, .. }) => render_worker::check(&read_worker_config()?),
         Command::Audit(Audit::Verify(wanted)) => audit::verify(&read_config()?, wanted),
         Command::Backup(wanted) => backup::backup(read_config(), wanted),
         Command::Doctor => doctor::doctor(read_config()),

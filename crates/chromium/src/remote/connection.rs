@@ -47,8 +47,18 @@ impl Connection {
             Ok::<_, HandshakeFault>(stream)
         };
         let stream = timeout(OPENING, opening).await.unwrap_or_else(|_| Err(WireFault::Late(OPENING).into()))?;
+        Ok(Self::of(stream))
+    }
+
+    /// Over the standard input and output of a worker, which greets when it is ready; for as long as that takes.
+    pub(crate) async fn over(mut stream: Stream) -> Result<Self, HandshakeFault> {
+        handshake::ask(&mut stream, None).await?;
+        Ok(Self::of(stream))
+    }
+
+    fn of(stream: Stream) -> Self {
         let (reader, writer) = split(stream);
-        Ok(Self { reader: BufReader::new(reader), writer, used_at: Instant::now(), _counted: Counted::new() })
+        Self { reader: BufReader::new(reader), writer, used_at: Instant::now(), _counted: Counted::new() }
     }
 
     /// How the worker stands.

@@ -17,9 +17,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use address::{ADDRESS_FORM, Address, AddressError};
+pub(crate) use connection::{Broken, Connection};
 pub use directory::WorkerStanding;
 pub use listener::Listener;
-pub use serve::{ServeOptions, serve};
+pub use serve::{ServeOptions, serve, serve_one};
 pub use trust::{Security, TlsFiles};
 pub use worker::Standing;
 pub use workers::RemoteOptions;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, BufReader, ReadHalf, WriteHalf, split};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader, ReadHalf, WriteHalf, split};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ const INTRODUCTION: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_mins(2);
 /// How long a replica may take to read an answer.
 const TAKEN: Duration = Duration::from_mins(1);
+const FOREVER: Duration = Duration::from_hours(24 * 365);
 /// The longest that a replica may give a print.
 const LONGEST: Duration = Duration::from_hours(1);
 /// After an error of the system (too many open files), until the next one is let in.
@@ -120,20 +121,8 @@ pub async fn serve(listener: Listener, pool: Pool, options: ServeOptions, drain:
         return Err(RemoteError::Unprotected { address: listener.address.clone() });
     }
     let grace = options.grace;
-    let prints = options.prints.clamp(1, u32::MAX as usize >> 4);
-    let shared = Arc::new(Shared {
-        trust,
-        strangers: Mutex::default(),
-        connections: Arc::new(Semaphore::new(options.connections.max(1))),
-        prints: Arc::new(Semaphore::new(prints)),
-        draining: drain.clone(),
-        ended: CancellationToken::new(),
-        fonts: OnceLock::new(),
-        // Without random bytes no connection is opened anyway.
-        instance: getrandom::u64().unwrap_or_default(),
-        pool,
-        options,
-    });
+    let prints = bound(options.prints);
+    let shared = Arc::new(Shared::new(pool, trust, options, drain.clone()));
     let tasks = TaskTracker::new();
     let drained = async {
         drain.cancelled().await;
@@ -151,6 +140,22 @@ pub async fn serve(listener: Listener, pool: Pool, options: ServeOptions, drain:
     tasks.close();
     tasks.wait().await;
     Ok(())
+}
+
+/// Answers over one stream, such as the standard input and output of this process, until one document was printed or refused, or the
+/// other side has left. Nobody is asked who it is.
+pub async fn serve_one(
+    stream: impl AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug + 'static,
+    pool: Pool,
+    options: ServeOptions,
+) {
+    let shared = Shared::new(pool, Trust { secret: None, tls: None }, options, CancellationToken::new());
+    let mut stream: Stream = Box::new(stream);
+    match timeout(LONGEST, handshake::receive(&mut stream, None)).await {
+        Ok(Ok(())) => shared.attend(stream, "the standard input", Documents::One).await,
+        Ok(Err(reason)) => tracing::debug!(%reason, "nobody wants a document"),
+        Err(_) => {}
+    }
 }
 
 /// Lets callers in for as long as it is polled.
@@ -175,7 +180,7 @@ async fn accept(listener: &Listener, shared: &Arc<Shared>, tasks: &TaskTracker) 
             shared.strangers().leave(number);
             match introduced {
                 Some(Ok(Ok(stream))) => {
-                    shared.ended.run_until_cancelled(shared.attend(stream, &peer)).await;
+                    shared.ended.run_until_cancelled(shared.attend(stream, &peer, Documents::Many)).await;
                 }
                 // A probe that only connects and leaves is nobody's business.
                 Some(Ok(Err(HandshakeFault::Wire(WireFault::Ended)))) => tracing::debug!(peer, "somebody came and left"),
@@ -187,7 +192,34 @@ async fn accept(listener: &Listener, shared: &Arc<Shared>, tasks: &TaskTracker) 
     }
 }
 
+/// How many documents a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Documents {
+    One,
+    Many,
+}
+
+fn bound(prints: usize) -> usize {
+    prints.clamp(1, u32::MAX as usize >> 4)
+}
+
 impl Shared {
+    fn new(pool: Pool, trust: Trust, options: ServeOptions, draining: CancellationToken) -> Self {
+        Self {
+            trust,
+            strangers: Mutex::default(),
+            connections: Arc::new(Semaphore::new(options.connections.max(1))),
+            prints: Arc::new(Semaphore::new(bound(options.prints))),
+            draining,
+            ended: CancellationToken::new(),
+            fonts: OnceLock::new(),
+            // Without random bytes no connection is opened anyway.
+            instance: getrandom::u64().unwrap_or_default(),
+            pool,
+            options,
+        }
+    }
+
     fn strangers(&self) -> MutexGuard<'_, Strangers> {
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -202,17 +234,23 @@ impl Shared {
     }
 
     /// Answers one connection until it ends.
-    async fn attend(&self, stream: Stream, peer: &str) {
+    async fn attend(&self, stream: Stream, peer: &str, documents: Documents) {
         let Ok(_open) = self.connections.try_acquire() else {
             tracing::warn!(peer, most = self.options.connections, "the render worker has too many connections; one more was closed");
             return;
         };
         let (reader, mut writer) = split(stream);
         let mut reader = BufReader::new(reader);
-        loop {
-            let next = timeout(IDLE, wire::read_head(&mut reader, HEAD_BYTES, self.options.html_bytes)).await;
+        let mut last = false;
+        while !last {
+            // A container is warm until it is wanted.
+            let idle = if documents == Documents::One { FOREVER } else { IDLE };
+            let next = timeout(idle, wire::read_head(&mut reader, HEAD_BYTES, self.options.html_bytes)).await;
             let answered = match next {
-                Ok(Ok(Some((ask, body_bytes)))) => self.answer(ask, body_bytes, &mut reader, &mut writer).await,
+                Ok(Ok(Some((ask, body_bytes)))) => {
+                    last = documents == Documents::One && matches!(ask, Ask::Print { .. });
+                    self.answer(ask, body_bytes, &mut reader, &mut writer).await
+                }
                 Ok(Ok(None)) | Err(_) => return,
                 Ok(Err(fault)) => Err(fault),
             };

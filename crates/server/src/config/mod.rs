@@ -59,7 +59,7 @@ pub use oidc::Oidc;
 pub use outbound::Outbound;
 pub use problems::Problems;
 use reader::Values;
-pub use render_workers::{RenderMode, WorkerConfig};
+pub use render_workers::{Containers, Door, RenderMode, WorkerConfig};
 pub use secrets::Secret;
 use settings as known;
 pub use tenancy::Tenancy;

@@ -1,5 +1,6 @@
 //! Where documents are printed: in a browser of this server's own, or by render workers; and what a worker is started with.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chromium::remote::{ADDRESS_FORM, Address, Security, TlsFiles};
@@ -23,6 +24,37 @@ pub enum RenderMode {
         /// By what both sides know each other.
         security: Security,
     },
+    /// In containers that print one document each.
+    Container(Containers),
+}
+
+/// How containers are started.
+#[derive(Debug)]
+pub struct Containers {
+    /// The program that runs them.
+    pub runtime: PathBuf,
+    /// The product's own image.
+    pub image: String,
+    /// The most memory of one, in MiB.
+    pub memory_mb: u64,
+    /// The most processors of one.
+    pub cpus: Option<String>,
+    /// A profile of system calls.
+    pub seccomp: Option<PathBuf>,
+}
+
+/// How servers reach a worker.
+#[derive(Debug)]
+pub enum Door {
+    /// It listens.
+    Listen {
+        /// Where.
+        address: Address,
+        /// By what both sides know each other.
+        security: Security,
+    },
+    /// One server has its standard input and output, and wants one document.
+    Stdio,
 }
 
 /// What a render worker is started with.
@@ -30,10 +62,8 @@ pub enum RenderMode {
 pub struct WorkerConfig {
     /// Its browser.
     pub browser: BrowserSettings,
-    /// Where it listens.
-    pub listen: Address,
-    /// By what both sides know each other.
-    pub security: Security,
+    /// How servers reach it.
+    pub door: Door,
     /// How long documents under way may take once it is to end.
     pub grace: Duration,
     /// How much is logged.
@@ -85,16 +115,33 @@ impl WorkerConfig {
             tcp_needs_protection(setting, std::slice::from_ref(listen), &security, &mut problems);
         }
         match listen {
-            Some(listen) if problems.is_empty() => Ok(Self {
-                browser: BrowserSettings::read(&values, cores),
-                listen,
-                security,
-                grace: Duration::from_millis(values.required(&known::SHUTDOWN_GRACE_MS)),
-                log_level: values.required(&known::LOG_LEVEL),
-                log_format: LogFormat::read(&values),
-                warnings,
-            }),
+            Some(address) if problems.is_empty() => {
+                Ok(Self::with(Door::Listen { address, security }, BrowserSettings::read(&values, cores), &values, warnings))
+            }
             _ => Err(Problems(problems)),
+        }
+    }
+
+    /// The same for a worker that prints one document for whoever has its standard input and output.
+    pub fn for_one_document(variables: &Variables) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let values = Values::read(variables, &mut problems);
+        problems.retain(|problem| is_of_a_worker(&problem.name));
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        let one = BrowserSettings { max_concurrent_pages: 1, reserved_slots: 0, max_queue_depth: 0, ..BrowserSettings::read(&values, 1) };
+        Ok(Self::with(Door::Stdio, one, &values, Vec::new()))
+    }
+
+    fn with(door: Door, browser: BrowserSettings, values: &Values, warnings: Vec<String>) -> Self {
+        Self {
+            door,
+            browser,
+            grace: Duration::from_millis(values.required(&known::SHUTDOWN_GRACE_MS)),
+            log_level: values.required(&known::LOG_LEVEL),
+            log_format: LogFormat::read(values),
+            warnings,
         }
     }
 }
@@ -115,7 +162,7 @@ pub(super) fn mode(values: &Values, problems: &mut Vec<Problem>) -> RenderMode {
                 accepted: format!("{}=socket beside it, or no {}", mode.name, workers.name),
             });
         }
-        return RenderMode::ChildProcess;
+        return if values.text(mode) == Some("container") { containers(values, problems) } else { RenderMode::ChildProcess };
     }
     let security = security(values, problems);
     let Some(text) = values.text(workers) else {
@@ -129,6 +176,31 @@ pub(super) fn mode(values: &Values, problems: &mut Vec<Problem>) -> RenderMode {
     let addresses = addresses(workers, text, problems);
     tcp_needs_protection(workers, &addresses, &security, problems);
     RenderMode::Socket { workers: addresses, security }
+}
+
+fn containers(values: &Values, problems: &mut Vec<Problem>) -> RenderMode {
+    let (image, cpus) = (&known::RENDER_CONTAINER_IMAGE, &known::RENDER_CONTAINER_CPUS);
+    let Some(name) = values.text(image).filter(|name| !name.starts_with('-')) else {
+        let found = if values.was_given(image) { "it begins with -" } else { "not set" };
+        problems.push(Problem {
+            name: image.name.to_owned(),
+            found: format!("{found}, and {} is container", known::RENDER_MODE.name),
+            accepted: "this product's own image, such as pulp-engine:0.1.0, which the runtime has already".to_owned(),
+        });
+        return RenderMode::ChildProcess;
+    };
+    if let Some(text) = values.text(cpus)
+        && !text.parse::<f64>().is_ok_and(|number| (0.1..=1024.0).contains(&number))
+    {
+        problems.push(Problem { name: cpus.name.to_owned(), found: shown(text), accepted: cpus.form.accepted() });
+    }
+    RenderMode::Container(Containers {
+        runtime: values.required(&known::RENDER_CONTAINER_RUNTIME),
+        image: name.to_owned(),
+        memory_mb: values.required(&known::RENDER_CONTAINER_MEMORY_MB),
+        cpus: values.text(cpus).map(str::to_owned),
+        seccomp: values.path(&known::RENDER_CONTAINER_SECCOMP),
+    })
 }
 
 fn addresses(setting: &Setting, text: &str, problems: &mut Vec<Problem>) -> Vec<Address> {

@@ -451,9 +451,9 @@ settings! {
         BLOCK_REMOTE_RESOURCES: Form::Switch, Value("true"), Open;
     }
     "Render workers" {
-        /// Where documents are printed: by a browser that this server starts, or by the render workers of RENDER_WORKERS, with no
-        /// browser here at all.
-        RENDER_MODE: Form::Choice(&["child-process", "socket"]), Value("child-process"), Open;
+        /// Where documents are printed: by a browser that this server starts; by the render workers of RENDER_WORKERS, with no browser
+        /// here at all; or each in a container of its own that is thrown away.
+        RENDER_MODE: Form::Choice(&["child-process", "socket", "container"]), Value("child-process"), Open;
         /// The render workers of RENDER_MODE=socket. A name that leads to several addresses names several workers, and is asked for
         /// them every 5 s.
         RENDER_WORKERS: Form::Grammar("addresses with commas between them, each unix:///path/of/a/socket or tcp://host:port"), NOT_SET, Open;
@@ -469,6 +469,16 @@ settings! {
         RENDER_WORKER_TLS_KEY: Form::Path, NOT_SET, Open;
         /// The authority (PEM) that the certificates of both sides come from.
         RENDER_WORKER_TLS_CA: Form::Path, NOT_SET, Open;
+        /// The image of the containers of RENDER_MODE=container: this product's own, which the runtime has already. Nothing is pulled.
+        RENDER_CONTAINER_IMAGE: Form::Word { min_chars: 1 }, NOT_SET, Open;
+        /// The program that runs them: `docker`, or one that takes the same words, by name or path.
+        RENDER_CONTAINER_RUNTIME: Form::Path, Value("docker"), Open;
+        /// The most memory of one of them, in MiB. A document that takes more is answered with 502.
+        RENDER_CONTAINER_MEMORY_MB: Form::Whole { from: 256, to: 1_048_576 }, Value("2048"), Open;
+        /// The most processors of one of them.
+        RENDER_CONTAINER_CPUS: Form::Grammar("a number of processors from 0.1 to 1024, such as 1.5"), Derived("not set: all"), Open;
+        /// A profile of system calls for them, such as `deploy/seccomp.json`, which lets Chromium keep its own sandbox inside.
+        RENDER_CONTAINER_SECCOMP: Form::Path, Derived("not set: the runtime's own"), Open;
     }
     "Metrics and traces" {
         /// Whether `/metrics` counts renders by tenant. `bounded` shows METRICS_TENANT_LABEL_MAX tenants, those that rendered

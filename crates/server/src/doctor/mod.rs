@@ -81,6 +81,10 @@ async fn examine(config: &Config) -> Vec<Finding> {
             findings.extend(browser::check(config).await);
             findings.push(fonts::check().await);
         }
+        RenderMode::Container(_) => {
+            findings.push(render_workers::check_containers(config).await);
+            findings.push(fonts::check().await);
+        }
         RenderMode::Socket { .. } => findings.extend(render_workers::check(config).await),
     }
     findings

@@ -47,3 +47,25 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     pool.close(Instant::now() + PRINT_TIMEOUT).await;
     findings
 }
+
+/// Whether a container prints a page.
+pub async fn check_containers(config: &Config) -> Finding {
+    let what = "containers";
+    let remedy = "start the container runtime, and build the image that RENDER_CONTAINER_IMAGE names";
+    let began = Instant::now();
+    let pool = match browser::start(config).await {
+        Ok(started) => started.pool,
+        Err(error) => return Finding::fail(what, error.to_string(), remedy),
+    };
+    let started_ms = began.elapsed().as_millis();
+    let began = Instant::now();
+    let job = PrintJob::new("<!doctype html><title>doctor</title><p>Hello</p>".to_owned(), "doctor".to_owned());
+    let printed = pool.print(job, began + PRINT_TIMEOUT).await;
+    let print_ms = began.elapsed().as_millis();
+    let version = pool.status().version;
+    pool.close(Instant::now() + PRINT_TIMEOUT).await;
+    match printed {
+        Ok(_) => Finding::ok(what, format!("{version} started in {started_ms} ms and printed a page in {print_ms} ms")),
+        Err(error) => Finding::fail(what, error.to_string(), remedy),
+    }
+}
