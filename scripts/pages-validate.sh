@@ -72,7 +72,7 @@ page() {
 # --- what has to be so -------------------------------------------------------------------------------------------
 
 key_of() {
-    if [ "$1" = one ]; then docker compose exec -T server cat /var/lib/pulp-engine/admin-key; else sed -n 's/^API_KEY_ADMIN=//p' .env; fi
+    if [ "$1" = one ]; then docker compose exec -T server cat /var/lib/pulp-engine/admin-key </dev/null; else sed -n 's/^API_KEY_ADMIN=//p' .env; fi
 }
 # ask one|several PATH…: an answer that is none is a failure.
 ask() {
