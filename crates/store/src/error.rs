@@ -47,8 +47,10 @@ pub enum StoreError {
     /// A table or column is missing: the migrations have not been run.
     #[error("the database has not been migrated; run `pulp-engine migrate`")]
     NotMigrated,
-    /// A newer release has migrated this database.
-    #[error("the database was migrated by a newer release (its schema is {found}, this release knows up to {known}); run that release")]
+    /// A newer release has migrated this database, and what this one needs is no longer there.
+    #[error(
+        "the database was migrated by a newer release (its schema is {found}, this release knows up to {known}); run that release or the one before it"
+    )]
     NewerSchema {
         /// The newest migration found.
         found: i64,

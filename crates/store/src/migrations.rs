@@ -102,8 +102,9 @@ pub(crate) async fn unfinished_restore(connection: &mut PgConnection) -> Result<
 pub(crate) async fn apply(connection: &mut PgConnection, up_to: Option<i64>) -> Result<MigrationReport, StoreError> {
     let before = applied(connection).await?;
     let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if let Some(&found) = before.iter().max().filter(|&&found| found > known) {
-        return Err(StoreError::NewerSchema { found, known });
+    if let Some(found) = newer_that_serves(connection, &before, known).await? {
+        tracing::info!(found, known, "the tables are those of a newer release, and this one works on them");
+        return Ok(MigrationReport { applied: Vec::new(), schema: found });
     }
     // Not the driver's own lock: it would be waited for without a limit.
     let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
@@ -113,6 +114,17 @@ pub(crate) async fn apply(connection: &mut PgConnection, up_to: Option<i64>) -> 
     let mut new = applied(connection).await?;
     new.retain(|version| !before.contains(version));
     Ok(MigrationReport { applied: new, schema: up_to.unwrap_or(known) })
+}
+
+/// The newest migration that was applied, where it is newer than the newest `known` one and left everything that older releases need.
+pub(crate) async fn newer_that_serves(connection: &mut PgConnection, applied: &[i64], known: i64) -> Result<Option<i64>, StoreError> {
+    let Some(&found) = applied.iter().max().filter(|&&found| found > known) else { return Ok(None) };
+    let said: bool = sqlx::query_scalar("SELECT to_regprocedure('schema_floor()') IS NOT NULL").fetch_one(&mut *connection).await?;
+    if !said {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    let floor: i64 = sqlx::query_scalar("SELECT schema_floor()").fetch_one(connection).await?;
+    if floor <= known { Ok(Some(found)) } else { Err(StoreError::NewerSchema { found, known }) }
 }
 
 /// The migrations that the database has, oldest first.

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::connect::{check_server_version, parameters};
 use crate::error::{Outage, StoreError};
-use crate::migrations::{MIGRATOR, applied};
+use crate::migrations::{MIGRATOR, applied, newer_that_serves};
 
 /// What a database is and how far its tables are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Probe {
 /// Connects once, within `wait`, and asks for what a [`Probe`] says.
 ///
 /// [`StoreError::Unavailable`] carries what the network said; unlike a pool, this does not try again until the time is over.
-/// Fails with [`StoreError::NewerSchema`] where a newer release has migrated.
+/// Fails with [`StoreError::NewerSchema`] where a newer release has migrated and this one does not work on its tables.
 pub async fn probe(url: &str, wait: Duration) -> Result<Probe, StoreError> {
     let options = parameters(url, "pulp-engine doctor")?;
     timeout(wait, async {
@@ -46,8 +46,6 @@ async fn look(connection: &mut PgConnection) -> Result<Probe, StoreError> {
     let mut pending: Vec<i64> = MIGRATOR.iter().map(|migration| migration.version).filter(|version| !applied.contains(version)).collect();
     pending.sort_unstable();
     let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
-    match applied.iter().max() {
-        Some(&found) if found > known => Err(StoreError::NewerSchema { found, known }),
-        _ => Ok(Probe { server_version, applied, pending }),
-    }
+    newer_that_serves(connection, &applied, known).await?;
+    Ok(Probe { server_version, applied, pending })
 }

@@ -30,12 +30,27 @@ async fn of_four_that_migrate_at_once_one_applies_and_all_succeed() {
     assert_eq!(again.applied, [0_i64; 0]);
 }
 
+const NEWER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                     VALUES (29991231235959, 'from the future', true, '', 0)";
+
 #[tokio::test]
-async fn a_database_of_a_newer_release_is_refused_with_both_numbers() {
+async fn a_newer_release_that_took_nothing_away_leaves_tables_to_go_back_to() {
     let database = migrated().await;
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-                 VALUES (29991231235959, 'from the future', true, '', 0)";
-    database.query(newer).await;
+    database.query(NEWER).await;
+    database.query("CREATE TABLE of_the_future (id bigint)").await;
+    let report = migrate(database.url(), PATIENCE).await.unwrap();
+    assert_eq!((report.applied, report.schema), (Vec::<i64>::new(), 29_991_231_235_959));
+    let probe = store::probe(database.url(), PATIENCE).await.unwrap();
+    assert_eq!((probe.pending.len(), probe.applied.last()), (0, Some(&29_991_231_235_959)));
+}
+
+#[tokio::test]
+async fn a_newer_release_that_took_something_away_is_told_with_both_numbers() {
+    let database = migrated().await;
+    database.query(NEWER).await;
+    let raised = "CREATE OR REPLACE FUNCTION schema_floor() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 29991231235959::bigint'";
+    database.query(raised).await;
+    assert!(matches!(store::probe(database.url(), PATIENCE).await, Err(StoreError::NewerSchema { .. })));
     let error = migrate(database.url(), PATIENCE).await.unwrap_err();
     assert!(matches!(error, StoreError::NewerSchema { found: 29_991_231_235_959, .. }), "{error:?}");
     assert!(error.to_string().contains("29991231235959"), "{error}");
