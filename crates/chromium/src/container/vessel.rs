@@ -26,6 +26,29 @@ const TAIL_LINES: usize = 8;
 /// Processes and threads of one container: a browser with one tab has about a hundred.
 const PIDS: &str = "512";
 
+/// What every container is run with. Its output is a document, which the runtime's log is not to keep; its health is judged by us.
+const FIXED: [&str; 19] = [
+    "run",
+    "--rm",
+    "--interactive",
+    "--network",
+    "none",
+    "--read-only",
+    "--tmpfs",
+    "/tmp",
+    "--cap-drop",
+    "ALL",
+    "--security-opt",
+    "no-new-privileges",
+    "--pids-limit",
+    PIDS,
+    "--pull",
+    "never",
+    "--log-driver",
+    "none",
+    "--no-healthcheck",
+];
+
 /// A container with a warm tab.
 #[derive(Debug)]
 pub(crate) struct Vessel {
@@ -124,26 +147,7 @@ impl Vessel {
 }
 
 fn arguments(options: &ContainerOptions, name: &str) -> Vec<String> {
-    let mut words: Vec<String> = [
-        "run",
-        "--rm",
-        "--interactive",
-        "--network",
-        "none",
-        "--read-only",
-        "--tmpfs",
-        "/tmp",
-        "--cap-drop",
-        "ALL",
-        "--security-opt",
-        "no-new-privileges",
-        "--pids-limit",
-        PIDS,
-        "--pull",
-        "never",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    let mut words: Vec<String> = FIXED.map(str::to_owned).to_vec();
     words.extend(["--name".to_owned(), name.to_owned(), "--label".to_owned(), options.label.clone()]);
     // Without swap beside it: what is too large ends, and nothing else becomes slow.
     words.extend([format!("--memory={}m", options.memory_mb), format!("--memory-swap={}m", options.memory_mb)]);
