@@ -122,3 +122,22 @@ fn every_command_of_the_operators_pages_is_run_by_a_test_or_a_script() {
     }
     assert!(blocks > 20, "only {blocks} blocks were found");
 }
+
+#[test]
+fn every_proof_that_the_operators_pages_name_is_there() {
+    let root = repository();
+    let mut found = 0;
+    for path in files(&root.join("docs/operations"), "md") {
+        let whole = fs::read_to_string(&path).unwrap();
+        for name in whole.split('`').skip(1).step_by(2).filter(|quote| !quote.contains(' ') && !quote.contains("/x.rs")) {
+            let file = match (name.strip_prefix("suite/"), name.starts_with("crates/") || name.starts_with("scripts/")) {
+                (Some(rest), _) => format!("crates/server/tests/suite/{rest}"),
+                (None, true) => name.to_owned(),
+                (None, false) => continue,
+            };
+            found += 1;
+            assert!(root.join(&file).exists(), "{}: {name} is not there", path.display());
+        }
+    }
+    assert!(found > 60, "only {found} were found");
+}
