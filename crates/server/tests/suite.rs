@@ -89,6 +89,8 @@ mod parts;
 mod poolers;
 #[path = "suite/rate_limits.rs"]
 mod rate_limits;
+#[path = "suite/render_containers.rs"]
+mod render_containers;
 #[path = "suite/render_tokens.rs"]
 mod render_tokens;
 #[path = "suite/render_workers.rs"]
