@@ -48,9 +48,7 @@ pub enum StoreError {
     #[error("the database has not been migrated; run `pulp-engine migrate`")]
     NotMigrated,
     /// A newer release has migrated this database, and what this one needs is no longer there.
-    #[error(
-        "the database was migrated by a newer release (its schema is {found}, this release knows up to {known}); run that release or the one before it"
-    )]
+    #[error("the database was migrated by a newer release (its schema is {found}, this release knows up to {known}); run a newer release")]
     NewerSchema {
         /// The newest migration found.
         found: i64,
