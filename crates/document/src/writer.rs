@@ -100,13 +100,18 @@ impl<'w> Writer<'w> {
 
     /// The same with declarations of the writer's own before those of the author.
     pub(crate) fn open_with(&mut self, tag: &str, class: &str, style: &Style, css: &str) {
+        if class.is_empty() {
+            self.open_tag(tag, "", style, css);
+        } else {
+            self.open_tag(tag, &[" class=\"", class, "\""].concat(), style, css);
+        }
+    }
+
+    /// The same with attributes as they stand in the tag, with a space in front of each.
+    pub(crate) fn open_tag(&mut self, tag: &str, attributes: &str, style: &Style, css: &str) {
         self.push("<");
         self.push(tag);
-        if !class.is_empty() {
-            self.push(" class=\"");
-            self.push(class);
-            self.push("\"");
-        }
+        self.push(attributes);
         if !(style.0.is_empty() && css.is_empty()) {
             self.push(" style=\"");
             self.push(css);
@@ -187,6 +192,15 @@ impl<'w> Writer<'w> {
         self.run.set_escape(Escape::Html);
         let rendered = text.template.render(scope, &mut self.run, &mut self.out);
         self.or_note(rendered, &text.property)
+    }
+
+    /// The same as text that is looked at before it becomes part of the document.
+    pub(crate) fn markup_text(&mut self, text: &Text, scope: &Scope<'_>) -> Result<String, DocumentError> {
+        let mut out = String::new();
+        self.run.set_escape(Escape::Html);
+        let rendered = text.template.render(scope, &mut self.run, &mut out);
+        self.or_note(rendered, &text.property)?;
+        Ok(out)
     }
 
     /// Writes a template whose own text is a style sheet; no value in it can leave its declaration.

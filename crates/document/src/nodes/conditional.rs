@@ -4,11 +4,12 @@ use expressions::{Evaluated, Scope};
 use serde_json::Value;
 
 use super::tree::Tree;
-use super::{Content, Node, write_all};
+use super::{Content, NODE, Node, write_all};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula};
 use crate::issues::short;
+use crate::shapes::{Property, Shape, Takes};
 use crate::writer::{Writer, steps_of};
 
 /// `{condition, children, else?}`; `condition` is an expression or `{path, operator?, value?}`.
@@ -66,15 +67,46 @@ const OPERATORS: [(&str, Operator); 20] = [
     ("truthy", Operator::Truthy),
 ];
 
+pub(crate) static SHAPE: Shape = Shape {
+    what: "conditional",
+    base: NODE,
+    properties: &[
+        Property::required("condition", Takes::Either(&[Takes::Expression, Takes::Object(&CONDITION)]), "What decides.").also(&["path"]),
+        Property::optional("operator", Takes::Words(&WORDS), "", "As in a condition, where `condition` is an expression."),
+        Property::optional("value", Takes::Other("any value", "true"), "", "As in a condition."),
+        Property::optional("children", Takes::Nodes, "none", "Where it holds."),
+        Property::optional("else", Takes::Nodes, "none", "Where it does not."),
+    ],
+};
+
+static CONDITION: Shape = Shape {
+    what: "a condition",
+    base: &[],
+    properties: &[
+        Property::required("path", Takes::Expression, "What is looked at."),
+        Property::optional("operator", Takes::Words(&WORDS), "`equals` with a `value`, `truthy` without", "How it is compared."),
+        Property::optional("value", Takes::Other("any value", "true"), "", "What it is compared with; a list for `in`."),
+    ],
+};
+
+/// The words of the operators.
+static WORDS: [&str; OPERATORS.len()] = {
+    let mut words = [""; OPERATORS.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = OPERATORS[at].0;
+        at += 1;
+    }
+    words
+};
+
 pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
     // The condition's own properties may also stand on the node itself.
     let nested = matches!(fields.value("condition"), Some(Value::Object(_)));
     let test = if nested {
-        let object = fields.object("condition")?;
-        let at = fields.at("condition");
-        let mut condition = Fields::new(fields.reading, object, at, "condition.".into());
+        let mut condition = fields.inner("condition")?;
         let test = read_test(&mut condition, &["path"]);
-        condition.finish("a condition");
+        condition.finish();
         test
     } else {
         read_test(fields, &["condition", "path"])

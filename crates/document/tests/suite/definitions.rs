@@ -115,7 +115,7 @@ fn a_mistake_inside_a_node_is_named_with_its_property() {
         ),
         (
             one(json!({"id": "t", "type": "table", "items": "x", "columns": [{"value": "b", "algin": "right"}]})),
-            "/document/children/0/columns/0/algin: Table 1: \"columns[0].algin\" is no property of a column; did you mean \"align\"? accepted: header, align, width, value, field",
+            "/document/children/0/columns/0/algin: Table 1: \"columns[0].algin\" is no property of a column; did you mean \"align\"? accepted: header, align, width, value, format, ",
         ),
         (
             one(json!({"id": "t", "type": "table", "items": "x", "columns": [{"value": "b", "align": "centre"}]})),
@@ -147,7 +147,7 @@ fn a_mistake_inside_a_node_is_named_with_its_property() {
         ),
         (
             one(json!({"id": "c", "type": "columns", "columns": [{"ratio": 0}]})),
-            "/document/children/0/columns/0/ratio: Columns 1: a ratio is 0; accepted: a number from 0.01 to 1000",
+            "/document/children/0/columns/0/ratio: Columns 1: \"columns[0].ratio\" is 0; accepted: a number from 0.01 to 1000",
         ),
     ];
     assert_refused(cases);

@@ -14,6 +14,8 @@ mod hostile_schemas;
 mod html_templates;
 mod inference;
 mod limits;
+mod manual;
+mod nodes;
 mod page_setup;
 mod parts;
 mod properties;
