@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The heavy dependencies and the crates that may name each: one, or more where others have reasons of its own. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 28] = [
+const OWNERS: [(&str, &str); 31] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
@@ -69,6 +69,9 @@ const OWNERS: [(&str, &str); 28] = [
     ("roxmltree", "document"),
     ("calamine", "document"),
     ("csv", "document"),
+    ("icu_*", "expressions"),
+    ("fixed_decimal", "expressions"),
+    ("rust_decimal", "expressions"),
     ("brotli-decompressor", "media"),
     ("croner", "domain"),
     ("lettre", "worker"),
