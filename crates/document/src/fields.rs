@@ -218,6 +218,12 @@ impl<'r, 'l> Fields<'r, 'l> {
         }
     }
 
+    /// An expression of ours, in place of one that the author left out.
+    pub(crate) fn formula_of(&mut self, name: &'static str, source: &str) -> Option<Formula> {
+        let expression = Expression::parse(source, &self.reading.limits.parsing).ok()?;
+        Some(Formula { expression, property: format!("{}{name}", self.prefix).into() })
+    }
+
     pub(crate) fn required_formula(&mut self, names: &[&'static str]) -> Option<Formula> {
         let formula = self.formula(names);
         if self.are_absent(names) {

@@ -35,6 +35,7 @@ mod mapping;
 mod markup;
 mod metered;
 mod nodes;
+mod outline;
 mod page;
 pub mod parts;
 mod report;
@@ -57,8 +58,9 @@ pub use assets::{AssetMap, InlineAsset};
 pub use check::{check, refused, validate, validate_unless};
 pub use definition::{Compiled, Kind};
 pub use error::DocumentError;
-pub use html::{Bindings, Input, Written, write_html};
+pub use html::{Bindings, Input, Written, write_html, write_numbered};
 pub use limits::Limits;
+pub use outline::Heading;
 pub use parts::effective;
 pub use report::{
     DryRun, ExpressionProblem, Expressions, Location, Reason, Severity, Suggestion, UnresolvedBinding, Validation, Warning, Warnings,

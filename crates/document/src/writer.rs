@@ -13,7 +13,8 @@ use crate::fields::{Formula, Text};
 use crate::images::ImageCheck;
 use crate::limits::Limits;
 use crate::links;
-use crate::nodes::Node;
+use crate::nodes::{Node, TableOfContents};
+use crate::outline::{Gathering, Heading, Outline};
 use crate::report::{ExpressionProblem, UnresolvedBinding, Warning};
 use crate::style::Style;
 
@@ -43,6 +44,7 @@ pub(crate) struct Writer<'w> {
     /// What stands for a node outside of the tree: `html`, `css`, `title`.
     place: &'static str,
     pub(crate) report: Gathered,
+    pub(crate) outline: Outline<'w>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,7 @@ impl<'w> Writer<'w> {
             path: Vec::new(),
             place: "definition",
             report: Gathered::default(),
+            outline: Outline::default(),
         }
     }
 
@@ -355,6 +358,32 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
+    /// Whether the headings that are written now are those of the document.
+    pub(crate) fn gathers_headings(&self) -> bool {
+        self.outline.gathering == Gathering::Yes && self.rehearsing == Rehearsing::No
+    }
+
+    /// Here stands a table of contents, once all headings are known.
+    pub(crate) fn add_table_of_contents(&mut self, table: &'w TableOfContents) {
+        if self.rehearsing == Rehearsing::No {
+            self.outline.add_table(self.out.len(), table);
+        }
+    }
+
+    /// Puts the entries of the tables of contents at their places.
+    pub(crate) fn fill_tables_of_contents(&mut self) -> Result<(), DocumentError> {
+        if self.outline.has_tables() {
+            self.out = self.outline.filled(&self.out, self.limits)?;
+            self.charge(steps_of(self.out.len()))?;
+        }
+        Ok(())
+    }
+
+    /// What was written since.
+    pub(crate) fn since(&self, from: usize) -> &str {
+        &self.out[from..]
+    }
+
     /// Bytes written so far.
     pub(crate) fn len(&self) -> usize {
         self.out.len()
@@ -367,9 +396,10 @@ impl<'w> Writer<'w> {
     }
 
     /// The HTML and what was noticed.
-    pub(crate) fn finish(mut self) -> (String, Gathered) {
+    pub(crate) fn finish(mut self) -> (String, Gathered, Vec<Heading>) {
         self.settle();
-        (self.out, self.report)
+        let headings = if self.outline.has_tables() { self.outline.headings } else { Vec::new() };
+        (self.out, self.report, headings)
     }
 
     /// Takes out what was written so far.

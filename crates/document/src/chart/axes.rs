@@ -20,15 +20,19 @@ pub(super) fn draw<E>(
     text: &mut dyn FnMut(f64) -> Result<String, E>,
 ) -> Result<(Area, Scale), E> {
     let (low, high) = reach(chart);
-    // Room for the numbers above the highest mark.
-    let headroom = if chart.values == Values::Shown && chart.stacking == Stacking::Beside { (high - low) * 0.06 } else { 0.0 };
-    let scale = Scale::new(low, high + headroom, chart.least, chart.most);
+    // Room for the numbers above the highest mark and below the lowest.
+    let room = if chart.values == Values::Shown && chart.stacking == Stacking::Beside { (high - low) * 0.07 } else { 0.0 };
+    let below = if low < 0.0 { room } else { 0.0 };
+    let scale = Scale::new(low - below, high + room, chart.least, chart.most);
     let ticks = scale.ticks.iter().map(|tick| Ok((*tick, clip(&text(*tick)?, LABEL_CHARACTERS)))).collect::<Result<Vec<_>, E>>()?;
     let widest = ticks.iter().map(|(_, label)| width_of(label, TEXT)).fold(0.0, f64::max);
     let labels: Vec<String> = chart.labels.iter().map(|label| clip(label, LABEL_CHARACTERS)).collect();
     let mut plot = Area { left: area.left + widest + 5.0, top: area.top + TEXT * 0.6, ..area };
     let turned = Turned::of(&labels, plot.right - plot.left);
     plot.bottom -= turned.height(&labels);
+    if turned == Turned::Slanted {
+        plot.left += overhang(&plot, &labels);
+    }
     for (tick, label) in &ticks {
         let y = height_of(&plot, &scale, *tick);
         svg.line((plot.left, y), (plot.right, y), GRID, 0.5);
@@ -102,6 +106,13 @@ impl Turned {
             _ => TEXT + 6.0,
         }
     }
+}
+
+/// How far the slanted first label would reach beyond the numbers of the axis.
+fn overhang(plot: &Area, labels: &[String]) -> f64 {
+    let (from, to) = place(plot, 0, labels.len());
+    let reach = labels.first().map_or(0.0, |label| width_of(label, TEXT)) * 0.85;
+    (reach - (to - from) / 2.0 - (plot.left * 0.5)).max(0.0)
 }
 
 fn write_labels(chart: &Chart, plot: &Area, labels: &[String], turned: Turned, svg: &mut Svg) {

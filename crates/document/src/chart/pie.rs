@@ -8,7 +8,7 @@ use super::{Area, Chart, Kind, TEXT, Values, color};
 /// Part of a ring's radius that is hollow.
 const HOLLOW: f64 = 0.58;
 /// Part of the circle below which a slice has no room for text.
-const LEAST_LABELLED: f64 = 0.04;
+const LEAST_LABELLED: f64 = 0.06;
 
 pub(super) fn draw<E>(chart: &Chart, area: Area, svg: &mut Svg, text: &mut dyn FnMut(f64) -> Result<String, E>) -> Result<(), E> {
     let values: Vec<f64> = chart

@@ -81,7 +81,7 @@ pub(crate) static SHAPE: Shape = Shape {
         Property::optional("height", Takes::Number(20.0, 1000.0), "`75`", "In millimetres."),
         Property::optional("min", Takes::Number(-1e15, 1e15), "a round number", "Lower end of the axis."),
         Property::optional("max", Takes::Number(-1e15, 1e15), "a round number", "Upper end of the axis."),
-        Property::optional("format", Takes::Plain, "", "How numbers are written, as in a column of a table."),
+        Property::optional("format", Takes::Plain, "`number`", "How numbers are written, as in a column of a table."),
         Property::optional("currency", Takes::Plain, "", "As in a column of a table."),
         Property::optional("decimals", Takes::Whole(0, 20), "", "As in a column of a table."),
         Property::optional("pattern", Takes::Plain, "", "As in a column of a table."),
@@ -104,7 +104,7 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
     {
         fields.refuse("max", &format!("\"max\" is {most}; accepted: a number above \"min\", which is {least}"));
     }
-    let number = Format::read(fields).map_or_else(|| "{{this}}".to_owned(), |format| format.of("this"));
+    let number = Format::read(fields).map_or_else(|| "{{number this}}".to_owned(), |format| format.of("this"));
     let number = fields.template("format", &number, &Partials::default());
     let given = fields.list("series").map_or(0, <[_]>::len);
     if given == 0 {

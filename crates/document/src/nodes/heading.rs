@@ -40,9 +40,8 @@ impl Heading {
     }
 
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
-        writer.open(self.tag, "", style);
+        let from = writer.open_heading(self.tag, style);
         writer.text(&self.content, scope)?;
-        writer.close(self.tag);
-        Ok(())
+        writer.close_heading(self.tag, from)
     }
 }

@@ -15,6 +15,7 @@ mod html;
 mod image;
 mod list;
 mod page_break;
+mod pivot_table;
 mod repeater;
 mod rich_text;
 mod section;
@@ -22,11 +23,14 @@ mod signature_field;
 mod slot;
 mod spacer;
 mod table;
+mod table_of_contents;
 mod text;
+mod total;
 mod tree;
 
 use expressions::Scope;
 
+pub(crate) use table_of_contents::TableOfContents;
 pub(crate) use tree::{Document, label, read_document};
 
 use crate::bindings::Uses;
@@ -51,6 +55,8 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) enum Content {
     Chart(Box<chart::Chart>),
+    PivotTable(Box<pivot_table::PivotTable>),
+    TableOfContents(TableOfContents),
     Columns(columns::Columns),
     Container(container::Container),
     Divider(divider::Divider),
@@ -89,7 +95,7 @@ pub(crate) static DOCUMENT: Shape = Shape {
 };
 
 /// Every kind of node: its shape, which names it as `type` does, and its reader.
-pub(crate) static KINDS: [(&Shape, Read); 19] = [
+pub(crate) static KINDS: [(&Shape, Read); 21] = [
     (&section::SHAPE, section::read),
     (&heading::SHAPE, heading::read),
     (&text::SHAPE, text::read),
@@ -107,6 +113,8 @@ pub(crate) static KINDS: [(&Shape, Read); 19] = [
     (&rich_text::SHAPE, rich_text::read),
     (&signature_field::SHAPE, signature_field::read),
     (&chart::SHAPE, chart::read),
+    (&pivot_table::SHAPE, pivot_table::read),
+    (&table_of_contents::SHAPE, table_of_contents::read),
     (&component::SHAPE, component::read),
     (&slot::SHAPE, slot::read),
 ];
@@ -116,6 +124,8 @@ impl Content {
     pub(crate) fn uses<'w>(&'w self, uses: &mut Uses<'w>) {
         match self {
             Self::Chart(chart) => chart.uses(uses),
+            Self::PivotTable(table) => table.uses(uses),
+            Self::TableOfContents(table) => table.uses(uses),
             Self::Columns(columns) => columns.uses(uses),
             Self::Component(component) => component.uses(uses),
             Self::Conditional(conditional) => conditional.uses(uses),
@@ -142,6 +152,8 @@ impl Node {
         writer.enter(self)?;
         match &self.content {
             Content::Chart(chart) => chart.write_html(&self.style, writer, scope),
+            Content::PivotTable(table) => table.write_html(&self.style, writer, scope),
+            Content::TableOfContents(table) => table.write_html(&self.style, writer, scope),
             Content::Columns(columns) => columns.write_html(&self.style, writer, scope),
             Content::Component(component) => component.write_html(&self.style, writer, scope),
             Content::Conditional(conditional) => conditional.write_html(writer, scope),

@@ -41,9 +41,9 @@ impl Section {
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.open("section", "", style);
         if let Some(title) = &self.title {
-            writer.push("<h2>");
+            let from = writer.open_heading("h2", &Style::default());
             writer.text(title, scope)?;
-            writer.push("</h2>");
+            writer.close_heading("h2", from)?;
         }
         write_all(&self.children, writer, scope)?;
         writer.push("</section>");

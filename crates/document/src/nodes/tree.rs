@@ -11,6 +11,7 @@ use crate::fields::{Fields, Reading};
 use crate::html_slots::MAIN;
 use crate::issues::{clip, hint, short};
 use crate::limits::MAX_DEPTH;
+use crate::outline::Gathering;
 use crate::style::{self, Style};
 
 const ID_CHARACTERS: usize = 128;
@@ -24,6 +25,7 @@ pub(crate) struct Tree {
     pub(crate) kind: Kind,
     /// Names of slots.
     pub(crate) slots: HashSet<Box<str>>,
+    gathering: Gathering,
 }
 
 /// The root of a definition.
@@ -31,6 +33,8 @@ pub(crate) struct Tree {
 pub(crate) struct Document {
     pub(crate) style: Style,
     pub(crate) children: Vec<Node>,
+    /// Whether a table of contents stands somewhere in it.
+    pub(crate) gathering: Gathering,
 }
 
 /// Reads the root node.
@@ -42,7 +46,7 @@ pub(crate) fn read_document(reading: &mut Reading<'_>, value: &Value, kind: Kind
         );
         return None;
     };
-    let mut tree = Tree { ids: HashSet::new(), nodes: 0, depth: 0, kind, slots: HashSet::new() };
+    let mut tree = Tree { ids: HashSet::new(), nodes: 0, depth: 0, kind, slots: HashSet::new(), gathering: Gathering::No };
     let mut fields = Fields::new(reading, &DOCUMENT, object, "/document".into(), String::new());
     tree.id(&mut fields);
     match fields.string("type") {
@@ -59,10 +63,15 @@ pub(crate) fn read_document(reading: &mut Reading<'_>, value: &Value, kind: Kind
         fields.refuse("children", "a layout has a slot for the content of those that use it: {\"type\": \"slot\", \"id\": \"main\"}");
     }
     fields.finish();
-    Some(Document { style, children })
+    Some(Document { style, children, gathering: tree.gathering })
 }
 
 impl Tree {
+    /// Headings are to be told apart: something in the document leads to them.
+    pub(crate) fn gathers_headings(&mut self) {
+        self.gathering = Gathering::Yes;
+    }
+
     /// Reads the nodes of another definition, which chose their ids without knowing those around.
     pub(crate) fn foreign_children(&mut self, fields: &mut Fields<'_, '_>, name: &'static str) -> Vec<Node> {
         let (ids, kind) = (std::mem::take(&mut self.ids), std::mem::replace(&mut self.kind, Kind::Component));

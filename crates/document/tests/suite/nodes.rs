@@ -1,8 +1,10 @@
 //! Nodes one by one, beyond those that every document has.
 
+use document::{Bindings, Input, Limits, write_html, write_numbered};
+use domain::options::RenderOptions;
 use serde_json::{Value, json};
 
-use crate::{body, refusals, tree, write_with, written};
+use crate::{body, compile, refusals, tree, write_with, written};
 
 #[expect(clippy::needless_pass_by_value, reason = "every caller makes the values on the spot")]
 fn node(node: Value, data: Value) -> String {
@@ -228,4 +230,82 @@ fn a_chart_has_a_limit_of_items_and_says_what_is_no_number() {
     assert_eq!(written(&definition, &json!({"months": []})).warnings, []);
     let bounds = refusals(&tree(json!([chart("line", json!({"min": 5, "max": 5}))])));
     assert!(bounds[0].contains("\"max\" is 5; accepted: a number above \"min\""), "{bounds:?}");
+}
+
+#[test]
+fn a_pivot_table_adds_up_in_cells_rows_columns_and_as_a_whole() {
+    let pivot = json!({"id": "p", "type": "pivotTable", "items": "sales", "rowBy": "region", "columnBy": "year", "value": "amount",
+        "rowLabel": "In {{this}}", "corner": "Region", "order": "sorted", "totalLabel": "All"});
+    let data = json!({"sales": [
+        {"region": "<South>", "year": 2027, "amount": 0.1}, {"region": "North", "year": 2026, "amount": "4"},
+        {"region": "<South>", "year": 2027, "amount": 0.2}, {"region": "<South>", "year": 2026},
+    ]});
+    assert_eq!(
+        node(pivot.clone(), data.clone()),
+        "<table class=\"table pivot summed\"><thead><tr><th>Region</th><th class=\"n\">2026</th><th class=\"n\">2027</th><th class=\"n\">All</th></tr></thead><tbody>\
+         <tr><th scope=\"row\">In &lt;South&gt;</th><td class=\"n\"></td><td class=\"n\">0.3</td><td class=\"n\">0.3</td></tr>\
+         <tr><th scope=\"row\">In North</th><td class=\"n\">4</td><td class=\"n\"></td><td class=\"n\">4</td></tr>\
+         <tr class=\"total\"><th>All</th><td class=\"n\">4</td><td class=\"n\">0.3</td><td class=\"n\">4.3</td></tr></tbody></table>"
+    );
+    let mut counted = pivot.clone();
+    counted.as_object_mut().unwrap().remove("value");
+    assert!(node(counted, data).contains("<th>All</th><td class=\"n\">2</td><td class=\"n\">2</td><td class=\"n\">4</td>"));
+    let wide: Vec<Value> = (0..51).map(|year| json!({"region": "a", "year": year, "amount": 1})).collect();
+    let error = write_with(&tree(json!([pivot])), &json!({"sales": wide}), &json!({})).unwrap_err();
+    assert_eq!(error.to_string(), "the document's pivot table (columns) passed the limit of 50");
+}
+
+fn book() -> Value {
+    tree(json!([
+        {"id": "toc", "type": "tableOfContents", "title": "Contents", "to": 2},
+        {"id": "r", "type": "repeater", "items": "chapters", "children": [
+            {"id": "h", "type": "heading", "level": 1, "content": "{{name}}"},
+            {"id": "s", "type": "section", "title": "More", "children": [{"id": "d", "type": "heading", "level": 3, "content": "deep"}]},
+        ]},
+    ]))
+}
+
+#[test]
+fn a_table_of_contents_leads_to_every_heading_that_follows_it() {
+    let data = json!({"chapters": [{"name": "One <1>"}, {"name": "Two"}]});
+    let written = written(&book(), &data);
+    let anchors: Vec<(&str, u8)> = written.headings.iter().map(|heading| (heading.anchor.as_str(), heading.level)).collect();
+    assert_eq!(anchors, [("heading-1", 1), ("heading-2", 2), ("heading-3", 3), ("heading-4", 1), ("heading-5", 2), ("heading-6", 3)]);
+    for heading in &written.headings {
+        assert_eq!(written.html.matches(&format!(" id=\"{}\"", heading.anchor)).count(), 1);
+    }
+    assert!(written.html.contains("<h1 id=\"heading-1\">One &lt;1&gt;</h1>"), "{}", written.html);
+    let entry = |level: u8, number: u8, text: &str| {
+        format!("<p class=\"l{level}\"><a href=\"#heading-{number}\"><span>{text}</span><i></i><b></b></a></p>")
+    };
+    let wanted = [entry(1, 1, "One &lt;1&gt;"), entry(2, 2, "More"), entry(1, 4, "Two"), entry(2, 5, "More")].concat();
+    assert!(written.html.contains(&format!("<p class=\"title\">Contents</p>{wanted}</nav>")), "{}", written.html);
+    let without = crate::written(&tree(json!([{"id": "h", "type": "heading", "content": "x"}])), &json!({}));
+    assert_eq!(without.headings, []);
+    assert!(without.html.contains("<h2>x</h2>"), "{}", without.html);
+}
+
+#[test]
+fn the_pages_of_headings_stand_in_the_table_of_contents_and_nothing_else_changes() {
+    let compiled = compile(&book());
+    let data = json!({"chapters": [{"name": "One"}, {"name": "Two"}]});
+    let input = Input {
+        data: &data,
+        fixed_data: None,
+        options: &RenderOptions::default(),
+        now: crate::NOW.parse().unwrap(),
+        bindings: Bindings::Lenient,
+        cancelled: None,
+        assets: None,
+    };
+    let limits = Limits::default();
+    let plain = write_html(&compiled, &input, &limits).unwrap();
+    let numbered = write_numbered(&compiled, &input, &limits, &[Some(2), Some(3), None, Some(11)]).unwrap();
+    assert_eq!(numbered.html.matches("<b>").count(), 4);
+    for (number, page) in [(1, "2"), (2, "3"), (4, "11"), (5, "")] {
+        let line = numbered.html.split(&format!("href=\"#heading-{number}\"")).nth(1).unwrap().split("</a>").next().unwrap();
+        assert!(line.ends_with(&format!("<b>{page}</b>")), "{line}");
+    }
+    assert_eq!(numbered.html.replace("<b>2<", "<b><").replace("<b>3<", "<b><").replace("<b>11<", "<b><"), plain.html);
+    assert_eq!(numbered.headings, plain.headings);
 }

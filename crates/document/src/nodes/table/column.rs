@@ -1,9 +1,8 @@
 //! One column of a table: its head, its cells, and what stands below them.
 
-use expressions::Expression;
-
 use super::super::format::Format;
-use crate::fields::{Fields, Formula, Text};
+use super::super::total::{TOTALS, Total, is_count};
+use crate::fields::{Fields, Text};
 use crate::shapes::{Property, Shape, Takes};
 use crate::style::length;
 
@@ -19,21 +18,6 @@ pub(super) struct Column {
     /// In the row of totals, in place of one.
     pub(super) footer: Option<Text>,
 }
-
-/// What is reckoned from all cells of a column.
-#[derive(Debug)]
-pub(super) struct Total {
-    /// What counts of an item.
-    pub(super) value: Formula,
-    /// From the list of what counts to the result.
-    pub(super) act: Formula,
-    /// How the result is written; it is `this`.
-    pub(super) text: Text,
-}
-
-/// The words of `total`, with what each asks of the list of values.
-const TOTALS: [(&str, &str); 5] =
-    [("sum", "sum this"), ("avg", "avg this"), ("count", "count this"), ("min", "min this"), ("max", "max this")];
 
 pub(super) static COLUMN: Shape = Shape {
     what: "a column",
@@ -89,10 +73,10 @@ pub(super) fn read_column(column: &mut Fields<'_, '_>) -> Option<Column> {
     if act.is_some() && footer.is_some() {
         column.refuse("footer", "\"total\" and \"footer\" stand in the same place; give one of them");
     }
-    let is_number = act.is_some_and(|act| act != "count this") || format.as_ref().is_some_and(Format::is_number);
+    let is_number = act.is_some_and(|act| !is_count(act)) || format.as_ref().is_some_and(Format::is_number);
     let opening = align.unwrap_or(if is_number { " class=\"n\">" } else { ">" });
     let (field, formula) = (cell_of_field(column, format.as_ref()), column.formula(&["field"]));
-    let total = act.zip(formula).and_then(|(act, value)| total(column, act, value, format.as_ref()));
+    let total = act.zip(formula).and_then(|(act, value)| Total::new(column, "total", act, value, format.as_ref()));
     let cell = match (value, field) {
         (Some(value), None) => value,
         (None, Some(field)) => field,
@@ -114,14 +98,6 @@ fn cell_of_field(column: &mut Fields<'_, '_>, format: Option<&Format>) -> Option
     let Some(format) = format else { return column.path_text("field") };
     let path = column.string("field")?.trim().trim_start_matches("{{").trim_end_matches("}}").trim().to_owned();
     column.template("field", &format.of(&path), &expressions::Partials::default())
-}
-
-fn total(column: &mut Fields<'_, '_>, act: &str, value: Formula, format: Option<&Format>) -> Option<Total> {
-    // A number of items is written as it is.
-    let text = format.filter(|_| act != "count this").map_or_else(|| "{{this}}".to_owned(), |format| format.of("this"));
-    let text = column.template("total", &text, &expressions::Partials::default())?;
-    let expression = Expression::parse(act, &column.reading.limits.parsing).ok()?;
-    Some(Total { act: Formula { expression, property: value.property.clone() }, value, text })
 }
 
 impl Column {

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use expressions::Scope;
 use serde_json::{Value, json};
 
+use super::super::total::Total;
 use super::Member;
-use super::column::{Column, Total};
+use super::column::Column;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
 use crate::writer::{Writer, steps_of};
@@ -72,16 +73,11 @@ impl Sums {
 
     /// Takes what counts of one item; what is missing does not.
     pub(super) fn take(&mut self, at: usize, total: &Total, writer: &mut Writer<'_>, scope: &Scope<'_>) -> Result<(), DocumentError> {
-        let Some(found) = writer.evaluate(&total.value, scope)? else { return Ok(()) };
-        let Some(value) = found.as_value().filter(|value| !value.is_null()) else { return Ok(()) };
-        let Some(values) = self.0.get_mut(at) else { return Ok(()) };
-        // Lists and objects come to nothing and would be copied whole: their kind is enough for the refusal.
-        values.push(match &*value {
-            Value::Array(_) => json!([]),
-            Value::Object(_) => json!({}),
-            plain => plain.clone(),
-        });
-        writer.charge(1)
+        let value = total.value(writer, scope)?;
+        if let (Some(values), Some(value)) = (self.0.get_mut(at), value) {
+            values.push(value);
+        }
+        Ok(())
     }
 
     pub(super) fn add(&mut self, other: Self) {
@@ -110,7 +106,7 @@ impl Sums {
             writer.push("<td");
             writer.push(column.opening);
             match (&column.total, &column.footer) {
-                (Some(total), _) => write_total(total, values, writer, scope)?,
+                (Some(total), _) => total.write(values.clone(), writer, scope)?,
                 (None, Some(footer)) if class == "total" => writer.text(footer, scope)?,
                 _ => {}
             }
@@ -119,13 +115,4 @@ impl Sums {
         writer.push("</tr>");
         writer.check_size()
     }
-}
-
-fn write_total<'w>(total: &'w Total, values: &[Value], writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
-    writer.charge(u64::try_from(values.len()).unwrap_or(u64::MAX))?;
-    let list = Value::Array(values.to_vec());
-    let inner = scope.child(&list);
-    let Some(found) = writer.evaluate(&total.act, &inner)? else { return Ok(()) };
-    let Some(result) = found.as_value() else { return Ok(()) };
-    writer.text(&total.text, &scope.child(&result))
 }
