@@ -29,6 +29,7 @@
 //! | more than 8 block parameters, more than 200 levels | accepted | refused | bounds the cost |
 //! | `{{log x}}` | writes to the console | nothing | a server has no console for templates |
 
+pub mod barcodes;
 mod characters;
 mod error;
 mod escape;

@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The heavy dependencies and the crates that may name each: one, or more where others have reasons of its own. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 31] = [
+const OWNERS: [(&str, &str); 33] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
@@ -72,6 +72,8 @@ const OWNERS: [(&str, &str); 31] = [
     ("icu_*", "expressions"),
     ("fixed_decimal", "expressions"),
     ("rust_decimal", "expressions"),
+    ("rxing", "expressions"),
+    ("datamatrix", "expressions"),
     ("brotli-decompressor", "media"),
     ("croner", "domain"),
     ("lettre", "worker"),

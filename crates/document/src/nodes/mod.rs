@@ -3,6 +3,7 @@
 //! To add a kind: a file here with a struct, `read`, `write_html` and `uses`; a variant of [`Content`]; one line in [`KINDS`]
 //! one in [`Node::write_html`] and one in [`Content::uses`]. Another format (CSV, XLSX) is another walk with its own match over [`Content`].
 
+mod barcode;
 mod chart;
 mod columns;
 mod component;
@@ -57,6 +58,7 @@ pub(crate) enum Content {
     Chart(Box<chart::Chart>),
     PivotTable(Box<pivot_table::PivotTable>),
     TableOfContents(TableOfContents),
+    Barcode(barcode::Barcode),
     Columns(columns::Columns),
     Container(container::Container),
     Divider(divider::Divider),
@@ -95,7 +97,7 @@ pub(crate) static DOCUMENT: Shape = Shape {
 };
 
 /// Every kind of node: its shape, which names it as `type` does, and its reader.
-pub(crate) static KINDS: [(&Shape, Read); 21] = [
+pub(crate) static KINDS: [(&Shape, Read); 22] = [
     (&section::SHAPE, section::read),
     (&heading::SHAPE, heading::read),
     (&text::SHAPE, text::read),
@@ -115,6 +117,7 @@ pub(crate) static KINDS: [(&Shape, Read); 21] = [
     (&chart::SHAPE, chart::read),
     (&pivot_table::SHAPE, pivot_table::read),
     (&table_of_contents::SHAPE, table_of_contents::read),
+    (&barcode::SHAPE, barcode::read),
     (&component::SHAPE, component::read),
     (&slot::SHAPE, slot::read),
 ];
@@ -126,6 +129,7 @@ impl Content {
             Self::Chart(chart) => chart.uses(uses),
             Self::PivotTable(table) => table.uses(uses),
             Self::TableOfContents(table) => table.uses(uses),
+            Self::Barcode(code) => code.uses(uses),
             Self::Columns(columns) => columns.uses(uses),
             Self::Component(component) => component.uses(uses),
             Self::Conditional(conditional) => conditional.uses(uses),
@@ -154,6 +158,7 @@ impl Node {
             Content::Chart(chart) => chart.write_html(&self.style, writer, scope),
             Content::PivotTable(table) => table.write_html(&self.style, writer, scope),
             Content::TableOfContents(table) => table.write_html(&self.style, writer, scope),
+            Content::Barcode(code) => code.write_html(&self.style, writer, scope),
             Content::Columns(columns) => columns.write_html(&self.style, writer, scope),
             Content::Component(component) => component.write_html(&self.style, writer, scope),
             Content::Conditional(conditional) => conditional.write_html(writer, scope),

@@ -309,3 +309,18 @@ fn the_pages_of_headings_stand_in_the_table_of_contents_and_nothing_else_changes
     assert_eq!(numbered.html.replace("<b>2<", "<b><").replace("<b>3<", "<b><").replace("<b>11<", "<b><"), plain.html);
     assert_eq!(numbered.headings, plain.headings);
 }
+
+#[test]
+fn a_barcode_is_drawn_and_what_it_cannot_hold_is_refused_with_its_node() {
+    for symbology in ["qr", "code128", "ean13", "datamatrix", "pdf417"] {
+        let code = json!({"id": "b", "type": "barcode", "symbology": symbology, "value": "{{ean}}", "width": 40, "quietZone": false});
+        let found = node(code, json!({"ean": "4006381333931"}));
+        assert!(found.starts_with("<div class=\"barcode\"><svg "), "{symbology}: {found}");
+    }
+    let code = tree(json!([{"id": "b", "type": "barcode", "symbology": "ean13", "value": "{{ean}}"}]));
+    let error = write_with(&code, &json!({"ean": "4006381333932"}), &json!({})).unwrap_err();
+    assert_eq!(error.to_string(), "Barcode 1 (value, line 1, column 1): the 13th digit of EAN-13 is a check digit, here 1 and not 2");
+    assert!(!written(&code, &json!({})).html.contains("<svg"));
+    let wrong = refusals(&tree(json!([{"id": "b", "type": "barcode", "symbology": "ean8", "value": "1"}])));
+    assert!(wrong[0].contains("\"symbology\" is \"ean8\"; accepted: \"qr\", \"code128\""), "{wrong:?}");
+}

@@ -4,6 +4,7 @@ mod aggregates;
 mod arguments;
 mod arithmetic;
 mod blocks;
+mod codes;
 mod comparisons;
 mod dates;
 mod lists;
@@ -22,7 +23,7 @@ use crate::tree::{Call, Node};
 use crate::value::{Evaluated, View};
 
 /// All groups of helpers; a name stands in one of them only.
-static GROUPS: [&[Helper]; 10] = [
+static GROUPS: [&[Helper]; 11] = [
     blocks::HELPERS,
     values::HELPERS,
     comparisons::HELPERS,
@@ -33,6 +34,7 @@ static GROUPS: [&[Helper]; 10] = [
     texts::HELPERS,
     numbers::HELPERS,
     dates::HELPERS,
+    codes::HELPERS,
 ];
 
 /// Characters of an unknown name that an error repeats.

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
+
 use super::Invocation;
 use super::arguments::{kind_of, number_of};
 use crate::error::ExpressionError;
@@ -34,6 +37,16 @@ impl<'s> Invocation<'_, '_, '_, 's> {
         match whole.filter(|count| *count <= max) {
             Some(count) => Ok(Some(count)),
             None => Err(self.refused_option(name, &format!("a whole number from 0 to {max}"), value.view())),
+        }
+    }
+
+    /// A length above 0, in millimetres.
+    pub(crate) fn option_measure(&mut self, name: &str, max: u32) -> Result<Option<f64>, ExpressionError> {
+        let Some(value) = self.option(name)? else { return Ok(None) };
+        let found = number_of(value.view()).filter(|number| *number > Decimal::ZERO && *number <= Decimal::from(max));
+        match found.and_then(|number| number.to_f64()) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.refused_option(name, &format!("millimetres above 0 and up to {max}"), value.view())),
         }
     }
 
