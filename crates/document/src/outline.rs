@@ -97,7 +97,7 @@ impl Writer<'_> {
     /// Ends the heading whose text begins at `from`.
     pub(crate) fn close_heading(&mut self, tag: &'static str, from: usize) -> Result<(), DocumentError> {
         if self.gathers_headings() {
-            let level = tag.bytes().nth(1).map_or(1, |digit| digit.saturating_sub(b'0'));
+            let level = tag.as_bytes().get(1).map_or(1, |digit| digit.saturating_sub(b'0'));
             let heading = Heading { anchor: self.outline.next_anchor(), level, html: self.since(from).to_owned() };
             self.outline.add(heading)?;
         }

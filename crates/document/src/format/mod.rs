@@ -43,7 +43,7 @@ mod tests {
     }
 
     /// What of a node is refused because nobody asked for it.
-    fn unread(node: Map<String, Value>) -> Vec<String> {
+    fn unread(node: &Map<String, Value>) -> Vec<String> {
         let definition = json!({"document": {"id": "root", "type": "document", "children": [node]}});
         let issues = match Compiled::compile(&definition, &Limits::default()) {
             Ok(_) => Vec::new(),
@@ -60,7 +60,7 @@ mod tests {
                 node.insert("type".into(), json!(shape.what));
                 node
             };
-            assert_eq!(unread(named(silent(shape))), Vec::<String>::new(), "{}", shape.what);
+            assert_eq!(unread(&named(silent(shape))), Vec::<String>::new(), "{}", shape.what);
             for property in shape.properties {
                 let inner = match &property.takes {
                     Takes::List(inner) => json!([silent(inner)]),
@@ -68,7 +68,7 @@ mod tests {
                     _ => continue,
                 };
                 let node = Map::from_iter([(property.name.to_owned(), inner)]);
-                assert_eq!(unread(named(node)), Vec::<String>::new(), "{} of {}", property.name, shape.what);
+                assert_eq!(unread(&named(node)), Vec::<String>::new(), "{} of {}", property.name, shape.what);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `conditional`: its children or its `else`, by a condition on the data.
 
 use expressions::{Evaluated, Scope};
+use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::tree::Tree;
@@ -25,6 +26,8 @@ struct Test {
     subject: Formula,
     operator: Operator,
     value: Value,
+    /// Of the operator `matches`.
+    pattern: Option<Regex>,
     /// Values inside `value`, with long texts counted by their length.
     weight: u64,
 }
@@ -41,10 +44,15 @@ enum Operator {
     Empty,
     NotEmpty,
     Contains,
+    NotContains,
     In,
+    NotIn,
+    StartsWith,
+    EndsWith,
+    Matches,
 }
 
-const OPERATORS: [(&str, Operator); 20] = [
+const OPERATORS: [(&str, Operator); 25] = [
     ("equals", Operator::Equals),
     ("notEquals", Operator::NotEquals),
     ("greaterThan", Operator::Greater),
@@ -54,7 +62,12 @@ const OPERATORS: [(&str, Operator); 20] = [
     ("isEmpty", Operator::Empty),
     ("isNotEmpty", Operator::NotEmpty),
     ("contains", Operator::Contains),
+    ("notContains", Operator::NotContains),
     ("in", Operator::In),
+    ("notIn", Operator::NotIn),
+    ("startsWith", Operator::StartsWith),
+    ("endsWith", Operator::EndsWith),
+    ("matches", Operator::Matches),
     ("exists", Operator::NotEmpty),
     ("==", Operator::Equals),
     ("!=", Operator::NotEquals),
@@ -85,7 +98,12 @@ static CONDITION: Shape = Shape {
     properties: &[
         Property::required("path", Takes::Expression, "What is looked at."),
         Property::optional("operator", Takes::Words(&WORDS), "`equals` with a `value`, `truthy` without", "How it is compared."),
-        Property::optional("value", Takes::Other("any value", "true"), "", "What it is compared with; a list for `in`."),
+        Property::optional(
+            "value",
+            Takes::Other("any value", "true"),
+            "",
+            "What it is compared with; a list for `in` and `notIn`, a regular expression for `matches`.",
+        ),
     ],
 };
 
@@ -125,19 +143,51 @@ fn read_test(fields: &mut Fields<'_, '_>, subjects: &[&'static str]) -> Option<T
         return None;
     }
     let operator = operator.unwrap_or(if value.is_some() { Operator::Equals } else { Operator::Truthy });
-    match (operator, &value) {
-        (Operator::In, Some(Value::Array(_))) => {}
-        (Operator::In, other) => {
-            let found = other.as_ref().map_or("missing".into(), short);
-            fields.refuse("value", &format!("\"value\" of the operator \"in\" is {found}; accepted: a list"));
+    check_value(fields, operator, value.as_ref());
+    let value = value.unwrap_or(Value::Null);
+    let pattern = match (operator, value.as_str()) {
+        (Operator::Matches, Some(source)) => Some(pattern(fields, source)?),
+        _ => None,
+    };
+    Some(Test { subject: subject?, operator, weight: weight(&value), value, pattern })
+}
+
+/// Refuses what the operator cannot compare with.
+fn check_value(fields: &mut Fields<'_, '_>, operator: Operator, value: Option<&Value>) {
+    let word = OPERATORS.iter().find(|(_, known)| *known == operator).map_or("", |(word, _)| word);
+    match (operator, value) {
+        (Operator::In | Operator::NotIn, Some(Value::Array(_))) => {}
+        (Operator::In | Operator::NotIn, other) => {
+            let found = other.map_or("missing".into(), short);
+            fields.refuse("value", &format!("\"value\" of the operator \"{word}\" is {found}; accepted: a list"));
         }
-        (Operator::Greater | Operator::GreaterOrEqual | Operator::Less | Operator::LessOrEqual | Operator::Contains, None) => {
+        (Operator::StartsWith | Operator::EndsWith | Operator::Matches, Some(Value::String(_))) => {}
+        (Operator::StartsWith | Operator::EndsWith | Operator::Matches, other) => {
+            let found = other.map_or("missing".into(), short);
+            fields.refuse("value", &format!("\"value\" of the operator \"{word}\" is {found}; accepted: text"));
+        }
+        (
+            Operator::Greater
+            | Operator::GreaterOrEqual
+            | Operator::Less
+            | Operator::LessOrEqual
+            | Operator::Contains
+            | Operator::NotContains,
+            None,
+        ) => {
             fields.refuse_missing("value", "what the operator compares with");
         }
         _ => {}
     }
-    let value = value.unwrap_or(Value::Null);
-    Some(Test { subject: subject?, operator, weight: weight(&value), value })
+}
+
+fn pattern(fields: &mut Fields<'_, '_>, source: &str) -> Option<Regex> {
+    let built = RegexBuilder::new(source).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build();
+    if built.is_err() {
+        let accepted = "a regular expression without look-around and back-references, such as \"^INV-[0-9]+$\"";
+        fields.refuse("value", &format!("\"value\" is {}; accepted: {accepted}", short(&Value::from(source))));
+    }
+    built.ok()
 }
 
 impl Conditional {
@@ -156,6 +206,9 @@ impl Conditional {
     }
 }
 
+/// Bytes of a compiled pattern; those of people need some thousand.
+const PATTERN_BYTES: usize = 256 * 1024;
+
 fn weight(value: &Value) -> u64 {
     match value {
         Value::String(text) => steps_of(text.len()),
@@ -170,8 +223,12 @@ impl Test {
     fn steps(&self, found: &Evaluated<'_>) -> u64 {
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
         let length = match found.as_value().as_deref() {
+            // A pattern is looked for some ten times slower than a text.
+            Some(Value::String(text)) if self.pattern.is_some() => steps_of(text.len()).saturating_mul(10),
             Some(Value::String(text)) => steps_of(text.len()),
-            Some(Value::Array(items)) if self.operator == Operator::Contains => count(items.len()).saturating_mul(self.weight) / 8,
+            Some(Value::Array(items)) if matches!(self.operator, Operator::Contains | Operator::NotContains) => {
+                count(items.len()).saturating_mul(self.weight) / 8
+            }
             _ => 0,
         };
         length + self.weight / 8
@@ -191,14 +248,33 @@ impl Test {
             Operator::LessOrEqual => order().is_some_and(std::cmp::Ordering::is_le),
             Operator::Empty => is_empty(value),
             Operator::NotEmpty => !is_empty(value),
-            Operator::Contains => match value {
-                Value::String(text) => self.value.as_str().is_some_and(|part| text.contains(part)),
-                Value::Array(items) => items.iter().any(|item| equal(item, &self.value)),
-                Value::Object(members) => self.value.as_str().is_some_and(|name| members.contains_key(name)),
+            Operator::Contains => self.is_in(value),
+            Operator::NotContains => !self.is_in(value),
+            Operator::In => self.has(value),
+            Operator::NotIn => !self.has(value),
+            Operator::StartsWith => value.as_str().zip(self.value.as_str()).is_some_and(|(text, part)| text.starts_with(part)),
+            Operator::EndsWith => value.as_str().zip(self.value.as_str()).is_some_and(|(text, part)| text.ends_with(part)),
+            Operator::Matches => match (value, &self.pattern) {
+                (Value::String(text), Some(pattern)) => pattern.is_match(text),
+                (Value::Number(number), Some(pattern)) => pattern.is_match(&number.to_string()),
                 _ => false,
             },
-            Operator::In => self.value.as_array().is_some_and(|items| items.iter().any(|item| equal(value, item))),
         }
+    }
+
+    /// Whether the value found holds the one compared with.
+    fn is_in(&self, found: &Value) -> bool {
+        match found {
+            Value::String(text) => self.value.as_str().is_some_and(|part| text.contains(part)),
+            Value::Array(items) => items.iter().any(|item| equal(item, &self.value)),
+            Value::Object(members) => self.value.as_str().is_some_and(|name| members.contains_key(name)),
+            _ => false,
+        }
+    }
+
+    /// Whether the list compared with has the value found.
+    fn has(&self, found: &Value) -> bool {
+        self.value.as_array().is_some_and(|items| items.iter().any(|item| equal(found, item)))
     }
 }
 

@@ -27,7 +27,15 @@ pub(crate) struct List {
 #[derive(Debug)]
 enum Entries {
     Written(Vec<(Text, Vec<Node>)>),
-    FromData { items: Formula, content: Text, nested: Option<Formula>, children: Vec<Node> },
+    FromData(Box<FromData>),
+}
+
+#[derive(Debug)]
+struct FromData {
+    items: Formula,
+    content: Text,
+    nested: Option<Formula>,
+    children: Vec<Node>,
 }
 
 /// Levels of lists that data makes inside each other; no reader follows more.
@@ -96,7 +104,7 @@ pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Conte
         let items = fields.required_formula(&["items"]);
         let (content, nested) = (fields.text_or("content", "{{this}}"), fields.formula(&["nested"]));
         let children = tree.children(fields, "children");
-        items.zip(content).map(|(items, content)| Entries::FromData { items, content, nested, children })
+        items.zip(content).map(|(items, content)| Entries::FromData(Box::new(FromData { items, content, nested, children })))
     };
     Some(Content::List(List { tag, marker, start, entries: entries?, empty_text }))
 }
@@ -110,12 +118,14 @@ impl List {
                     uses.nodes(children);
                 }
             }
-            Entries::FromData { items, content, nested, children } => {
-                uses.formula(items);
-                uses.each(items, None, |uses| {
-                    uses.text(content);
-                    nested.iter().for_each(|nested| uses.formula(nested));
-                    uses.nodes(children);
+            Entries::FromData(from) => {
+                uses.formula(&from.items);
+                uses.each(&from.items, None, |uses| {
+                    uses.text(&from.content);
+                    if let Some(nested) = &from.nested {
+                        uses.formula(nested);
+                    }
+                    uses.nodes(&from.children);
                 });
             }
         }
@@ -135,7 +145,8 @@ impl List {
                 writer.close(self.tag);
                 Ok(())
             }
-            Entries::FromData { items, .. } => {
+            Entries::FromData(from) => {
+                let items = &from.items;
                 let Some(found) = writer.evaluate(items, scope)? else { return Ok(()) };
                 let value = found.as_value();
                 let is_list = value.as_deref().is_some_and(|value| value.is_array() || value.is_object());
@@ -186,7 +197,8 @@ impl List {
     }
 
     fn item<'w>(&'w self, writer: &mut Writer<'w>, scope: &Scope<'_>, level: usize) -> Result<(), DocumentError> {
-        let Entries::FromData { content, nested, children, .. } = &self.entries else { return Ok(()) };
+        let Entries::FromData(from) = &self.entries else { return Ok(()) };
+        let FromData { content, nested, children, .. } = &**from;
         writer.push("<li>");
         writer.text(content, scope)?;
         write_all(children, writer, scope)?;

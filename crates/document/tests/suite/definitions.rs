@@ -138,6 +138,20 @@ fn a_mistake_inside_a_node_is_named_with_its_property() {
             "/document/children/0/condition/value: Conditional 1: \"value\" of the operator \"in\" is 1; accepted: a list",
         ),
         (
+            one(json!({"id": "c", "type": "conditional", "condition": {"path": "a", "operator": "matches", "value": "(a"}})),
+            "/document/children/0/condition/value: Conditional 1: \"value\" is \"(a\"; accepted: a regular expression without look-around",
+        ),
+        (
+            one(
+                json!({"id": "c", "type": "conditional", "condition": {"path": "a", "operator": "matches", "value": "(((a{99}){99}){99}){99}"}}),
+            ),
+            "/document/children/0/condition/value: Conditional 1: \"value\" is \"(((a{99}",
+        ),
+        (
+            one(json!({"id": "c", "type": "conditional", "condition": {"path": "a", "operator": "startsWith", "value": 1}})),
+            "/document/children/0/condition/value: Conditional 1: \"value\" of the operator \"startsWith\" is 1; accepted: text",
+        ),
+        (
             one(json!({"id": "r", "type": "repeater", "items": "a b c", "as": "1x"})),
             "/document/children/0/as: Repeater 1: \"as\" is no name; accepted: letters, digits and \"_\", beginning with a letter",
         ),

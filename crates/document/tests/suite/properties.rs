@@ -94,6 +94,10 @@ fn node() -> impl Strategy<Value = Value> {
         (path(), template(), prop_oneof![Just("bar"), Just("line"), Just("area"), Just("pie")]).prop_map(|(path, text, kind)| json!({
             "type": "chart", "kind": kind, "items": path, "label": text, "title": text, "description": text, "stacked": true, "values": true,
             "series": [{"value": "a", "name": text}, {"value": "this"}]})),
+        (path(), template()).prop_map(|(path, text)| json!({"type": "pivotTable", "items": path, "rowBy": "a", "columnBy": "b", "value": "c",
+            "total": "count", "rowLabel": text, "columnLabel": text, "corner": text, "order": "sorted"})),
+        template().prop_map(|text| json!({"type": "tableOfContents", "title": text, "to": 6})),
+        template().prop_map(|text| json!({"type": "barcode", "value": text, "symbology": "qr", "errorCorrection": "L"})),
         template().prop_map(|text| json!({"type": "signatureField", "name": text, "label": text, "date": text, "dateLabel": text})),
     ];
     leaf.prop_recursive(3, 16, 3, |inner| {
