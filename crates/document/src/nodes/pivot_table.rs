@@ -1,5 +1,7 @@
 //! `pivotTable`: items counted up by two of their properties, one down the side and one across the top.
 
+mod keys;
+
 use std::collections::HashMap;
 
 use expressions::Scope;
@@ -15,6 +17,7 @@ use crate::fields::{Fields, Formula, Text};
 use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
 use crate::writer::{Writer, steps_of};
+use keys::{Keys, Order};
 
 /// `{items, rowBy, columnBy, value?, total?, …}`
 #[derive(Debug)]
@@ -37,13 +40,6 @@ pub(crate) struct PivotTable {
 enum Totals {
     Hidden,
     Shown,
-}
-
-/// In which order keys stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
-    Data,
-    Sorted,
 }
 
 /// Wider ones cannot be read on any paper.
@@ -105,48 +101,6 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
         order,
         empty_text,
     })))
-}
-
-/// Keys in their order, and where each stands.
-#[derive(Default)]
-struct Keys {
-    keys: Vec<Value>,
-    places: HashMap<String, usize>,
-}
-
-impl Keys {
-    fn place(&mut self, key: Value) -> usize {
-        let next = self.keys.len();
-        let place = *self.places.entry(key.to_string()).or_insert(next);
-        if place == next {
-            self.keys.push(key);
-        }
-        place
-    }
-
-    /// The places of the keys as they are written.
-    fn order(&self, order: Order) -> Vec<usize> {
-        let mut places: Vec<usize> = (0..self.keys.len()).collect();
-        if order == Order::Sorted {
-            places.sort_by(|a, b| by_size(&self.keys[*a], &self.keys[*b]));
-        }
-        places
-    }
-}
-
-/// Numbers by size, before texts by their characters; what is missing last.
-fn by_size(a: &Value, b: &Value) -> std::cmp::Ordering {
-    let rank = |value: &Value| match value {
-        Value::Number(_) => 0,
-        Value::String(_) => 1,
-        Value::Null => 3,
-        _ => 2,
-    };
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a.as_f64().unwrap_or(0.0).total_cmp(&b.as_f64().unwrap_or(0.0)),
-        (Value::String(a), Value::String(b)) => a.cmp(b),
-        _ => rank(a).cmp(&rank(b)),
-    }
 }
 
 /// What counts in each cell.
