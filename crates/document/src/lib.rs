@@ -58,6 +58,7 @@ pub use assets::{AssetMap, InlineAsset};
 pub use check::{check, refused, validate, validate_unless};
 pub use definition::{Compiled, Kind};
 pub use error::DocumentError;
+pub use format::template_schema;
 pub use html::{Bindings, Input, Written, write_html, write_numbered};
 pub use limits::Limits;
 pub use outline::Heading;

@@ -1,6 +1,5 @@
 //! The allow-list for formatted text that comes from editors and from data.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -80,8 +79,18 @@ const STYLES: [&str; 13] = [
 ];
 /// Where links may lead.
 const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
-/// Nested deeper than this, text is nobody's writing, and trees of it cost more than they are worth.
-const MAX_DEPTH: usize = 100;
+/// Elements that HTML opens again in every paragraph until somebody closes them: a thousand of them and a thousand paragraphs
+/// are a million elements.
+const REOPENED: [&str; 14] = ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
+/// Of those that are alike a parser opens so many again.
+const ALIKE: usize = 3;
+/// Bytes of one rich text, and the tags it opens: several times a long contract.
+const MAX_BYTES: usize = 1024 * 1024;
+const MAX_TAGS: usize = 10_000;
+/// Elements that all paragraphs together may come to, if nothing is ever closed: some 100 MB while it is read.
+const MAX_ELEMENTS: usize = 400_000;
+/// Bytes within which a tag ends, where its attributes are looked at.
+const TAG_BYTES: usize = 8 * 1024;
 /// Names that a warning lists.
 const MAX_NAMES: usize = 10;
 
@@ -101,18 +110,10 @@ static ALLOWED: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
-/// The markup with nothing in it but what the lists above name, and a sentence about what is gone.
+/// The markup with nothing in it but what the lists above name, and a sentence about what is gone. Only for markup whose cost
+/// was accepted: see [`steps`].
 pub(crate) fn clean(markup: &str) -> (String, Option<String>) {
-    if !markup.contains('<') {
-        // Only character references have to be made regular.
-        return (ALLOWED.clean(markup).to_string(), None);
-    }
-    let bounded = bounded(markup);
-    let (mut names, mut is_deep) = (left_out(&bounded), matches!(bounded, Cow::Owned(_)));
-    is_deep &= bounded.len() < markup.len();
-    if is_deep {
-        names.push(format!("what is nested deeper than {MAX_DEPTH} elements"));
-    }
+    let mut names = left_out(markup);
     let more = names.len().saturating_sub(MAX_NAMES);
     names.truncate(MAX_NAMES);
     let mut said = names.join(", ");
@@ -120,25 +121,44 @@ pub(crate) fn clean(markup: &str) -> (String, Option<String>) {
         said = format!("{said} and {more} more");
     }
     let said = (!said.is_empty()).then(|| format!("rich text may not hold {said}; it was left out"));
-    (ALLOWED.clean(&bounded).to_string(), said)
+    (ALLOWED.clean(markup).to_string(), said)
 }
 
-/// The markup up to where its tags are nested too deep. Counts opening tags only as far as their elements stay open.
-fn bounded(markup: &str) -> Cow<'_, str> {
-    const NO_END: [&str; 3] = ["br", "hr", "col"];
-    let mut depth = 0_usize;
-    for (at, _) in markup.match_indices('<') {
-        let rest = &markup[at + 1..];
-        if rest.starts_with('/') {
-            depth = depth.saturating_sub(1);
-        } else if rest.starts_with(|first: char| first.is_ascii_alphabetic()) && !NO_END.contains(&name_of(rest).as_str()) {
-            depth += 1;
-            if depth > MAX_DEPTH {
-                return Cow::Owned(markup[..at].to_owned());
-            }
+/// What cleaning the markup may cost at most, in steps. Every `<` with a letter behind it counts as a tag, also where it is
+/// none for the parser: nothing that it sees is missed.
+///
+/// # Errors
+/// What there is too much of, and the limit: a parser's work can grow with the square of the text.
+pub(crate) fn steps(markup: &str) -> Result<u64, (&'static str, usize)> {
+    if markup.len() > MAX_BYTES {
+        return Err(("rich text (bytes)", MAX_BYTES));
+    }
+    let (mut count, mut elements) = (0_usize, 0);
+    let mut reopened = HashSet::new();
+    for tag in tags(markup) {
+        count += 1;
+        if count > MAX_TAGS {
+            return Err(("rich text (tags)", MAX_TAGS));
+        }
+        if REOPENED.contains(&name_of(&tag[1..]).as_str()) {
+            reopened.insert(tag);
+        }
+        elements = count.saturating_mul(reopened.len()).saturating_mul(ALIKE);
+        if elements > MAX_ELEMENTS {
+            return Err(("rich text (tags times different formats)", MAX_ELEMENTS / ALIKE));
         }
     }
-    Cow::Borrowed(markup)
+    // Whether an end belongs to a tag is looked for through all that are open.
+    let looks = count.saturating_mul(count) / 64;
+    Ok(u64::try_from(markup.len() / 64 + elements + looks).unwrap_or(u64::MAX))
+}
+
+/// The opening tags, each with its attributes, or cut where it does not end.
+fn tags(markup: &str) -> impl Iterator<Item = &str> {
+    markup.match_indices('<').filter_map(|(at, _)| {
+        let rest = &markup[at..markup.floor_char_boundary(at + TAG_BYTES)];
+        rest[1..].starts_with(|first: char| first.is_ascii_alphabetic()).then(|| &rest[..tag_end(rest).unwrap_or(rest.len())])
+    })
 }
 
 fn name_of(tag: &str) -> String {
@@ -149,12 +169,8 @@ fn name_of(tag: &str) -> String {
 /// What of the markup the lists do not name, each once: `<script>`, `onclick`, `a link to javascript:`.
 fn left_out(markup: &str) -> Vec<String> {
     let mut found = BTreeSet::new();
-    for (at, _) in markup.match_indices('<') {
-        let Some(end) = tag_end(&markup[at..]) else { break };
-        let inside = &markup[at + 1..at + end - 1];
-        if !inside.starts_with(|first: char| first.is_ascii_alphabetic()) {
-            continue;
-        }
+    for tag in tags(markup) {
+        let inside = tag[1..].trim_end_matches('>');
         let name = name_of(inside);
         if !ELEMENTS.iter().chain(&MORE).any(|known| *known == name) {
             found.insert(format!("<{name}>"));
@@ -202,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_runs_loads_or_leads_elsewhere_is_taken_out_and_named() {
-        let (clean, said) = clean(
+        let (clean, said) = super::clean(
             "<p onclick=\"x()\" style=\"color:red;position:fixed;background-image:url(http://x)\">a<script>alert(1)</script><b>b</b></p>\
              <img src=x onerror=y><a href=\"javascript:x()\">c</a><a href=\"https://example.com/\">d</a>",
         );
@@ -221,9 +237,33 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_of_open_tags_is_cut_where_nobody_reads_on() {
-        let (clean, said) = clean(&"<div>".repeat(200_000));
-        assert!(clean.len() < 2000, "{}", clean.len());
-        assert!(said.unwrap().contains("nested deeper"));
+    fn text_that_makes_a_parser_work_without_end_is_refused_by_a_stated_limit() {
+        let numbered = |part: &str, count: usize| (0..count).map(|number| part.replace('#', &number.to_string())).collect::<String>();
+        for (markup, what) in [
+            ("a".repeat(MAX_BYTES + 1), "rich text (bytes)"),
+            ("<div>".repeat(MAX_TAGS + 1), "rich text (tags)"),
+            (numbered("<p><b title=#></p>", 2_000), "rich text (tags times different formats)"),
+            (numbered("<p><font a='>' b=#></p>", 2_000), "rich text (tags times different formats)"),
+        ] {
+            assert_eq!(steps(&markup).unwrap_err().0, what);
+        }
+    }
+
+    #[test]
+    fn the_worst_that_is_let_through_is_read_in_time_on_a_small_stack() {
+        let started = std::time::Instant::now();
+        let worst = [
+            "<div>".repeat(MAX_TAGS),
+            "<p><b title=1><b title=2><b title=3></p>".repeat(2_000),
+            "<table><td>".repeat(MAX_TAGS / 2),
+            "<b \"".repeat(300) + ">",
+            "</i>".repeat(MAX_BYTES / 4),
+            "<a href=x>".repeat(MAX_TAGS),
+        ];
+        let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+        let read = thread
+            .spawn(move || worst.iter().filter(|markup| steps(markup).is_ok()).map(|markup| clean(markup).0.len()).collect::<Vec<_>>());
+        assert_eq!(read.unwrap().join().unwrap().len(), 6);
+        assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
     }
 }

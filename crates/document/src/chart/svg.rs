@@ -15,7 +15,7 @@ impl Svg {
         svg.escaped(name);
         svg.markup("\"");
         let (width, height) = (short(chart.width), short(chart.height));
-        svg.markup(&format!(" viewBox=\"0 0 {width} {height}\" width=\"{width}pt\" height=\"{height}pt\">"));
+        svg.markup(&format!(" viewBox=\"0 0 {width} {height}\" width=\"{width}pt\" height=\"{height}pt\" direction=\"ltr\">"));
         svg.markup("<title>");
         svg.escaped(name);
         svg.markup("</title>");

@@ -40,8 +40,8 @@ impl RichText {
 
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let markup = writer.markup_text(&self.content, scope)?;
-        // Parsing into a tree and writing it out again costs some ten times what copying does.
-        writer.charge(crate::writer::steps_of(markup.len()).saturating_mul(10))?;
+        let steps = rich_text::steps(&markup).map_err(|(what, limit)| DocumentError::TooLarge { what, limit: limit as u64 })?;
+        writer.charge(steps)?;
         let (clean, left_out) = rich_text::clean(&markup);
         if let Some(left_out) = left_out {
             writer.warn("rich_text", left_out);
