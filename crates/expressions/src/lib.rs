@@ -1,13 +1,13 @@
 //! The Handlebars language with its helpers, evaluated within budgets.
 //!
 //! Must not: read files, the clock (but for the deadline it is given) or the network; know documents, HTML beyond
-//! escaping, or tenants; recurse deeper than [`Limits`] allow, whatever the template or the data.
+//! escaping and the markup that its helpers make, or tenants; recurse deeper than [`Limits`] allow, whatever the template or the data.
 //!
 //! To add a helper: write its function in the file of its group under `registry/` (or a new file, listed in
 //! `registry/mod.rs`), add one line with its name and number of arguments to that file's `HELPERS`, and a case to
 //! `tests/`. A helper takes an `Invocation`, asks it for `arg(n)` or `hash("name")`, charges steps for work that grows
-//! with its input, and gives an [`Evaluated`]. A field of the data with the same name stays reachable as `{{this.name}}`,
-//! and as `{{name}}` when the helper needs arguments.
+//! with its input, and gives an [`Evaluated`]; named arguments stand in `options`, which the parser checks. A field of the
+//! data with the same name stays reachable as `{{this.name}}`, and as `{{name}}` when the helper needs arguments.
 //!
 //! Behaviour is that of handlebars.js 4.7.10 (`tests/differential.rs` compares the two), except on purpose:
 //!
@@ -38,6 +38,7 @@ mod language;
 mod lexer;
 mod limits;
 mod localized;
+mod markdown;
 mod near_names;
 mod parse_path;
 mod parse_value;
