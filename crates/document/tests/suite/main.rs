@@ -17,6 +17,7 @@ mod limits;
 mod page_setup;
 mod parts;
 mod properties;
+mod regional;
 
 use document::{Bindings, Compiled, DocumentError, Input, Limits, Written, write_html};
 use domain::options::RenderOptions;
