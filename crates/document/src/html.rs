@@ -133,7 +133,9 @@ pub(crate) fn write(
     pages: &[Option<u32>],
 ) -> Result<Outcome, DocumentError> {
     // 1. The data, as the template wants it.
-    let mut writer = Writer::new(run(input.cancelled, limits), limits, on_problem).with_assets(input.assets);
+    let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
+    let run = run(input.cancelled, limits).with_regional(options.regional(input.now));
+    let mut writer = Writer::new(run, limits, on_problem).with_assets(input.assets);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
     let data = mapping::fix(data, input.fixed_data);
@@ -144,7 +146,6 @@ pub(crate) fn write(
     let scope = Scope::root(&data);
 
     // 2. What the document says about itself.
-    let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
     let title = option_text(&mut writer, "/options/metadata/title", "title", options.metadata.title.as_deref(), &scope, limits)?;
     let subject = option_text(&mut writer, "/options/metadata/subject", "subject", options.metadata.subject.as_deref(), &scope, limits)?;
     let (title, subject) = (title.map(short_metadata), subject.map(short_metadata));

@@ -21,6 +21,18 @@ impl Language {
         Locale::try_from_str(tag).ok().map(Self)
     }
 
+    /// The language of the longest part of the tag that is one; the root's forms where none is.
+    pub fn nearest(tag: &str) -> Self {
+        let mut tag = tag;
+        loop {
+            match (Self::parse(tag), tag.rfind('-')) {
+                (Some(language), _) => return language,
+                (None, Some(at)) => tag = &tag[..at],
+                (None, None) => return Self(Locale::UNKNOWN),
+            }
+        }
+    }
+
     pub(crate) fn locale(&self) -> &Locale {
         &self.0
     }
@@ -47,7 +59,6 @@ pub struct Regional {
 impl Default for Regional {
     /// `en-US` for numbers, `en-AU` for dates, as templates of today's clients expect; UTC; no moment.
     fn default() -> Self {
-        let tag = |tag| Language::parse(tag).unwrap_or(Language(Locale::UNKNOWN));
-        Self { numbers: tag("en-US"), dates: tag("en-AU"), time_zone: TimeZone::UTC, now: None }
+        Self { numbers: Language::nearest("en-US"), dates: Language::nearest("en-AU"), time_zone: TimeZone::UTC, now: None }
     }
 }

@@ -11,6 +11,11 @@ use serde_json::{Value, json};
 /// Pixels per module.
 const SCALE: f64 = 4.0;
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "lengths in a picture are small and not negative")]
+fn pixels(length: f64) -> usize {
+    (length * SCALE).round() as usize
+}
+
 /// Numbers of an attribute such as `viewBox`.
 fn numbers(svg: &str, attribute: &str) -> Vec<f64> {
     let value = svg.split(&format!(" {attribute}=\"")).nth(1).and_then(|rest| rest.split('"').next()).expect(attribute);
@@ -20,7 +25,6 @@ fn numbers(svg: &str, attribute: &str) -> Vec<f64> {
 /// The picture as grey pixels, painted from its second path, with its width and height.
 fn painted(svg: &str) -> (Vec<u8>, u32, u32) {
     let size = numbers(svg, "viewBox");
-    let pixels = |length: f64| (length * SCALE).round() as usize;
     let (width, height) = (pixels(size[2]), pixels(size[3]));
     let mut image = vec![255_u8; width * height];
     let path = svg.split(" d=\"").nth(2).and_then(|rest| rest.split('"').next()).expect("a path");

@@ -2,6 +2,7 @@
 
 use expressions::{Budget, Escape, ExpressionError, Language, Limits, Regional, Run, Scope, Template};
 use jiff::tz::TimeZone;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn render_for(regional: Regional, source: &str, data: &Value) -> Result<String, ExpressionError> {
@@ -103,6 +104,7 @@ fn an_amount_has_the_digits_symbol_and_sign_that_are_asked_for() {
         ("{{currency -5 \"USD\" negative=\"accounting\"}} {{currency 5 \"USD\" negative=\"accounting\"}}", "($5.00) $5.00"),
         ("{{currency -5 \"EUR\" locale=\"de\"}} {{currency -5 \"CHF\" locale=\"de-CH\"}}", "-5,00 € CHF-5.00"),
         ("{{currency 1.5 \"eur\" display=\"code\"}} {{currency 1 \"EUR\" display=\"name\" locale=\"de\"}}", "EUR 1.50 1,00 Euro"),
+        ("{{currency -0.02 \"CHF\" rounding=\"cash\"}} {{currency -0.025 \"CHF\" rounding=\"cash\"}}", "CHF 0.00 -CHF 0.05"),
         (
             "{{currency 0.02 \"CHF\" rounding=\"cash\"}} {{currency 0.03 \"CHF\" rounding=\"cash\"}} {{currency 0.03 \"EUR\" rounding=\"cash\"}}",
             "CHF 0.00 CHF 0.05 €0.03",
@@ -240,5 +242,79 @@ fn what_is_missing_is_written_as_nothing() {
     for source in ["{{number no}}", "{{percent no}}", "{{currency no \"EUR\"}}", "{{currency 1 no}}", "{{date no}}", "{{date no \"long\"}}"]
     {
         assert_eq!(render(source), "", "{source}");
+    }
+}
+
+fn anything() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        2 => any::<i64>().prop_map(Value::from),
+        2 => (-30_i32..30, any::<i32>()).prop_map(|(power, digits)| Value::from(f64::from(digits) * 10_f64.powi(power))),
+        2 => "-?[0-9]{1,29}(\\.[0-9]{0,12})?".prop_map(Value::from),
+        2 => "[0-9]{4}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-6][0-9](:[0-9]{2}(\\.[0-9]{1,9})?)?(Z|[+-][0-2][0-9]:[0-6][0-9])?(\\[[A-Za-z/]{0,12}\\])?)?"
+            .prop_map(Value::from),
+        1 => any::<f64>().prop_map(Value::from),
+        1 => "\\PC{0,12}".prop_map(Value::from),
+        1 => prop::sample::select(vec![json!(null), json!(true), json!([]), json!({"name": "a"}), json!("now"), json!("")]),
+    ]
+}
+
+fn option() -> impl Strategy<Value = String> {
+    let named = [
+        ("decimals", "0|2|20|21|x"),
+        ("minDecimals", "0|3|20"),
+        ("maxDecimals", "0|3|20"),
+        ("grouping", "false|true|x"),
+        ("sign", "\"always\"|\"never\"|\"exceptZero\"|x"),
+        ("locale", "\"de-CH\"|\"ar-EG\"|\"fr\"|\"hi-u-nu-deva\"|\"de-AT\"|\"zz\"|x"),
+        ("display", "\"code\"|\"name\"|\"none\"|\"narrow\"|x"),
+        ("negative", "\"accounting\"|x"),
+        ("rounding", "\"cash\"|x"),
+        ("time", "\"short\"|\"medium\"|x"),
+        ("zone", "\"Asia/Tokyo\"|\"America/St_Johns\"|x"),
+    ];
+    prop::sample::select(named.to_vec()).prop_flat_map(|(name, values)| {
+        let values: Vec<String> = values.split('|').map(|value| format!(" {name}={value}")).collect();
+        prop::sample::select(values)
+    })
+}
+
+fn pattern() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        8 => prop::sample::select("y yy yyyy M MM MMM MMMM L LLLL d dd E EEEE EEEEE c e a b h HH K m ss S SSS G z X XXX xxx Z ZZZZ O OOOO VV . - / : ' ''".split(' ').map(str::to_owned).collect::<Vec<_>>()),
+        1 => "[A-Za-z]{1,3}",
+        1 => "[^\"{}\\\\]{0,3}",
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.join(" "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_value_and_no_option_makes_a_number_or_a_date_panic_or_print_unescaped(
+        x in anything(), y in anything(), helper in 0..5_usize, options in prop::collection::vec(option(), 0..3), pattern in pattern()
+    ) {
+        let call = match helper {
+            0 => "number x".to_owned(),
+            1 => "percent x".to_owned(),
+            2 => "currency x \"EUR\"".to_owned(),
+            3 => "currency x y".to_owned(),
+            _ => format!("date x \"{pattern}\""),
+        };
+        let source = format!("{{{{{call}{}}}}}", options.concat());
+        let data = json!({"x": x, "y": y});
+        // An option of another helper is refused when the template is parsed.
+        let Ok(template) = Template::parse(&source, &Limits::default()) else { return Ok(()) };
+        let mut out = String::new();
+        let now = "2026-11-22T08:00:00Z".parse().ok();
+        let mut run = Run::new(Budget::default()).with_regional(Regional { now, ..Regional::default() });
+        match template.render(&Scope::root(&data), &mut run, &mut out) {
+            Ok(()) => {
+                prop_assert!(!out.contains(['<', '>', '"', '\'']), "{}: {}", source, out);
+                prop_assert!(out.len() < 600, "{}: {}", source, out);
+            }
+            Err(ExpressionError::Arguments { .. }) => {}
+            Err(other) => prop_assert!(false, "{}: {}", source, other),
+        }
     }
 }

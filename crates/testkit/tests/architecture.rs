@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The heavy dependencies and the crates that may name each: one, or more where others have reasons of its own. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 33] = [
+const OWNERS: [(&str, &str); 34] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
@@ -73,6 +73,7 @@ const OWNERS: [(&str, &str); 33] = [
     ("fixed_decimal", "expressions"),
     ("rust_decimal", "expressions"),
     ("rxing", "expressions"),
+    ("pulldown-cmark", "expressions"),
     ("datamatrix", "expressions"),
     ("brotli-decompressor", "media"),
     ("croner", "domain"),

@@ -19,6 +19,7 @@ mod nodes;
 mod page_setup;
 mod parts;
 mod properties;
+mod regional;
 mod tables_and_charts;
 
 use document::{Bindings, Compiled, DocumentError, Input, Limits, Written, write_html};

@@ -1,11 +1,10 @@
 //! Modules to SVG.
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
 
 use super::symbols::Symbol;
 use super::{BarcodeOptions, Caption, QuietZone, Symbology};
-use crate::escape::each_escaped;
+use crate::escape::push_escaped;
 
 /// Characters of the content that the picture's description repeats.
 const MAX_LABEL_CHARACTERS: usize = 80;
@@ -87,15 +86,4 @@ pub(super) fn drawn(symbol: &Symbol, symbology: Symbology, options: &BarcodeOpti
 /// To thousandths: finer than any printer.
 fn short(number: f64) -> f64 {
     (number * 1_000.0).round() / 1_000.0
-}
-
-fn push_escaped(text: &str, out: &mut String) {
-    let done: Result<(), Infallible> = each_escaped(text, |piece| {
-        out.push_str(piece);
-        Ok(())
-    });
-    match done {
-        Ok(()) => {}
-        Err(never) => match never {},
-    }
 }

@@ -2,6 +2,7 @@
 //!
 //! All data is that of CLDR, compiled in; nothing here knows helpers or templates.
 
+pub(crate) mod addresses;
 pub(crate) mod dates;
 mod digits;
 pub(crate) mod moments;

@@ -15,7 +15,7 @@ use icu_experimental::dimension::provider::currency::patterns::CurrencyPatternsD
 use icu_experimental::dimension::provider::currency::symbols::{CurrencyDecimalSymbolsV1, CurrencySymbolsV1};
 use icu_plurals::provider::PluralsCardinalV1;
 use icu_provider::prelude::*;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::{Fraction, NoData, NumberStyle, SignDisplay};
 use crate::language::Language;
@@ -96,12 +96,10 @@ pub(crate) fn money(amount: Decimal, currency: Currency, style: MoneyStyle, lang
             let digits = u8::try_from(fraction.min).unwrap_or(u8::MAX).max(digits);
             (shown, FractionInfo { digits, rounding: Rounding::R1, ..info })
         }
-        None if info.rounding == Rounding::R1 => {
+        None => {
             let digits = u32::from(info.digits);
-            (plain(style, Fraction { min: digits, max: digits }).shown(amount, 0), info)
+            (plain(style, Fraction { min: digits, max: digits }).shown(to_coins(amount, info), 0), info)
         }
-        // Rounded to coins by the formatter, which knows them.
-        None => (plain(style, Fraction { min: 0, max: 20 }).shown(amount, 0), info),
     };
     let text = written(&shown, currency, &Source { info, grouping: style.grouping }, style, language)?;
     Ok(with_own_separators(text, language))
@@ -122,6 +120,20 @@ fn with_own_separators(text: String, language: &Language) -> String {
         if between { *wanted } else { *character }
     };
     characters.iter().enumerate().map(own).collect()
+}
+
+/// The nearest amount that the coins of the currency come to, half away from zero.
+fn to_coins(amount: Decimal, info: FractionInfo) -> Decimal {
+    let smallest = match info.rounding {
+        Rounding::R5 => 5,
+        Rounding::R20 => 20,
+        Rounding::R50 => 50,
+        _ => return amount,
+    };
+    let coin = Decimal::new(smallest, u32::from(info.digits));
+    let coins = amount.checked_div(coin).map(|coins| coins.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero));
+    // A number of so many digits has no coins.
+    coins.and_then(|coins| coins.checked_mul(coin)).unwrap_or(amount)
 }
 
 fn plain(style: MoneyStyle, fraction: Fraction) -> NumberStyle {

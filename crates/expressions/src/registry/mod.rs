@@ -1,5 +1,6 @@
 //! The helpers by name, and what one is called with.
 
+mod addresses;
 mod aggregates;
 mod arguments;
 mod arithmetic;
@@ -9,6 +10,7 @@ mod comparisons;
 mod dates;
 mod lists;
 mod logic;
+mod markdown;
 mod numbers;
 mod options;
 mod texts;
@@ -23,7 +25,7 @@ use crate::tree::{Call, Node};
 use crate::value::{Evaluated, View};
 
 /// All groups of helpers; a name stands in one of them only.
-static GROUPS: [&[Helper]; 11] = [
+static GROUPS: [&[Helper]; 13] = [
     blocks::HELPERS,
     values::HELPERS,
     comparisons::HELPERS,
@@ -35,6 +37,8 @@ static GROUPS: [&[Helper]; 11] = [
     numbers::HELPERS,
     dates::HELPERS,
     codes::HELPERS,
+    addresses::HELPERS,
+    markdown::HELPERS,
 ];
 
 /// Characters of an unknown name that an error repeats.
