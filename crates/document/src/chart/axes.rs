@@ -5,10 +5,10 @@ use super::svg::Svg;
 use super::{Area, Chart, Kind, Stacking, TEXT, Values, width_of};
 use crate::issues::clip;
 
-const GRID: &str = "#e3e6ea";
-const BASE: &str = "#8a929b";
+pub(super) const GRID: &str = "#e3e6ea";
+pub(super) const BASE: &str = "#8a929b";
 /// Characters of a label; a longer one is no label.
-const LABEL_CHARACTERS: usize = 22;
+pub(super) const LABEL_CHARACTERS: usize = 22;
 /// Places whose labels are turned when they do not fit side by side; of more, only some are shown.
 const MAX_TURNED: usize = 24;
 
@@ -57,7 +57,7 @@ pub(super) fn place(plot: &Area, at: usize, count: usize) -> (f64, f64) {
 }
 
 /// From the least to the greatest number, always with zero where bars and areas stand on it.
-fn reach(chart: &Chart) -> (f64, f64) {
+pub(super) fn reach(chart: &Chart) -> (f64, f64) {
     let numbers: Vec<f64> = if chart.stacking == Stacking::Stacked && chart.kind != Kind::Line {
         (0..chart.labels.len())
             .flat_map(|at| {

@@ -4,6 +4,7 @@
 //! a file beside `marks.rs` with what it draws, and one line in [`draw`].
 
 mod axes;
+mod horizontal;
 mod legend;
 mod marks;
 mod pie;
@@ -45,6 +46,7 @@ pub(crate) struct Series {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Bar,
+    HorizontalBar,
     Line,
     Area,
     Pie,
@@ -103,6 +105,7 @@ pub(crate) fn draw<E>(chart: &Chart, text: &mut dyn FnMut(f64) -> Result<String,
     area = legend::draw(chart, area, &mut svg);
     match chart.kind {
         Kind::Pie | Kind::Donut => pie::draw(chart, area, &mut svg, text)?,
+        Kind::HorizontalBar => horizontal::draw(chart, area, &mut svg, text)?,
         Kind::Bar | Kind::Line | Kind::Area => {
             let (plot, scale) = axes::draw(chart, area, &mut svg, text)?;
             marks::draw(chart, plot, &scale, &mut svg, text)?;

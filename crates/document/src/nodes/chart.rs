@@ -63,7 +63,12 @@ pub(crate) static SHAPE: Shape = Shape {
     what: "chart",
     base: NODE,
     properties: &[
-        Property::optional("kind", Takes::Words(&["bar", "line", "area", "pie", "donut"]), "`bar`", "What stands for the numbers."),
+        Property::optional(
+            "kind",
+            Takes::Words(&["bar", "horizontalBar", "line", "area", "pie", "donut"]),
+            "`bar`",
+            "What stands for the numbers.",
+        ),
         Property::required("items", Takes::Expression, "A list, or an object whose values are the items: up to 500, or 24 slices."),
         Property::optional("label", Takes::Text, "", "Below each item, or the name of its slice; the item is `this`."),
         Property::required("series", Takes::List(&SERIES), "1 to 12 rows of numbers; a pie shows the first."),
@@ -89,7 +94,14 @@ pub(crate) static SHAPE: Shape = Shape {
 };
 
 pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
-    let kinds = [("bar", Kind::Bar), ("line", Kind::Line), ("area", Kind::Area), ("pie", Kind::Pie), ("donut", Kind::Donut)];
+    let kinds = [
+        ("bar", Kind::Bar),
+        ("horizontalBar", Kind::HorizontalBar),
+        ("line", Kind::Line),
+        ("area", Kind::Area),
+        ("pie", Kind::Pie),
+        ("donut", Kind::Donut),
+    ];
     let kind = fields.choice("kind", &kinds).unwrap_or(Kind::Bar);
     let items = fields.required_formula(&["items"]);
     let label = fields.text(&["label"]);

@@ -12,7 +12,7 @@ use crate::shapes::{Property, Shape, Takes};
 use crate::style::{Style, length};
 use crate::writer::Writer;
 
-/// `{name?, label?, date?, dateLabel?, image?, width?, height?}`
+/// `{name?, label?, date?, dateLabel?, src?, width?, height?}`
 #[derive(Debug)]
 pub(crate) struct SignatureField {
     name: Option<Text>,
@@ -32,7 +32,7 @@ pub(crate) static SHAPE: Shape = Shape {
         Property::optional("label", Takes::Text, "", "As what they sign, below the name."),
         Property::optional("date", Takes::Text, "", "The date on a line of its own; empty for one that is filled in by hand."),
         Property::optional("dateLabel", Takes::Text, "", "Below the line of the date. Without this and `date` there is no such line."),
-        Property::optional("image", Takes::Text, "", "A picture of the signature above the line, as the `src` of an image."),
+        Property::optional("src", Takes::Text, "", "A picture of the signature above the line, as in an `image`."),
         Property::optional("width", Takes::Length, "`90mm`", "Width of the whole field."),
         Property::optional("height", Takes::Length, "`16mm`", "Room above the line."),
     ],
@@ -45,7 +45,7 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
         label: fields.text(&["label"]),
         date: fields.text(&["date"]),
         date_label: fields.text(&["dateLabel"]),
-        image: fields.text(&["image"]),
+        image: fields.text(&["src"]),
         width: fields.checked("width", length).unwrap_or_else(|| "90mm".into()),
         height: fields.checked("height", length).unwrap_or_else(|| "16mm".into()),
     }))

@@ -78,7 +78,7 @@ fn rich_text_keeps_its_form_and_loses_what_is_not_on_the_list() {
 
 #[test]
 fn a_signature_has_a_line_a_name_and_a_date_and_its_picture_is_checked() {
-    let field = json!({"id": "s", "type": "signatureField", "name": "{{who}}", "label": "Seller", "dateLabel": "Date", "image": "{{scan}}", "width": "100mm", "height": "20mm"});
+    let field = json!({"id": "s", "type": "signatureField", "name": "{{who}}", "label": "Seller", "dateLabel": "Date", "src": "{{scan}}", "width": "100mm", "height": "20mm"});
     let pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=";
     assert_eq!(
         node(field.clone(), json!({"who": "O <k>", "scan": pixel})),
@@ -159,4 +159,10 @@ fn a_barcode_is_drawn_and_what_it_cannot_hold_is_refused_with_its_node() {
     assert!(!written(&code, &json!({})).html.contains("<svg"));
     let wrong = refusals(&tree(json!([{"id": "b", "type": "barcode", "symbology": "ean8", "value": "1"}])));
     assert!(wrong[0].contains("\"symbology\" is \"ean8\"; accepted: \"qr\", \"code128\""), "{wrong:?}");
+}
+
+#[test]
+fn an_asset_that_a_signature_shows_is_known_as_one_of_its_template() {
+    let compiled = compile(&tree(json!([{"id": "s", "type": "signatureField", "src": "asset:signature-ada"}])));
+    assert_eq!(compiled.assets().iter().map(ToString::to_string).collect::<Vec<_>>(), ["signature-ada"]);
 }

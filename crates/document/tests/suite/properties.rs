@@ -91,7 +91,7 @@ fn node() -> impl Strategy<Value = Value> {
         (path(), template()).prop_map(|(path, text)| json!({"type": "list", "items": path, "content": text, "nested": "a", "emptyText": text})),
         (path(), template()).prop_map(|(path, text)| json!({"type": "table", "items": path, "groupBy": "b", "groupHeader": text,
             "columns": [{"field": "c", "total": "count"}, {"value": text, "footer": text}]})),
-        (path(), template(), prop_oneof![Just("bar"), Just("line"), Just("area"), Just("pie")]).prop_map(|(path, text, kind)| json!({
+        (path(), template(), prop_oneof![Just("bar"), Just("horizontalBar"), Just("line"), Just("area"), Just("pie")]).prop_map(|(path, text, kind)| json!({
             "type": "chart", "kind": kind, "items": path, "label": text, "title": text, "description": text, "stacked": true, "values": true,
             "series": [{"value": "a", "name": text}, {"value": "this"}]})),
         (path(), template()).prop_map(|(path, text)| json!({"type": "pivotTable", "items": path, "rowBy": "a", "columnBy": "b", "value": "c",

@@ -96,7 +96,7 @@ fn months() -> Value {
 
 #[test]
 fn every_kind_of_chart_is_one_drawing_with_a_name_and_its_numbers() {
-    for kind in ["bar", "line", "area", "pie", "donut"] {
+    for kind in ["bar", "horizontalBar", "line", "area", "pie", "donut"] {
         for more in [json!({}), json!({"stacked": true, "values": true, "legend": "top"})] {
             let svg = node(chart(kind, more), months());
             assert!(
