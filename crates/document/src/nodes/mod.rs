@@ -65,7 +65,7 @@ pub(crate) enum Content {
     Spacer(spacer::Spacer),
     List(list::List),
     RichText(rich_text::RichText),
-    SignatureField(signature_field::SignatureField),
+    SignatureField(Box<signature_field::SignatureField>),
     Component(component::Component),
     Conditional(conditional::Conditional),
     Heading(heading::Heading),
@@ -75,7 +75,7 @@ pub(crate) enum Content {
     Repeater(repeater::Repeater),
     Section(section::Section),
     Slot(slot::Slot),
-    Table(table::Table),
+    Table(Box<table::Table>),
     Text(text::Paragraph),
 }
 

@@ -40,7 +40,7 @@ pub(crate) static SHAPE: Shape = Shape {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature every kind has")]
 pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
-    Some(Content::SignatureField(SignatureField {
+    Some(Content::SignatureField(Box::new(SignatureField {
         name: fields.text(&["name"]),
         label: fields.text(&["label"]),
         date: fields.text(&["date"]),
@@ -48,7 +48,7 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
         image: fields.text(&["src"]),
         width: fields.checked("width", length).unwrap_or_else(|| "90mm".into()),
         height: fields.checked("height", length).unwrap_or_else(|| "16mm".into()),
-    }))
+    })))
 }
 
 impl SignatureField {

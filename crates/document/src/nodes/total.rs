@@ -11,6 +11,7 @@ use crate::writer::Writer;
 /// What is reckoned, from what, and how the result is written.
 #[derive(Debug)]
 pub(crate) struct Total {
+    kind: &'static str,
     /// What counts of an item.
     value: Formula,
     /// From the list of what counts to the result.
@@ -30,11 +31,17 @@ pub(crate) fn is_count(act: &str) -> bool {
 
 impl Total {
     /// Of `value`, by one of the [`TOTALS`]. Problems are told about the property `name`.
-    pub(crate) fn new(fields: &mut Fields<'_, '_>, name: &'static str, act: &str, value: Formula, format: Option<&Format>) -> Option<Self> {
+    pub(crate) fn new(
+        fields: &mut Fields<'_, '_>,
+        name: &'static str,
+        act: &'static str,
+        value: Formula,
+        format: Option<&Format>,
+    ) -> Option<Self> {
         let text = format.filter(|_| !is_count(act)).map_or_else(|| "{{this}}".to_owned(), |format| format.of("this"));
         let text = fields.template(name, &text, &Partials::default())?;
         let expression = Expression::parse(act, &fields.reading.limits.parsing).ok()?;
-        Some(Self { act: Formula { expression, property: value.property.clone() }, value, text })
+        Some(Self { kind: act, act: Formula { expression, property: value.property.clone() }, value, text })
     }
 
     pub(crate) fn counted(&self) -> &Formula {
@@ -53,13 +60,29 @@ impl Total {
         }))
     }
 
-    /// Writes what the values come to.
-    pub(crate) fn write(&self, values: Vec<Value>, writer: &mut Writer<'_>, scope: &Scope<'_>) -> Result<(), DocumentError> {
+    pub(crate) fn is_sum(&self) -> bool {
+        self.kind == "sum this"
+    }
+
+    /// What the values come to.
+    pub(crate) fn result(&self, values: Vec<Value>, writer: &mut Writer<'_>, scope: &Scope<'_>) -> Result<Option<Value>, DocumentError> {
         writer.charge(u64::try_from(values.len()).unwrap_or(u64::MAX))?;
         let list = Value::Array(values);
         let inner = scope.child(&list);
-        let Some(found) = writer.evaluate(&self.act, &inner)? else { return Ok(()) };
-        let Some(result) = found.as_value() else { return Ok(()) };
-        writer.text(&self.text, &scope.child(&result))
+        let Some(found) = writer.evaluate(&self.act, &inner)? else { return Ok(None) };
+        Ok(found.as_value().map(std::borrow::Cow::into_owned))
+    }
+
+    /// Writes a result.
+    pub(crate) fn write_result(&self, result: &Value, writer: &mut Writer<'_>, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        writer.text(&self.text, &scope.child(result))
+    }
+
+    /// Writes what the values come to.
+    pub(crate) fn write(&self, values: Vec<Value>, writer: &mut Writer<'_>, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        match self.result(values, writer, scope)? {
+            Some(result) => self.write_result(&result, writer, scope),
+            None => Ok(()),
+        }
     }
 }

@@ -169,3 +169,24 @@ fn a_pivot_table_adds_up_in_cells_rows_columns_and_as_a_whole() {
     let error = write_with(&tree(json!([pivot])), &json!({"sales": wide}), &json!({})).unwrap_err();
     assert_eq!(error.to_string(), "the document's pivot table (columns) passed the limit of 50");
 }
+
+#[test]
+fn sums_are_carried_from_page_to_page_and_end_in_the_total() {
+    let table = json!({"id": "t", "type": "table", "items": "lines", "rowsPerPage": 2, "rowsOnFirstPage": 1, "broughtLabel": "From {{currency}}",
+        "columns": [{"field": "name"}, {"field": "amount", "total": "sum"}, {"field": "kind", "total": "count"}]});
+    let found = node(table, lines());
+    let row = |class: &str, label: &str, sum: &str, count: &str| {
+        format!("<tr class=\"{class}\"><th colspan=\"1\">{label}</th><td class=\"n\">{sum}</td><td>{count}</td></tr>")
+    };
+    let turn = |sum: &str| {
+        let (carried, brought) = (row("total", "Carried forward", sum, ""), row("subtotal", "From EUR", sum, ""));
+        format!("{carried}</tbody><tbody class=\"next\">{brought}")
+    };
+    let pages: Vec<&str> = found.split("<tbody class=\"next\">").collect();
+    assert_eq!(pages.len(), 3, "{found}");
+    assert!(found.contains(&turn("0.1")) && found.contains(&turn("95.8")), "{found}");
+    assert!(pages[2].ends_with(&format!("{}</tbody></table>", row("total", "Total", "95.8", "4"))), "{found}");
+    let grouped =
+        refusals(&tree(json!([{"id": "t", "type": "table", "items": "a", "groupBy": "b", "rowsPerPage": 5, "columns": [{"field": "a"}]}])));
+    assert!(grouped[0].contains("\"rowsPerPage\" and \"groupBy\" exclude each other"), "{grouped:?}");
+}

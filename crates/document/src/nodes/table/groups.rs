@@ -80,6 +80,11 @@ impl Sums {
         Ok(())
     }
 
+    /// What was taken of a column after so many.
+    pub(super) fn since(&self, at: usize, count: usize) -> &[Value] {
+        self.0.get(at).and_then(|values| values.get(count..)).unwrap_or_default()
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         for (own, values) in self.0.iter_mut().zip(other.0) {
             own.extend(values);

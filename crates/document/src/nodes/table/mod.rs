@@ -1,5 +1,6 @@
 //! `table`: one row for every item of a collection, with a head that is repeated on every page, groups and totals.
 
+mod carry;
 mod column;
 
 mod groups;
@@ -15,6 +16,7 @@ use crate::fields::{Fields, Formula, Text};
 use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
 use crate::writer::Writer;
+use carry::{Carried, Carrying};
 use column::{COLUMN, Column, read_column};
 use groups::{Grouping, Sums};
 
@@ -27,6 +29,7 @@ pub(crate) struct Table {
     class: Box<str>,
     striped: Striped,
     grouping: Option<Grouping>,
+    carrying: Option<Carrying>,
     total_label: Text,
     empty_text: Option<Text>,
 }
@@ -54,6 +57,15 @@ pub(crate) static SHAPE: Shape = Shape {
         Property::optional("subtotals", Takes::Flag, "`true`", "Whether each group ends with a row of totals."),
         Property::optional("subtotalLabel", Takes::Text, "`{{key}}`", "In front of the totals of a group."),
         Property::optional("totalLabel", Takes::Text, "`Total`", "In front of the totals of the table."),
+        Property::optional(
+            "rowsPerPage",
+            Takes::Whole(2, 500),
+            "as many as fit",
+            "Rows before a new page begins, with the sums so far below and above.",
+        ),
+        Property::optional("rowsOnFirstPage", Takes::Whole(1, 500), "`rowsPerPage`", "The same for the page on which the table begins."),
+        Property::optional("carriedLabel", Takes::Text, "`Carried forward`", "In front of the sums at the end of a page."),
+        Property::optional("broughtLabel", Takes::Text, "`Brought forward`", "In front of the sums at the beginning of the next one."),
         Property::required("columns", Takes::List(&COLUMN), "1 to 100 columns."),
     ],
 };
@@ -65,6 +77,7 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
     let striped = if fields.flag("zebra").unwrap_or(false) { Striped::Yes } else { Striped::No };
     let empty_text = fields.text(&["emptyText"]);
     let grouping = Grouping::read(fields);
+    let carrying = Carrying::read(fields);
     let total_label = fields.text_or("totalLabel", "Total");
     let given = fields.list("columns").map_or(0, <[_]>::len);
     if given == 0 {
@@ -76,7 +89,16 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
     let columns = fields.each("columns", read_column);
     let zebra = if striped == Striped::Yes { " zebra" } else { "" };
     let class = format!("table{once}{lines}{zebra}").into();
-    Some(Content::Table(Table { items: items?, columns, class, striped, grouping, total_label: total_label?, empty_text }))
+    Some(Content::Table(Box::new(Table {
+        items: items?,
+        columns,
+        class,
+        striped,
+        grouping,
+        carrying,
+        total_label: total_label?,
+        empty_text,
+    })))
 }
 
 impl Table {
@@ -186,7 +208,11 @@ impl Table {
         writer: &mut Writer<'w>,
         scope: &Scope<'_>,
     ) -> Result<(), DocumentError> {
+        let mut carried = Carried::of(&self.columns);
         for (at, member) in which.into_iter().enumerate() {
+            if let Some(carrying) = self.carrying.as_ref().filter(|carrying| carrying.ends_before(at)) {
+                carrying.turn(&mut carried, sums, &self.columns, writer, scope)?;
+            }
             let (key, item) = items[member];
             let opening = if self.striped == Striped::Yes && at % 2 == 1 { "<tr class=\"z\">" } else { "<tr>" };
             self.write_row(opening, sums, writer, &scope.item(item, before + at, items.len(), key, None))?;
