@@ -1,5 +1,7 @@
 //! A template definition: read from JSON, checked whole, and kept in the form that documents are written from.
 
+pub(crate) mod shape;
+
 use domain::asset_references::{asset_references, font_name};
 use domain::assets::AssetName;
 use domain::furniture::PageFurniture;
@@ -22,7 +24,7 @@ use crate::schema::Schema;
 use crate::{css, sample};
 
 /// What existing clients send along with a definition and what changes nothing here.
-const HARMLESS: [&str; 17] = [
+pub(crate) const HARMLESS: [&str; 17] = [
     "$schema",
     "tags",
     "metadata",
@@ -188,7 +190,7 @@ fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Option<Compil
         None | Some(Value::Null) => Vec::new(),
         Some(list) => mapping::read(reading, &Map::from_iter([("fieldMappings".to_owned(), list.clone())])),
     };
-    let mut fields = Fields::new(reading, object, String::new(), String::new());
+    let mut fields = Fields::new(reading, &shape::DEFINITION, object, String::new(), String::new());
     fields.skip(&HARMLESS);
     fields.skip(&["fieldMappings"]);
     let key = parsed(&mut fields, "key", |error: domain::templates::InvalidTemplateKey| error.to_string());
@@ -207,7 +209,7 @@ fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Option<Compil
     let config = fields.value("renderConfig").map(|config| read_config(&mut fields, config)).unwrap_or_default();
     let body = read_body(&mut fields, kind);
     fields.unlist(&["slotComponents", "partCss"]);
-    fields.finish("a template definition");
+    fields.finish();
     let mapping_source = object.get("fieldMappings").filter(|list| !list.is_null()).cloned();
     Some(Compiled {
         key,
@@ -311,7 +313,7 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
         return RenderConfig::default();
     };
     let at = outer.at("renderConfig");
-    let mut fields = Fields::new(outer.reading, object, at.clone(), "renderConfig.".into());
+    let mut fields = Fields::new(outer.reading, &shape::RENDER_CONFIG, object, at.clone(), "renderConfig.".into());
     let mut warnings = Vec::new();
     let mut options = Map::new();
     for name in OPTIONS {
@@ -352,6 +354,6 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
     };
     let header = compiled(&options.page_header, "pageHeader");
     let footer = compiled(&options.page_footer, "pageFooter");
-    fields.finish("renderConfig");
+    fields.finish();
     RenderConfig { options, custom_css, header, footer, fonts, warnings }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::issues::{Issues, clip, hint, short};
 use crate::limits::Limits;
+use crate::shapes::{Property, Shape, Takes};
 
 /// What all readers of one definition share.
 pub(crate) struct Reading<'l> {
@@ -33,6 +34,7 @@ pub(crate) struct Formula {
 /// One object being read.
 pub(crate) struct Fields<'r, 'l> {
     pub(crate) reading: &'r mut Reading<'l>,
+    shape: &'static Shape,
     object: &'r Map<String, Value>,
     pointer: String,
     /// Property path from the node, such as `columns[2].`, in front of names in messages.
@@ -43,12 +45,35 @@ pub(crate) struct Fields<'r, 'l> {
 }
 
 impl<'r, 'l> Fields<'r, 'l> {
-    pub(crate) fn new(reading: &'r mut Reading<'l>, object: &'r Map<String, Value>, pointer: String, prefix: String) -> Self {
-        Self { reading, object, pointer, prefix, known: Vec::with_capacity(8), silent: Vec::new() }
+    pub(crate) fn new(
+        reading: &'r mut Reading<'l>,
+        shape: &'static Shape,
+        object: &'r Map<String, Value>,
+        pointer: String,
+        prefix: String,
+    ) -> Self {
+        Self { reading, shape, object, pointer, prefix, known: Vec::with_capacity(8), silent: Vec::new() }
+    }
+
+    /// The object in a property, as a reader of its own; nothing where it is absent.
+    pub(crate) fn inner(&mut self, name: &'static str) -> Option<Fields<'_, 'l>> {
+        let shape = self.declared(name, |takes| if let Takes::Object(shape) = takes { Some(*shape) } else { None });
+        let object = self.object(name)?;
+        let (at, prefix) = (self.at(name), format!("{}{name}.", self.prefix));
+        Some(Fields::new(self.reading, shape?, object, at, prefix))
+    }
+
+    /// What the declaration says about a property. What is read in a form that is not declared would be missing in the
+    /// manual and in the schema.
+    fn declared<T>(&self, name: &str, pick: impl Fn(&'static Takes) -> Option<T>) -> Option<T> {
+        let found = self.shape.find(name).and_then(|property: &'static Property| property.form(pick));
+        debug_assert!(found.is_some(), "\"{name}\" of {} is not declared in this form", self.shape.what);
+        found
     }
 
     /// The value of a property that is there and not null.
     pub(crate) fn value(&mut self, name: &'static str) -> Option<&'r Value> {
+        debug_assert!(self.shape.find(name).is_some(), "\"{name}\" of {} is not declared", self.shape.what);
         if !self.known.contains(&name) {
             self.known.push(name);
         }
@@ -95,7 +120,31 @@ impl<'r, 'l> Fields<'r, 'l> {
         self.expect(name, value, value.as_bool(), "true or false")
     }
 
+    /// A number between the bounds that are declared.
+    pub(crate) fn number(&mut self, name: &'static str) -> Option<f64> {
+        let (least, most) =
+            self.declared(name, |takes| if let Takes::Number(least, most) = takes { Some((*least, *most)) } else { None })?;
+        let value = self.value(name)?;
+        let found = value.as_f64().filter(|number| (least..=most).contains(number));
+        self.expect(name, value, found, &format!("a number from {least} to {most}"))
+    }
+
+    /// A whole number between the bounds that are declared.
+    pub(crate) fn whole(&mut self, name: &'static str) -> Option<usize> {
+        let (least, most) =
+            self.declared(name, |takes| if let Takes::Whole(least, most) = takes { Some((*least, *most)) } else { None })?;
+        let value = self.value(name)?;
+        let found = value.as_u64().filter(|number| (least..=most).contains(number)).and_then(|number| usize::try_from(number).ok());
+        self.expect(name, value, found, &format!("a whole number from {least} to {most}"))
+    }
+
     pub(crate) fn choice<T: Copy>(&mut self, name: &'static str, accepted: &[(&str, T)]) -> Option<T> {
+        debug_assert!(
+            self.declared(name, |takes| if let Takes::Words(words) = takes { Some(words) } else { None })
+                .is_some_and(|words| words.iter().eq(accepted.iter().map(|(word, _)| word))),
+            "\"{name}\" of {} is declared with other words",
+            self.shape.what
+        );
         let value = self.value(name)?;
         let found = value.as_str().and_then(|given| accepted.iter().find(|(word, _)| *word == given)).map(|(_, choice)| *choice);
         let words: Vec<String> = accepted.iter().map(|(word, _)| format!("\"{word}\"")).collect();
@@ -132,6 +181,15 @@ impl<'r, 'l> Fields<'r, 'l> {
         }
     }
 
+    /// The same with a text for where there is none.
+    pub(crate) fn text_or(&mut self, name: &'static str, default: &str) -> Option<Text> {
+        if self.are_absent(&[name]) {
+            self.value(name);
+            return self.template(name, default, &Partials::default());
+        }
+        self.text(&[name])
+    }
+
     /// A template that may call partials, from text that was read before.
     pub(crate) fn template(&mut self, name: &'static str, source: &str, partials: &Partials) -> Option<Text> {
         match Template::parse_with(source, &self.reading.limits.parsing, partials) {
@@ -160,6 +218,12 @@ impl<'r, 'l> Fields<'r, 'l> {
         }
     }
 
+    /// An expression of ours, in place of one that the author left out.
+    pub(crate) fn formula_of(&mut self, name: &'static str, source: &str) -> Option<Formula> {
+        let expression = Expression::parse(source, &self.reading.limits.parsing).ok()?;
+        Some(Formula { expression, property: format!("{}{name}", self.prefix).into() })
+    }
+
     pub(crate) fn required_formula(&mut self, names: &[&'static str]) -> Option<Formula> {
         let formula = self.formula(names);
         if self.are_absent(names) {
@@ -184,16 +248,17 @@ impl<'r, 'l> Fields<'r, 'l> {
     }
 
     /// Reads each object of a list, such as a table's columns, with its place in front of messages.
-    pub(crate) fn each<T>(&mut self, name: &'static str, what: &str, mut read: impl FnMut(&mut Fields<'_, 'l>) -> Option<T>) -> Vec<T> {
-        let Some(list) = self.list(name) else { return Vec::new() };
+    pub(crate) fn each<T>(&mut self, name: &'static str, mut read: impl FnMut(&mut Fields<'_, 'l>) -> Option<T>) -> Vec<T> {
+        let shape = self.declared(name, |takes| if let Takes::List(shape) = takes { Some(*shape) } else { None });
+        let (Some(list), Some(shape)) = (self.list(name), shape) else { return Vec::new() };
         let at = self.at(name);
         let mut found = Vec::with_capacity(list.len());
         for (index, value) in list.iter().enumerate() {
             if let Some(object) = value.as_object() {
                 let prefix = format!("{}{name}[{index}].", self.prefix);
-                let mut fields = Fields::new(self.reading, object, pointer(&at, index), prefix);
+                let mut fields = Fields::new(self.reading, shape, object, pointer(&at, index), prefix);
                 found.extend(read(&mut fields));
-                fields.finish(what);
+                fields.finish();
             } else {
                 self.refuse_at(&format!("{name}/{index}"), &format!("\"{name}[{index}]\" is {}; accepted: an object", short(value)));
             }
@@ -237,8 +302,9 @@ impl<'r, 'l> Fields<'r, 'l> {
         self.reading.refuse(path, &format!("\"{}\" is no {what}{hint}", clip(name, 60)));
     }
 
-    /// Refuses every property nobody asked for. `what` is the object's kind, as in `a property of text`.
-    pub(crate) fn finish(self, what: &str) {
+    /// Refuses every property nobody asked for.
+    pub(crate) fn finish(self) {
+        let what = self.shape.what;
         let known: Vec<&str> = self.known.clone();
         let silent = &self.silent;
         for name in self.object.keys().filter(|name| !known.contains(&name.as_str()) && !silent.contains(&name.as_str())) {

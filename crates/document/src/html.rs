@@ -14,6 +14,7 @@ use crate::error::DocumentError;
 use crate::fields::Text;
 use crate::furniture::{self, Known};
 use crate::limits::Limits;
+use crate::outline::Heading;
 use crate::page::EffectiveOptions;
 use crate::report::{Severity, UnresolvedBinding, Warning};
 use crate::writer::{Gathered, OnProblem, Writer, escape_into};
@@ -76,13 +77,22 @@ pub struct Written {
     pub warnings: Vec<Warning>,
     /// Field mappings that set a value.
     pub mappings_applied: usize,
+    /// The headings of a document with a table of contents, in their order; empty without one. Their pages, once it is printed,
+    /// are what [`write_numbered`] takes.
+    pub headings: Vec<Heading>,
 }
 
 /// Writes a document as one self-contained HTML page.
 ///
 /// The same definition, data, options and moment give the same bytes.
 pub fn write_html(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<Written, DocumentError> {
-    let outcome = write(compiled, input, limits, OnProblem::Stop)?;
+    write_numbered(compiled, input, limits, &[])
+}
+
+/// The same with the page of each heading in the tables of contents, in the order of [`Written::headings`]. None leaves the
+/// place of a number empty. A document is as long with the numbers as without: their places are as wide.
+pub fn write_numbered(compiled: &Compiled, input: &Input<'_>, limits: &Limits, pages: &[Option<u32>]) -> Result<Written, DocumentError> {
+    let outcome = write(compiled, input, limits, OnProblem::Stop, pages)?;
     let Gathered { unresolved, warnings, truncated, .. } = outcome.gathered;
     if input.bindings == Bindings::Strict {
         let missing: Vec<_> = unresolved.iter().filter(|binding| binding.severity == Severity::Warning).cloned().collect();
@@ -99,6 +109,7 @@ pub fn write_html(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Re
         truncated,
         warnings,
         mappings_applied: outcome.mappings_applied,
+        headings: outcome.headings,
     })
 }
 
@@ -111,11 +122,20 @@ pub(crate) struct Outcome {
     pub(crate) mappings_applied: usize,
     pub(crate) data_issues: Vec<domain::Issue>,
     pub(crate) gathered: Gathered,
+    pub(crate) headings: Vec<Heading>,
 }
 
-pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_problem: OnProblem) -> Result<Outcome, DocumentError> {
+pub(crate) fn write(
+    compiled: &Compiled,
+    input: &Input<'_>,
+    limits: &Limits,
+    on_problem: OnProblem,
+    pages: &[Option<u32>],
+) -> Result<Outcome, DocumentError> {
     // 1. The data, as the template wants it.
-    let mut writer = Writer::new(run(input.cancelled, limits), limits, on_problem).with_assets(input.assets);
+    let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
+    let run = run(input.cancelled, limits).with_regional(options.regional(input.now));
+    let mut writer = Writer::new(run, limits, on_problem).with_assets(input.assets);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
     let data = mapping::fix(data, input.fixed_data);
@@ -126,7 +146,6 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     let scope = Scope::root(&data);
 
     // 2. What the document says about itself.
-    let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
     let title = option_text(&mut writer, "/options/metadata/title", "title", options.metadata.title.as_deref(), &scope, limits)?;
     let subject = option_text(&mut writer, "/options/metadata/subject", "subject", options.metadata.subject.as_deref(), &scope, limits)?;
     let (title, subject) = (title.map(short_metadata), subject.map(short_metadata));
@@ -139,7 +158,10 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
             let css = head_css(compiled, &options, title.as_deref(), TREE_CSS, "", &mut writer, &scope, input.now)?;
             open_document(&mut writer, &options, title.as_deref(), &css, &document.style);
             writer.begin("document");
+            writer.outline.gathering = document.gathering;
+            writer.outline.pages = pages;
             nodes::write_all(&document.children, &mut writer, &scope)?;
+            writer.fill_tables_of_contents()?;
             writer.push("</body></html>");
             title
         }
@@ -183,7 +205,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     writer.check_needed()?;
     writer.check_size()?;
     writer.take_out_active_links()?;
-    let (html, gathered) = writer.finish();
+    let (html, gathered, headings) = writer.finish();
     let metadata = Metadata { title: title.map(short_metadata), subject, ..options.metadata };
     Ok(Outcome {
         html,
@@ -193,6 +215,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
         mappings_applied,
         data_issues,
         gathered,
+        headings,
     })
 }
 

@@ -88,7 +88,7 @@ fn fill_slots(fields: &mut Fields<'_, '_>, partials: &mut Partials) {
 }
 
 fn part_css(fields: &mut Fields<'_, '_>) -> Vec<Text> {
-    fields.each("partCss", "a style sheet of a part", |part| {
+    fields.each("partCss", |part| {
         let key = part.string("key").unwrap_or_default().to_owned();
         part.value("version");
         let text = part.text(&["css"])?;

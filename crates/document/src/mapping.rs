@@ -11,8 +11,10 @@ use domain::render_tokens::fix_data;
 use expressions::Scope;
 use serde_json::{Map, Value};
 
+use crate::definition::shape::DEFINITION;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Reading};
+use crate::shapes::{Property, Shape, Takes};
 use crate::writer::{Writer, steps_of};
 
 /// Steps of a dot path.
@@ -30,15 +32,31 @@ pub(crate) struct Mapping {
     default: Option<Value>,
 }
 
+pub(crate) static SHAPE: Shape = Shape {
+    what: "a field mapping",
+    base: &[],
+    properties: &[
+        Property::required("target", Takes::Plain, "The path that is set, such as `customer.name`.").also(&["to"]),
+        Property::optional(
+            "source",
+            Takes::Expression,
+            "",
+            "Where the value is in the payload, or an expression that gives it. Needed where there is no `default`.",
+        )
+        .also(&["from", "expression"]),
+        Property::optional("default", Takes::Other("any value", "true"), "none", "Where the payload has no value or null."),
+    ],
+};
+
 /// Reads the list.
 pub(crate) fn read(reading: &mut Reading<'_>, object: &Map<String, Value>) -> Vec<Mapping> {
-    let mut fields = Fields::new(reading, object, String::new(), String::new());
+    let mut fields = Fields::new(reading, &DEFINITION, object, String::new(), String::new());
     let count = fields.list("fieldMappings").map_or(0, <[_]>::len);
     if count > MAX_ENTRIES {
         fields.refuse("fieldMappings", &format!("there are {count} field mappings; at most {MAX_ENTRIES} are accepted"));
         return Vec::new();
     }
-    fields.each("fieldMappings", "a field mapping", read_entry)
+    fields.each("fieldMappings", read_entry)
 }
 
 fn read_entry(entry: &mut Fields<'_, '_>) -> Option<Mapping> {

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use domain::furniture::PageFurniture;
 use domain::options::{Direction, Margins, Metadata, Orientation, RenderOptions};
 use domain::paper::{Length, PaperSize};
+use expressions::{Language, Regional};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// All four margins where nobody sets them.
@@ -22,6 +24,8 @@ pub struct EffectiveOptions {
     margins: Margins,
     /// The language of the document, where somebody said it.
     pub locale: Option<String>,
+    /// The language of numbers and amounts of money, where somebody said it.
+    number_locale: Option<String>,
     /// The base direction of text, where somebody said it.
     pub direction: Option<Direction>,
     /// The zone dates are written in.
@@ -37,6 +41,11 @@ pub struct EffectiveOptions {
 impl EffectiveOptions {
     /// `request` over `template` over the defaults: A4 upright, 20 mm, UTC.
     pub(crate) fn resolve(request: &RenderOptions, template: &RenderOptions) -> Self {
+        // The two are said together.
+        let (locale, number_locale) = match &request.locale {
+            Some(_) => (&request.locale, &request.number_locale),
+            None => (&template.locale, &template.number_locale),
+        };
         let pick = |request: &Option<String>, template: &Option<String>| request.clone().or_else(|| template.clone());
         Self {
             requested_paper: request.paper_size,
@@ -45,7 +54,8 @@ impl EffectiveOptions {
             paper: request.paper_size.or(template.paper_size).unwrap_or(PaperSize::A4),
             orientation: request.orientation.or(template.orientation).unwrap_or_default(),
             margins: template.margins,
-            locale: pick(&request.locale, &template.locale),
+            locale: locale.clone(),
+            number_locale: number_locale.clone(),
             direction: request.direction.or(template.direction),
             time_zone: request.time_zone.clone().or_else(|| template.time_zone.clone()).unwrap_or(TimeZone::UTC),
             metadata: Metadata {
@@ -57,6 +67,18 @@ impl EffectiveOptions {
             },
             filename: pick(&request.filename, &template.filename),
             requested_furniture: [request.page_header.clone(), request.page_footer.clone()],
+        }
+    }
+
+    /// What numbers and dates look like in the document, and when its `now` is.
+    pub(crate) fn regional(&self, now: Timestamp) -> Regional {
+        let unsaid = Regional::default();
+        let language = |tag: &Option<String>, unsaid| tag.as_deref().map_or(unsaid, Language::nearest);
+        Regional {
+            numbers: language(&self.number_locale, unsaid.numbers),
+            dates: language(&self.locale, unsaid.dates),
+            time_zone: self.time_zone.clone(),
+            now: Some(now),
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::css::{is_color, is_length};
 use crate::fields::Fields;
 use crate::issues::short;
+use crate::shapes::{Property, Shape, Takes};
 
 /// The set, with the CSS property each one becomes.
 const PROPERTIES: [(&str, &str, Check); 12] = [
@@ -21,6 +22,35 @@ const PROPERTIES: [(&str, &str, Check); 12] = [
     ("padding", "padding", padding),
     ("keepTogether", "break-inside", keep_together),
 ];
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "a style",
+    base: &[],
+    properties: &[
+        Property::optional("align", Takes::Words(&["left", "center", "right", "justify", "start", "end"]), "`start`", "Where lines stand."),
+        Property::optional("bold", Takes::Flag, "", "Weight of the letters."),
+        Property::optional("italic", Takes::Flag, "", "Slant of the letters."),
+        Property::optional("color", Takes::Color, "", "Of the letters."),
+        Property::optional("fontSize", Takes::Length, "`10pt`", "Size of the letters."),
+        Property::optional("lineHeight", Takes::Number(0.5, 10.0), "`1.45`", "Height of a line in font sizes."),
+        Property::optional("marginTop", Takes::Length, "", "Room above."),
+        Property::optional("marginBottom", Takes::Length, "", "Room below."),
+        Property::optional("background", Takes::Color, "none", "Behind the node."),
+        Property::optional(
+            "border",
+            Takes::Either(&[Takes::Flag, Takes::Other("width, line and colour such as `1pt solid #999`", r#"{"type": "string"}"#)]),
+            "none",
+            "Around the node; lines are `solid`, `dashed`, `dotted` or `double`.",
+        ),
+        Property::optional(
+            "padding",
+            Takes::Either(&[Takes::Length, Takes::Other("up to four lengths such as `4pt 8pt`", r#"{"type": "string"}"#)]),
+            "",
+            "Between the edge of the node and its content.",
+        ),
+        Property::optional("keepTogether", Takes::Flag, "`false`", "Whether page breaks inside are avoided."),
+    ],
+};
 
 /// Names people know from CSS, with the property meant.
 const SYNONYMS: [(&str, &str); 5] =
@@ -83,7 +113,7 @@ fn keep_together(value: &Value) -> Result<String, &'static str> {
     value.as_bool().map(|keep| if keep { "avoid" } else { "auto" }.to_owned()).ok_or("true or false")
 }
 
-fn color(value: &Value) -> Result<String, &'static str> {
+pub(crate) fn color(value: &Value) -> Result<String, &'static str> {
     value.as_str().filter(|text| is_color(text)).map(str::to_owned).ok_or("a colour name, \"#rrggbb\", \"rgb(…)\" or \"hsl(…)\"")
 }
 

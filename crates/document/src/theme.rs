@@ -5,12 +5,27 @@ use serde_json::Value;
 
 use crate::fields::Fields;
 use crate::issues::{clip, short};
+use crate::shapes::{Property, Shape, Takes};
 
 /// Variables of one theme.
 const MOST_VARIABLES: usize = 500;
 /// Characters of a variable's name and of its value.
 const NAME_CHARACTERS: usize = 64;
 const VALUE_CHARACTERS: usize = 500;
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "a theme",
+    base: &[],
+    properties: &[
+        Property::optional("css", Takes::Plain, "", "A style sheet before those of the templates that use it."),
+        Property::optional(
+            "variables",
+            Takes::Other("object of names and CSS values", r#"{"type": "object", "additionalProperties": {"type": ["string", "number"]}}"#),
+            "none",
+            "Each becomes a custom property: `brand` is `var(--brand)` in every style sheet.",
+        ),
+    ],
+};
 
 /// Checks the `theme` of a theme.
 pub(crate) fn read(outer: &mut Fields<'_, '_>) {
@@ -20,7 +35,7 @@ pub(crate) fn read(outer: &mut Fields<'_, '_>) {
     }
     let Some(object) = outer.object("theme") else { return };
     let at = outer.at("theme");
-    let mut fields = Fields::new(outer.reading, object, at, "theme.".into());
+    let mut fields = Fields::new(outer.reading, &SHAPE, object, at, "theme.".into());
     fields.string("css");
     if let Some(variables) = fields.object("variables") {
         if variables.len() > MOST_VARIABLES {
@@ -33,7 +48,7 @@ pub(crate) fn read(outer: &mut Fields<'_, '_>) {
             }
         }
     }
-    fields.finish("a theme");
+    fields.finish();
 }
 
 /// The value of a variable as CSS.

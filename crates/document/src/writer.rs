@@ -1,19 +1,19 @@
 //! What all nodes write into: the HTML so far, the account of its cost, and what was missing or wrong.
 
 mod noting;
+mod pictures;
 
-use domain::asset_references::addresses_in;
-use domain::assets::AssetName;
-use domain::{ErrorCode, Issue};
+use domain::Issue;
 use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Run, Scope};
 
-use crate::assets::{AssetMap, Inlining, InliningError, Refused};
+use crate::assets::{AssetMap, Inlining};
 use crate::error::DocumentError;
 use crate::fields::{Formula, Text};
 use crate::images::ImageCheck;
 use crate::limits::Limits;
 use crate::links;
-use crate::nodes::Node;
+use crate::nodes::{Node, TableOfContents};
+use crate::outline::{Gathering, Heading, Outline};
 use crate::report::{ExpressionProblem, UnresolvedBinding, Warning};
 use crate::style::Style;
 
@@ -43,6 +43,7 @@ pub(crate) struct Writer<'w> {
     /// What stands for a node outside of the tree: `html`, `css`, `title`.
     place: &'static str,
     pub(crate) report: Gathered,
+    pub(crate) outline: Outline<'w>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,7 @@ impl<'w> Writer<'w> {
             path: Vec::new(),
             place: "definition",
             report: Gathered::default(),
+            outline: Outline::default(),
         }
     }
 
@@ -100,13 +102,18 @@ impl<'w> Writer<'w> {
 
     /// The same with declarations of the writer's own before those of the author.
     pub(crate) fn open_with(&mut self, tag: &str, class: &str, style: &Style, css: &str) {
+        if class.is_empty() {
+            self.open_tag(tag, "", style, css);
+        } else {
+            self.open_tag(tag, &[" class=\"", class, "\""].concat(), style, css);
+        }
+    }
+
+    /// The same with attributes as they stand in the tag, with a space in front of each.
+    pub(crate) fn open_tag(&mut self, tag: &str, attributes: &str, style: &Style, css: &str) {
         self.push("<");
         self.push(tag);
-        if !class.is_empty() {
-            self.push(" class=\"");
-            self.push(class);
-            self.push("\"");
-        }
+        self.push(attributes);
         if !(style.0.is_empty() && css.is_empty()) {
             self.push(" style=\"");
             self.push(css);
@@ -189,6 +196,15 @@ impl<'w> Writer<'w> {
         self.or_note(rendered, &text.property)
     }
 
+    /// The same as text that is looked at before it becomes part of the document.
+    pub(crate) fn markup_text(&mut self, text: &Text, scope: &Scope<'_>) -> Result<String, DocumentError> {
+        let mut out = String::new();
+        self.run.set_escape(Escape::Html);
+        let rendered = text.template.render(scope, &mut self.run, &mut out);
+        self.or_note(rendered, &text.property)?;
+        Ok(out)
+    }
+
     /// Writes a template whose own text is a style sheet; no value in it can leave its declaration.
     pub(crate) fn style_sheet(&mut self, text: &Text, scope: &Scope<'_>) -> Result<(), DocumentError> {
         self.run.set_escape(Escape::Css);
@@ -228,109 +244,6 @@ impl<'w> Writer<'w> {
         visited
     }
 
-    /// The image may be shown.
-    pub(crate) fn check_image(&mut self, uri: &str) -> Result<(), DocumentError> {
-        self.charge(steps_of(uri.len()))?;
-        let checked = self.images.check(uri);
-        self.accept_images(checked)
-    }
-
-    /// Every image inside finished markup may be shown.
-    pub(crate) fn check_images_in(&mut self, html: &str) -> Result<(), DocumentError> {
-        self.charge(steps_of(html.len()))?;
-        let checked = self.images.check_all(html);
-        self.accept_images(checked)
-    }
-
-    /// The same for what was written from `from` on.
-    pub(crate) fn check_images_from(&mut self, from: usize) -> Result<(), DocumentError> {
-        self.charge(steps_of(self.out.len() - from))?;
-        let checked = self.images.check_all(&self.out[from..]);
-        self.accept_images(checked)
-    }
-
-    fn accept_images(&mut self, checked: Result<(), String>) -> Result<(), DocumentError> {
-        match checked {
-            Err(reason) if self.on_problem == OnProblem::Stop => Err(DocumentError::AssetBlocked { at: self.breadcrumb(), reason }),
-            Err(reason) => {
-                let message = format!("{}: {reason}", self.breadcrumb());
-                match self.rehearsing {
-                    // What the data does not reach stops no render.
-                    Rehearsing::Yes => self.warn(ErrorCode::AssetBlocked.as_str(), message),
-                    Rehearsing::No => self.note_problem(ExpressionProblem { message, location: None, suggestion: None }),
-                }
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// What stands in the document for the address of an asset, which is nothing where it is refused or not found out yet;
-    /// `None` for every other address.
-    pub(crate) fn asset_address(&mut self, address: &str) -> Result<Option<&'w str>, DocumentError> {
-        let images = &mut self.images;
-        match self.assets.address(address, |width, height| images.admit(width, height)) {
-            Ok(found) => Ok(found),
-            Err(refused) => self.refuse_asset(refused).map(|()| Some("")),
-        }
-    }
-
-    /// A part of the document with its assets in place.
-    pub(crate) fn inlined(&mut self, text: String) -> Result<String, DocumentError> {
-        self.charge(steps_of(text.len()))?;
-        let images = &mut self.images;
-        match self.assets.text(&text, |width, height| images.admit(width, height)) {
-            Ok(replaced) => Ok(replaced.unwrap_or(text)),
-            Err(InliningError::TooLarge) => {
-                Err(DocumentError::TooLarge { what: "HTML with its assets (bytes)", limit: self.limits.html_bytes as u64 })
-            }
-            Err(InliningError::Refused(refused)) => self.refuse_asset(refused).map(|()| text),
-        }
-    }
-
-    /// The same for what was written from `from` on.
-    pub(crate) fn inline_from(&mut self, from: usize) -> Result<(), DocumentError> {
-        if addresses_in(&self.out[from..]).is_empty() {
-            return self.charge(steps_of(self.out.len() - from));
-        }
-        let tail = self.out.split_off(from);
-        let tail = self.inlined(tail)?;
-        self.out.push_str(&tail);
-        Ok(())
-    }
-
-    /// The rules that make the template's fonts known.
-    pub(crate) fn font_faces(&mut self, fonts: &[AssetName]) -> Result<String, DocumentError> {
-        let mut css = String::new();
-        for name in fonts {
-            match self.assets.font_face(name) {
-                Ok(rule) => css.push_str(&rule),
-                Err(refused) => self.refuse_asset(refused)?,
-            }
-        }
-        Ok(css)
-    }
-
-    /// Fails where the meaning of some names has to be found out first.
-    pub(crate) fn check_needed(&mut self) -> Result<(), DocumentError> {
-        let needed = self.assets.needed();
-        if needed.is_empty() { Ok(()) } else { Err(DocumentError::AssetsNeeded(needed)) }
-    }
-
-    fn refuse_asset(&mut self, refused: Refused) -> Result<(), DocumentError> {
-        let at = self.breadcrumb();
-        if self.on_problem == OnProblem::Stop {
-            return Err(refused.at(at));
-        }
-        let message = format!("{at}: {}", refused.reason);
-        match self.rehearsing {
-            // What the data does not reach stops no render.
-            Rehearsing::Yes => self.warn(refused.code.as_str(), message),
-            Rehearsing::No => self.note_problem(ExpressionProblem { message, location: None, suggestion: None }),
-        }
-        Ok(())
-    }
-
     /// Keeps a reader's click from running or opening what a link of the data names.
     pub(crate) fn take_out_active_links(&mut self) -> Result<(), DocumentError> {
         self.charge(steps_of(self.out.len()))?;
@@ -339,6 +252,32 @@ impl<'w> Writer<'w> {
             self.warn("link", format!("{count} links were taken out; accepted: http, https, mailto, tel and places in the document"));
         }
         Ok(())
+    }
+
+    /// Whether the headings that are written now are those of the document.
+    pub(crate) fn gathers_headings(&self) -> bool {
+        self.outline.gathering == Gathering::Yes && self.rehearsing == Rehearsing::No
+    }
+
+    /// Here stands a table of contents, once all headings are known.
+    pub(crate) fn add_table_of_contents(&mut self, table: &'w TableOfContents) {
+        if self.rehearsing == Rehearsing::No {
+            self.outline.add_table(self.out.len(), table);
+        }
+    }
+
+    /// Puts the entries of the tables of contents at their places.
+    pub(crate) fn fill_tables_of_contents(&mut self) -> Result<(), DocumentError> {
+        if self.outline.has_tables() {
+            self.out = self.outline.filled(&self.out, self.limits)?;
+            self.charge(steps_of(self.out.len()))?;
+        }
+        Ok(())
+    }
+
+    /// What was written since.
+    pub(crate) fn since(&self, from: usize) -> &str {
+        &self.out[from..]
     }
 
     /// Bytes written so far.
@@ -353,9 +292,10 @@ impl<'w> Writer<'w> {
     }
 
     /// The HTML and what was noticed.
-    pub(crate) fn finish(mut self) -> (String, Gathered) {
+    pub(crate) fn finish(mut self) -> (String, Gathered, Vec<Heading>) {
         self.settle();
-        (self.out, self.report)
+        let headings = if self.outline.has_tables() { self.outline.headings } else { Vec::new() };
+        (self.out, self.report, headings)
     }
 
     /// Takes out what was written so far.

@@ -76,8 +76,10 @@ pub struct RenderOptions {
     pub orientation: Option<Orientation>,
     /// The margins.
     pub margins: Margins,
-    /// A BCP 47 tag; becomes the document's language.
+    /// A BCP 47 tag; becomes the document's language, and that of its dates.
     pub locale: Option<String>,
+    /// The tag for numbers and amounts of money; it is there when `locale` is.
+    pub number_locale: Option<String>,
     /// The zone in which dates are written.
     pub time_zone: Option<TimeZone>,
     /// Base direction of text.
@@ -141,13 +143,15 @@ impl RenderOptions {
             return Err(OptionsRefused { code: ErrorCode::InvalidRenderOptions, issues: vec![Issue::new(path, "must be an object")] });
         };
         let mut reader = Reader { given, path, code: ErrorCode::InvalidRenderOptions, issues: Vec::new() };
+        let (locale, number_locale) = reader.read_as("locale", ErrorCode::InvalidLocale, locales).unzip();
         let options = Self {
             paper_size: reader.read("paperSize", PaperSize::from_json),
             orientation: reader.read("orientation", |value, path| {
                 choice(value, path, &[("portrait", Orientation::Portrait), ("landscape", Orientation::Landscape)])
             }),
             margins: reader.read("margins", Margins::from_json).unwrap_or_default(),
-            locale: reader.read_as("locale", ErrorCode::InvalidLocale, locale),
+            locale,
+            number_locale,
             time_zone: reader.read_as("timeZone", ErrorCode::InvalidTimeZone, time_zone),
             direction: reader.read("direction", |value, path| {
                 choice(value, path, &[("ltr", Direction::Ltr), ("rtl", Direction::Rtl), ("auto", Direction::Auto)])
@@ -296,10 +300,22 @@ fn metadata(value: &Value, path: &str) -> Result<Metadata, Issue> {
     })
 }
 
+/// The tags for dates and for numbers. The object form `{currency, date}` names one for each kind of value, and one alone counts for both.
+fn locales(value: &Value, path: &str) -> Result<(String, String), Issue> {
+    let Value::Object(given) = value else {
+        let tag = locale(value, path)?;
+        return Ok((tag.clone(), tag));
+    };
+    let tag = |name: &str| given.get(name).filter(|tag| !tag.is_null()).map(|tag| locale(tag, &pointer(path, name))).transpose();
+    match (tag("date")?, tag("currency")?) {
+        (Some(dates), Some(numbers)) => Ok((dates, numbers)),
+        (Some(both), None) | (None, Some(both)) => Ok((both.clone(), both)),
+        (None, None) => locale(&Value::Null, path).map(|tag| (tag.clone(), tag)),
+    }
+}
+
 fn locale(value: &Value, path: &str) -> Result<String, Issue> {
-    // The object form `{currency, date}` names one tag per kind of value; the document's language is that of its dates.
-    let tag = if let Value::Object(given) = value { given.get("date").or_else(|| given.get("currency")) } else { Some(value) };
-    let tag = tag.and_then(Value::as_str).unwrap_or_default();
+    let tag = value.as_str().unwrap_or_default();
     let mut subtags = tag.split('-');
     let language = subtags.next().is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic()));
     let rest = subtags.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
@@ -363,5 +379,18 @@ mod tests {
         assert!(RenderOptions::from_json(&json!({"timeZone": "Europe/Berlin", "locale": "de-CH"}), "").is_ok());
         assert_eq!(RenderOptions::from_json(&json!({"timeZone": "Mars/Olympus"}), "").unwrap_err().code, ErrorCode::InvalidTimeZone);
         assert_eq!(RenderOptions::from_json(&json!({"locale": "x\" onload"}), "").unwrap_err().code, ErrorCode::InvalidLocale);
+        for (given, dates, numbers) in [
+            (json!("de"), "de", "de"),
+            (json!({"date": "en-AU", "currency": "en-US"}), "en-AU", "en-US"),
+            (json!({"currency": "de-CH"}), "de-CH", "de-CH"),
+            (json!({"date": "fr", "currency": null}), "fr", "fr"),
+        ] {
+            let options = RenderOptions::from_json(&json!({ "locale": given }), "").unwrap();
+            assert_eq!((options.locale.as_deref(), options.number_locale.as_deref()), (Some(dates), Some(numbers)));
+        }
+        for given in [json!({}), json!({"date": 5}), json!({"date": "de", "currency": "1"})] {
+            let refused = RenderOptions::from_json(&json!({ "locale": given }), "").unwrap_err();
+            assert_eq!(refused.code, ErrorCode::InvalidLocale, "{given}");
+        }
     }
 }

@@ -162,6 +162,12 @@ pub enum ExpressionError {
         /// Where it stands.
         at: Position,
     },
+    /// A picture or other markup is printed where only text can stand.
+    #[error("what is printed here is markup, which can only stand in HTML, and there outside of tags and style sheets ({at})")]
+    MarkupInText {
+        /// Where it is printed.
+        at: Position,
+    },
     /// Blocks, sub-expressions or scopes are nested too deep.
     #[error("nested deeper than the {limit} levels allowed ({at})")]
     Depth {
@@ -210,6 +216,7 @@ impl ExpressionError {
             | Self::Depth { at, .. }
             | Self::UnknownPartial { at, .. }
             | Self::InPartial { at, .. }
+            | Self::MarkupInText { at }
             | Self::TooLarge { at, .. } => *at,
         }
     }

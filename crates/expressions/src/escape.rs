@@ -35,6 +35,18 @@ pub(crate) fn each_escaped<E>(text: &str, mut emit: impl FnMut(&str) -> Result<(
     emit(rest)
 }
 
+/// Appends `text`, escaped.
+pub(crate) fn push_escaped(text: &str, out: &mut String) {
+    let done: Result<(), std::convert::Infallible> = each_escaped(text, |piece| {
+        out.push_str(piece);
+        Ok(())
+    });
+    match done {
+        Ok(()) => {}
+        Err(never) => match never {},
+    }
+}
+
 /// Hands `text` to `emit` in pieces, escaped for a style sheet.
 pub(crate) fn each_css_escaped<E>(text: &str, mut emit: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
     // `/` and `*` would begin a comment, `;` and `}` end a declaration, `(` call `url`. Beyond ASCII nothing has a meaning.

@@ -6,11 +6,12 @@ use crate::error::{BudgetKind, ExpressionError, Position};
 use crate::escape::{each_css_escaped, each_escaped};
 use crate::near_names::{MAX_CANDIDATES, near_names};
 use crate::partial_calls;
+use crate::places::Tag;
 use crate::registry::{self, Act, Invocation, Outcome};
 use crate::run::{Escape, Missing, MissingReason, Run};
 use crate::scope::{Params, Scope, Turn};
 use crate::tree::{Base, Block, Call, Expr, Head, Node, Output, Path};
-use crate::value::{Evaluated, View};
+use crate::value::{Evaluated, Markup, View};
 use crate::value_text::{Piece, each_piece, push_number, reordered_keys};
 
 /// A parsed source and the number that tells it from every other one.
@@ -52,9 +53,14 @@ impl Evaluator<'_, '_> {
         let value = self.required(&output.value, scope)?;
         let escape = match (output.escaped, self.run.escape) {
             (false, _) => Escape::None,
-            (true, Escape::Html) if output.in_style => Escape::Css,
+            (true, Escape::Html) if output.place.in_style => Escape::Css,
             (true, escape) => escape,
         };
+        if let Evaluated::Markup(markup) = &value
+            && output.place.tag != Tag::Outside
+        {
+            return self.emit_as_text(markup, escape, at);
+        }
         self.write(&value, escape, at)
     }
 
@@ -246,6 +252,7 @@ impl Evaluator<'_, '_> {
             Evaluated::Undefined | Evaluated::Borrowed(Value::Null) | Evaluated::Owned(Value::Null) => return Ok(()),
             Evaluated::Text(text) => return self.emit_text(text, escape, at),
             Evaluated::Borrowed(Value::String(text)) => return self.emit_text(text, escape, at),
+            Evaluated::Markup(markup) => return self.emit_markup(markup, escape, at),
             Evaluated::Borrowed(value) => value,
             Evaluated::Owned(value) => value,
         };
@@ -262,6 +269,21 @@ impl Evaluator<'_, '_> {
                 }
             }
         })
+    }
+
+    /// Markup as it is where HTML is written, and as text elsewhere.
+    fn emit_markup(&mut self, markup: &Markup, escape: Escape, at: usize) -> Result<(), ExpressionError> {
+        if self.run.escape == Escape::Html && escape != Escape::Css && !self.run.in_tag {
+            return self.emit(&markup.html, at);
+        }
+        self.emit_as_text(markup, escape, at)
+    }
+
+    fn emit_as_text(&mut self, markup: &Markup, escape: Escape, at: usize) -> Result<(), ExpressionError> {
+        match &markup.text {
+            Some(text) => self.emit_text(text, escape, at),
+            None => Err(ExpressionError::MarkupInText { at: self.position(at) }),
+        }
     }
 
     fn emit_text(&mut self, text: &str, escape: Escape, at: usize) -> Result<(), ExpressionError> {

@@ -253,7 +253,7 @@ impl<'s> Tokens<'s> {
         let at = span.start;
         let call = Call { helper, name: name.text.into(), args: args.into(), hash: hash.into(), span };
         if let Some(helper) = helper
-            && let Some(message) = helper.refusal(call.args.len(), place == Place::Block)
+            && let Some(message) = helper.refusal(call.args.len(), call.hash.iter().map(|(name, _)| &**name), place == Place::Block)
         {
             return Err(ExpressionError::Arguments { helper: helper.name.to_owned(), message, at: self.position(at) });
         }

@@ -5,6 +5,7 @@ use crate::lexer::{Kind, Lexer, Token};
 use crate::limits::Limits;
 use crate::parse_value::{HeadName, Inside, Meaning, Place, Tokens};
 use crate::partials::Partials;
+use crate::places::Surroundings;
 use crate::tree::{Arm, Block, Expr, Head, Node, Output, PartialCall, Strip, Text};
 use crate::whitespace;
 
@@ -167,7 +168,7 @@ impl Parser<'_> {
             Meaning::Path(path) => Expr::Path(Box::new(path)),
         };
         let strip = self.strip(open, end);
-        self.nodes.push(Node::Output(Output { value, escaped: open.kind == Kind::Open, in_style: false, strip }));
+        self.nodes.push(Node::Output(Output { value, escaped: open.kind == Kind::Open, place: Surroundings::default(), strip }));
         Ok(())
     }
 
@@ -205,7 +206,7 @@ impl Parser<'_> {
             strip: self.strip(open, end),
             layout: partial.layout,
             indent: 0..0,
-            in_style: false,
+            place: Surroundings::default(),
         })));
         Ok(())
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::error::ExpressionError;
 use crate::evaluate::{Evaluator, steps_of};
+use crate::places::Tag;
 use crate::run::Escape;
 use crate::scope::Scope;
 use crate::tree::PartialCall;
@@ -27,12 +28,15 @@ pub(crate) fn write<'s>(evaluator: &mut Evaluator<'_, '_>, call: &'s PartialCall
     let inner = scope.partial(context.as_deref());
     let from = evaluator.out.len();
     let escape = evaluator.run.escape;
-    if call.in_style && escape == Escape::Html {
+    if call.place.in_style && escape == Escape::Html {
         evaluator.run.escape = Escape::Css;
     }
+    let in_tag = evaluator.run.in_tag;
+    evaluator.run.in_tag |= call.place.tag != Tag::Outside;
     let source = &call.template.source;
     let written = Evaluator { source, run: &mut *evaluator.run, out: &mut *evaluator.out }.nodes(&call.template.nodes, &inner);
     evaluator.run.escape = escape;
+    evaluator.run.in_tag = in_tag;
     written.map_err(|inner| {
         let partial = source.partial.clone().unwrap_or_default();
         ExpressionError::InPartial { partial, at: evaluator.position(at), inner: Box::new(inner) }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{BudgetKind, Position};
+use crate::language::Regional;
 use crate::limits::Budget;
 
 /// How `{{value}}` is written; `{{{value}}}` is always written as it is.
@@ -70,6 +71,9 @@ pub struct Run<'b> {
     pub(crate) budget: Budget,
     pub(crate) escape: Escape,
     pub(crate) missing: Missing,
+    pub(crate) regional: Regional,
+    /// What is written stands inside a tag of a template around it.
+    pub(crate) in_tag: bool,
     steps_left: u64,
     until_check: u64,
     output_left: usize,
@@ -91,6 +95,8 @@ impl<'b> Run<'b> {
             budget,
             escape: Escape::Html,
             missing: Missing::Lenient,
+            regional: Regional::default(),
+            in_tag: false,
             steps_left: budget.steps,
             until_check: 0,
             output_left: budget.output_bytes,
@@ -111,6 +117,13 @@ impl<'b> Run<'b> {
     #[must_use]
     pub fn with_missing(mut self, missing: Missing) -> Self {
         self.missing = missing;
+        self
+    }
+
+    /// The same run, writing numbers and dates for readers there.
+    #[must_use]
+    pub fn with_regional(mut self, regional: Regional) -> Self {
+        self.regional = regional;
         self
     }
 

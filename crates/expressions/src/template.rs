@@ -7,9 +7,9 @@ use crate::evaluate::{Evaluator, Source};
 use crate::limits::Limits;
 use crate::parser::{Parsed, parse_expression, parse_template};
 use crate::partials::Partials;
+use crate::places::{self, Surroundings};
 use crate::run::{MissingReason, Run};
 use crate::scope::Scope;
-use crate::style_elements;
 use crate::tree::{Expr, Node};
 use crate::used_paths::{self, UsedPath};
 use crate::value::Evaluated;
@@ -28,8 +28,8 @@ pub struct Template {
     pub(crate) nodes: Vec<Node>,
     /// Blocks inside each other, those of its partials included.
     pub(crate) levels: usize,
-    /// It opens a `<style>` element and does not close it.
-    pub(crate) ends_in_style: bool,
+    /// What it opens and does not close.
+    pub(crate) ends: Surroundings,
 }
 
 impl Template {
@@ -60,8 +60,8 @@ impl Template {
 
     fn of(parsed: Parsed, source: Source) -> Self {
         let Parsed { mut nodes, levels } = parsed;
-        let ends_in_style = style_elements::mark(&mut nodes, &source.text);
-        Self { source, nodes, levels, ends_in_style }
+        let ends = places::mark(&mut nodes, &source.text);
+        Self { source, nodes, levels, ends }
     }
 
     /// Appends the template's text for `scope` to `out`. On an error `out` is what it was before.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::partials::Layout;
+use crate::places::Surroundings;
 use crate::registry::Helper;
 use crate::template::Template;
 
@@ -40,8 +41,8 @@ pub(crate) struct PartialCall {
     pub(crate) layout: Layout,
     /// What stands before each of its lines: the spaces before a call that stands alone.
     pub(crate) indent: Range<usize>,
-    /// It stands inside a `<style>` element.
-    pub(crate) in_style: bool,
+    /// What the text before it has opened and not closed.
+    pub(crate) place: Surroundings,
 }
 
 /// A range of the source, narrowed by white-space control; the original decides what counts as a line of its own.
@@ -57,8 +58,8 @@ pub(crate) struct Text {
 pub(crate) struct Output {
     pub(crate) value: Expr,
     pub(crate) escaped: bool,
-    /// The text before it opened a `<style>` element that is not closed yet.
-    pub(crate) in_style: bool,
+    /// What the text before it has opened and not closed.
+    pub(crate) place: Surroundings,
     pub(crate) strip: Strip,
 }
 

@@ -18,6 +18,23 @@ pub enum Evaluated<'a> {
     Text(&'a str),
     /// A value made by a helper or a counter.
     Owned(Value),
+    /// Markup made by a helper out of escaped parts: the only thing that `{{…}}` prints into HTML as it is.
+    Markup(Box<Markup>),
+}
+
+/// Markup that is safe where text may stand in HTML, whatever the data.
+#[derive(Debug, Clone)]
+pub struct Markup {
+    pub(crate) html: String,
+    /// The same without markup, for attributes, file names and other plain text. None where there is no such thing.
+    pub(crate) text: Option<String>,
+}
+
+impl Markup {
+    /// As anything but a printer sees it.
+    fn as_text(&self) -> &str {
+        self.text.as_deref().unwrap_or(&self.html)
+    }
 }
 
 /// A value seen by kind, wherever it lives.
@@ -74,6 +91,7 @@ impl<'a> Evaluated<'a> {
             Self::Borrowed(value) => Some(Cow::Borrowed(value)),
             Self::Text(text) => Some(Cow::Owned(Value::String((*text).to_owned()))),
             Self::Owned(value) => Some(Cow::Borrowed(value)),
+            Self::Markup(markup) => Some(Cow::Owned(Value::String(markup.as_text().to_owned()))),
         }
     }
 
@@ -89,6 +107,7 @@ impl<'a> Evaluated<'a> {
             Self::Borrowed(value) => Some(Cow::Borrowed(value)),
             Self::Text(text) => Some(Cow::Owned(Value::String(text.to_owned()))),
             Self::Owned(value) => Some(Cow::Owned(value)),
+            Self::Markup(markup) => Some(Cow::Owned(Value::String(markup.text.unwrap_or(markup.html)))),
         }
     }
 
@@ -104,6 +123,7 @@ impl<'a> Evaluated<'a> {
             Self::Text(text) => (*text).to_owned(),
             Self::Borrowed(value) => text_of(value),
             Self::Owned(value) => text_of(value),
+            Self::Markup(markup) => markup.as_text().to_owned(),
         }
     }
 
@@ -113,6 +133,7 @@ impl<'a> Evaluated<'a> {
             Self::Borrowed(value) => View::of(Some(value)),
             Self::Text(text) => View::Text(text),
             Self::Owned(value) => View::of(Some(value)),
+            Self::Markup(markup) => View::Text(markup.as_text()),
         }
     }
 
@@ -126,12 +147,19 @@ impl<'a> Evaluated<'a> {
             Self::Borrowed(value) => property(value, segment),
             Self::Text(text) => text_property(text, segment),
             Self::Undefined => Self::Undefined,
-            Self::Owned(value) => match property(&value, segment) {
-                Evaluated::Undefined => Self::Undefined,
-                Evaluated::Borrowed(inner) => Self::Owned(inner.clone()),
-                Evaluated::Text(text) => Self::Owned(Value::String(text.to_owned())),
-                Evaluated::Owned(inner) => Self::Owned(inner),
-            },
+            Self::Owned(value) => property(&value, segment).detached(),
+            Self::Markup(markup) => text_property(markup.as_text(), segment).detached(),
+        }
+    }
+
+    /// The same, borrowing nothing.
+    fn detached<'b>(self) -> Evaluated<'b> {
+        match self {
+            Self::Undefined => Evaluated::Undefined,
+            Self::Borrowed(value) => Evaluated::Owned(value.clone()),
+            Self::Text(text) => Evaluated::Owned(Value::String(text.to_owned())),
+            Self::Owned(value) => Evaluated::Owned(value),
+            Self::Markup(markup) => Evaluated::Markup(markup),
         }
     }
 }

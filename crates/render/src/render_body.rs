@@ -162,7 +162,9 @@ pub fn read_conversion(body: Value, asker: Asker) -> Result<RenderRequest, Refus
     if let Some(locale) = field(object, "locale") {
         let given = RenderOptions::from_json(&json!({ "locale": locale }), "")
             .map_err(|refused| RefusedBody::invalid(refused.code, refused.issues))?;
-        request.options.locale = request.options.locale.or(given.locale);
+        if request.options.locale.is_none() {
+            (request.options.locale, request.options.number_locale) = (given.locale, given.number_locale);
+        }
     }
     Ok(request)
 }

@@ -43,11 +43,11 @@ const ARROWS: [(&str, &[&str]); 18] = [
     // A measuring tool beside the product: it sees the server from outside.
     ("bench", &["domain"]),
     // Searches for input that breaks a promise; nobody names it.
-    ("fuzz", &["domain", "media"]),
+    ("fuzz", &["domain", "expressions", "media"]),
 ];
 
 /// The heavy dependencies and the crates that may name each: one, or more where others have reasons of its own. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 30] = [
+const OWNERS: [(&str, &str); 36] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
@@ -71,6 +71,12 @@ const OWNERS: [(&str, &str); 30] = [
     ("roxmltree", "document"),
     ("calamine", "document"),
     ("csv", "document"),
+    ("icu_*", "expressions"),
+    ("fixed_decimal", "expressions"),
+    ("rust_decimal", "expressions"),
+    ("rxing", "expressions"),
+    ("pulldown-cmark", "expressions"),
+    ("datamatrix", "expressions"),
     ("brotli-decompressor", "media"),
     ("croner", "domain"),
     ("lettre", "worker"),

@@ -6,11 +6,12 @@ use expressions::Scope;
 use serde_json::Value;
 
 use super::tree::Tree;
-use super::{Content, Node, write_all};
+use super::{Content, NODE, Node, write_all};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::Fields;
 use crate::issues::short;
+use crate::shapes::{Property, Shape, Takes};
 use crate::style::{Style, length};
 use crate::writer::Writer;
 
@@ -24,6 +25,32 @@ pub(crate) struct Columns {
 
 /// Narrower ones hold no text.
 const MAX_COLUMNS: usize = 12;
+
+static COLUMN: Shape = Shape {
+    what: "a column",
+    base: &[],
+    properties: &[
+        Property::optional("children", Takes::Nodes, "none", "What stands in it."),
+        Property::optional("ratio", Takes::Number(0.01, 1000.0), "`1`", "Its width in proportion to the others."),
+        Property::optional("width", Takes::Length, "", "Its width, in place of `ratio`."),
+    ],
+};
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "columns",
+    base: NODE,
+    properties: &[
+        Property::optional("columns", Takes::List(&COLUMN), "", "Up to 12 columns; either these or `children`."),
+        Property::optional("children", Takes::Nodes, "", "Each child is a column."),
+        Property::optional(
+            "ratios",
+            Takes::Other("list of numbers", r#"{"type": "array", "items": {"type": "number", "minimum": 0.01, "maximum": 1000}}"#),
+            "`1` each",
+            "Widths of `children` in proportion to each other.",
+        ),
+        Property::optional("gap", Takes::Length, "`6mm`", "Between columns."),
+    ],
+};
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature every kind has")]
 pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
@@ -41,12 +68,13 @@ pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Conte
                 );
                 continue;
             };
-            let mut column = Fields::new(fields.reading, object, domain::issues::pointer(&at, index), format!("columns[{index}]."));
+            let mut column =
+                Fields::new(fields.reading, &COLUMN, object, domain::issues::pointer(&at, index), format!("columns[{index}]."));
             let width = column.checked("width", length);
-            let ratio = column.value("ratio").map(|ratio| ratio_of(&mut column, "ratio", ratio));
-            tracks.push(width.map_or_else(|| fraction(ratio.flatten().unwrap_or(1.0)), String::from));
+            let ratio = column.number("ratio");
+            tracks.push(width.map_or_else(|| fraction(ratio.unwrap_or(1.0)), String::from));
             columns.push(tree.children(&mut column, "children"));
-            column.finish("a column");
+            column.finish();
         }
     } else {
         let ratios: Vec<f64> =

@@ -6,11 +6,12 @@ use expressions::{Expression, Scope, Template};
 use serde_json::{Map, Value};
 
 use super::tree::Tree;
-use super::{Content, Node, write_all};
+use super::{Content, NODE, Node, write_all};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
 use crate::issues::short;
+use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
 use crate::writer::Writer;
 
@@ -39,6 +40,26 @@ enum Field {
     Text(Text),
     Fixed(Value),
 }
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "component",
+    base: NODE,
+    properties: &[
+        Property::required(
+            "component",
+            Takes::Other("key, or `{key, version}` or `{key, label}`", r#"{"type": ["string", "object"]}"#),
+            "A template of kind `component`.",
+        ),
+        Property::optional(
+            "data",
+            Takes::Either(&[Takes::Expression, Takes::Other("object of names and expressions", r#"{"type": "object"}"#)]),
+            "what is around",
+            "What `this` is in it.",
+        ),
+        Property::internal("of"),
+        Property::internal("children"),
+    ],
+};
 
 pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
     let data = read_data(fields);

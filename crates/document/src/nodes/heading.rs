@@ -2,11 +2,12 @@
 
 use expressions::Scope;
 
-use super::Content;
 use super::tree::Tree;
+use super::{Content, NODE};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
+use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
 use crate::writer::Writer;
 
@@ -19,17 +20,17 @@ pub(crate) struct Heading {
 
 const TAGS: [&str; 6] = ["h1", "h2", "h3", "h4", "h5", "h6"];
 
+pub(crate) static SHAPE: Shape = Shape {
+    what: "heading",
+    base: NODE,
+    properties: &[
+        Property::required("content", Takes::Text, "The line.").also(&["text"]),
+        Property::optional("level", Takes::Whole(1, 6), "`2`", "1 is the title of the document."),
+    ],
+};
+
 pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
-    let tag = match fields.value("level") {
-        None => TAGS[1],
-        Some(level) => {
-            let found = level.as_u64().and_then(|level| TAGS.get(usize::try_from(level).ok()?.checked_sub(1)?));
-            if found.is_none() {
-                fields.refuse("level", &format!("\"level\" is {}; accepted: a whole number from 1 to 6", crate::issues::short(level)));
-            }
-            found.copied().unwrap_or(TAGS[1])
-        }
-    };
+    let tag = TAGS[fields.whole("level").map_or(1, |level| level - 1)];
     Some(Content::Heading(Heading { tag, content: fields.required_text(&["content", "text"])? }))
 }
 
@@ -39,9 +40,8 @@ impl Heading {
     }
 
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
-        writer.open(self.tag, "", style);
+        let from = writer.open_heading(self.tag, style);
         writer.text(&self.content, scope)?;
-        writer.close(self.tag);
-        Ok(())
+        writer.close_heading(self.tag, from)
     }
 }

@@ -2,11 +2,12 @@
 
 use expressions::Scope;
 
-use super::Content;
 use super::tree::Tree;
+use super::{Content, NODE};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
+use crate::shapes::{Property, Shape, Takes};
 use crate::writer::Writer;
 
 /// `{content}`; `html` is another name of `content`.
@@ -14,6 +15,14 @@ use crate::writer::Writer;
 pub(crate) struct Html {
     content: Text,
 }
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "html",
+    base: NODE,
+    properties: &[
+        Property::required("content", Takes::Text, "Markup of the author. `{{value}}` is escaped, `{{{value}}}` is not.").also(&["html"])
+    ],
+};
 
 pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
     Some(Content::Html(Html { content: fields.required_text(&["content", "html"])? }))

@@ -2,11 +2,12 @@
 
 use expressions::Scope;
 
-use super::Content;
 use super::tree::Tree;
+use super::{Content, NODE};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
+use crate::shapes::{Property, Shape, Takes};
 use crate::style::{Style, length};
 use crate::writer::Writer;
 
@@ -18,6 +19,21 @@ pub(crate) struct Image {
     /// `width` and `height`.
     size: Box<str>,
 }
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "image",
+    base: NODE,
+    properties: &[
+        Property::required(
+            "src",
+            Takes::Text,
+            "A data URI, an asset (`asset:` and its slug or id), or an expression that gives one; nothing is shown where it is empty.",
+        ),
+        Property::optional("alt", Takes::Text, "", "What the picture shows, for those who cannot see it."),
+        Property::optional("width", Takes::Length, "that of the picture, at most the column", "Width."),
+        Property::optional("height", Takes::Length, "in proportion", "Height."),
+    ],
+};
 
 pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
     let src = fields.required_text(&["src"]);
@@ -39,22 +55,10 @@ impl Image {
     }
 
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
-        let src = writer.plain(&self.src, scope)?;
-        let src = src.trim();
-        // No value: nothing to show, and the missing binding is reported as such.
-        if src.is_empty() {
-            return Ok(());
-        }
-        let asset = writer.asset_address(src)?;
-        if asset.is_none() {
-            writer.check_image(src)?;
-        }
+        let Some(address) = address(&self.src, writer, scope)? else { return Ok(()) };
         writer.open("div", "image", style);
         writer.push("<img src=\"");
-        match asset {
-            Some(uri) => writer.push(uri),
-            None => writer.push_escaped(src),
-        }
+        address.write(writer);
         writer.push("\" alt=\"");
         if let Some(alt) = &self.alt {
             writer.text(alt, scope)?;
@@ -65,5 +69,36 @@ impl Image {
         }
         writer.push("\"></div>");
         Ok(())
+    }
+}
+
+/// The address of a picture that may be shown.
+pub(crate) enum Address<'w> {
+    /// What stands for an asset.
+    Asset(&'w str),
+    DataUri(String),
+}
+
+/// The picture that a text names. None without a value: there is nothing to show, and the missing binding is reported.
+pub(crate) fn address<'w>(src: &Text, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<Option<Address<'w>>, DocumentError> {
+    let src = writer.plain(src, scope)?;
+    let src = src.trim();
+    if src.is_empty() {
+        return Ok(None);
+    }
+    if let Some(uri) = writer.asset_address(src)? {
+        return Ok(Some(Address::Asset(uri)));
+    }
+    writer.check_image(src)?;
+    Ok(Some(Address::DataUri(src.to_owned())))
+}
+
+impl Address<'_> {
+    /// Into the quotes of an attribute.
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+        match self {
+            Self::Asset(uri) => writer.push(uri),
+            Self::DataUri(uri) => writer.push_escaped(uri),
+        }
     }
 }

@@ -4,10 +4,11 @@ use expressions::Scope;
 use serde_json::Value;
 
 use super::tree::Tree;
-use super::{Content, Node, members, write_all};
+use super::{Content, NODE, Node, members, write_all};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
+use crate::shapes::{Property, Shape, Takes};
 use crate::writer::Writer;
 
 /// `{items, as?, children, emptyText?}`; inside, the item is `this`, `{{as}}` names it too, and `@index` counts.
@@ -18,6 +19,22 @@ pub(crate) struct Repeater {
     children: Vec<Node>,
     empty_text: Option<Text>,
 }
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "repeater",
+    base: NODE,
+    properties: &[
+        Property::required("items", Takes::Expression, "A list, or an object whose values are gone over.").also(&["path"]),
+        Property::optional("as", Takes::Plain, "", "A name for the item, beside `this`."),
+        Property::optional(
+            "children",
+            Takes::Nodes,
+            "none",
+            "Written once for every item; `@index`, `@key`, `@first` and `@last` are known.",
+        ),
+        Property::optional("emptyText", Takes::Text, "", "A line for an empty list."),
+    ],
+};
 
 pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
     let items = fields.required_formula(&["items", "path"]);

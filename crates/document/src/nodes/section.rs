@@ -3,10 +3,11 @@
 use expressions::Scope;
 
 use super::tree::Tree;
-use super::{Content, Node, write_all};
+use super::{Content, NODE, Node, write_all};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
+use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
 use crate::writer::Writer;
 
@@ -16,6 +17,15 @@ pub(crate) struct Section {
     title: Option<Text>,
     children: Vec<Node>,
 }
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "section",
+    base: NODE,
+    properties: &[
+        Property::optional("title", Takes::Text, "", "A heading of level 2 above; it also names the section in messages."),
+        Property::optional("children", Takes::Nodes, "none", "What stands in it."),
+    ],
+};
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature every kind has")]
 pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
@@ -31,9 +41,9 @@ impl Section {
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.open("section", "", style);
         if let Some(title) = &self.title {
-            writer.push("<h2>");
+            let from = writer.open_heading("h2", &Style::default());
             writer.text(title, scope)?;
-            writer.push("</h2>");
+            writer.close_heading("h2", from)?;
         }
         write_all(&self.children, writer, scope)?;
         writer.push("</section>");

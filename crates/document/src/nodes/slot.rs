@@ -3,12 +3,13 @@
 use expressions::Scope;
 
 use super::tree::Tree;
-use super::{Content, Node, write_all};
+use super::{Content, NODE, Node, write_all};
 use crate::bindings::Uses;
 use crate::definition::Kind;
 use crate::error::DocumentError;
 use crate::fields::Fields;
 use crate::html_slots::MAIN;
+use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
 use crate::writer::Writer;
 
@@ -17,6 +18,16 @@ use crate::writer::Writer;
 pub(crate) struct Slot {
     children: Vec<Node>,
 }
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "slot",
+    base: NODE,
+    properties: &[
+        Property::optional("name", Takes::Plain, "`main`", "Which slot of a layout; `main` takes the content."),
+        Property::optional("children", Takes::Nodes, "none", "What stands there where nothing fills it."),
+        Property::internal("of"),
+    ],
+};
 
 pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
     let name = fields.string("name").unwrap_or(MAIN);

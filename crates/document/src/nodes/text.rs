@@ -2,11 +2,12 @@
 
 use expressions::Scope;
 
-use super::Content;
 use super::tree::Tree;
+use super::{Content, NODE};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
+use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
 use crate::writer::Writer;
 
@@ -15,6 +16,12 @@ use crate::writer::Writer;
 pub(crate) struct Paragraph {
     content: Text,
 }
+
+pub(crate) static SHAPE: Shape = Shape {
+    what: "text",
+    base: NODE,
+    properties: &[Property::required("content", Takes::Text, "A paragraph. Line breaks are kept, markup is shown as text.").also(&["text"])],
+};
 
 pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
     Some(Content::Text(Paragraph { content: fields.required_text(&["content", "text"])? }))

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashSet};
 use domain::issues::pointer;
 use serde_json::Value;
 
-use super::{KINDS, Node};
+use super::{DOCUMENT, KINDS, Node};
 use crate::definition::Kind;
 use crate::fields::{Fields, Reading};
 use crate::html_slots::MAIN;
 use crate::issues::{clip, hint, short};
 use crate::limits::MAX_DEPTH;
+use crate::outline::Gathering;
 use crate::style::{self, Style};
 
 const ID_CHARACTERS: usize = 128;
@@ -24,6 +25,7 @@ pub(crate) struct Tree {
     pub(crate) kind: Kind,
     /// Names of slots.
     pub(crate) slots: HashSet<Box<str>>,
+    gathering: Gathering,
 }
 
 /// The root of a definition.
@@ -31,6 +33,8 @@ pub(crate) struct Tree {
 pub(crate) struct Document {
     pub(crate) style: Style,
     pub(crate) children: Vec<Node>,
+    /// Whether a table of contents stands somewhere in it.
+    pub(crate) gathering: Gathering,
 }
 
 /// Reads the root node.
@@ -42,8 +46,8 @@ pub(crate) fn read_document(reading: &mut Reading<'_>, value: &Value, kind: Kind
         );
         return None;
     };
-    let mut tree = Tree { ids: HashSet::new(), nodes: 0, depth: 0, kind, slots: HashSet::new() };
-    let mut fields = Fields::new(reading, object, "/document".into(), String::new());
+    let mut tree = Tree { ids: HashSet::new(), nodes: 0, depth: 0, kind, slots: HashSet::new(), gathering: Gathering::No };
+    let mut fields = Fields::new(reading, &DOCUMENT, object, "/document".into(), String::new());
     tree.id(&mut fields);
     match fields.string("type") {
         Some("document") => {}
@@ -58,11 +62,16 @@ pub(crate) fn read_document(reading: &mut Reading<'_>, value: &Value, kind: Kind
     if kind == Kind::Layout && !tree.slots.contains(MAIN) {
         fields.refuse("children", "a layout has a slot for the content of those that use it: {\"type\": \"slot\", \"id\": \"main\"}");
     }
-    fields.finish("document");
-    Some(Document { style, children })
+    fields.finish();
+    Some(Document { style, children, gathering: tree.gathering })
 }
 
 impl Tree {
+    /// Headings are to be told apart: something in the document leads to them.
+    pub(crate) fn gathers_headings(&mut self) {
+        self.gathering = Gathering::Yes;
+    }
+
     /// Reads the nodes of another definition, which chose their ids without knowing those around.
     pub(crate) fn foreign_children(&mut self, fields: &mut Fields<'_, '_>, name: &'static str) -> Vec<Node> {
         let (ids, kind) = (std::mem::take(&mut self.ids), std::mem::replace(&mut self.kind, Kind::Component));
@@ -105,9 +114,9 @@ impl Tree {
             reading.refuse(at, &format!("a node is {}; accepted: an object with \"id\" and \"type\"", short(value)));
             return None;
         };
-        let kinds = KINDS.map(|(name, _)| name);
+        let kinds = KINDS.each_ref().map(|(shape, _)| shape.what);
         let given = object.get("type").and_then(Value::as_str);
-        let Some((kind, read)) = KINDS.iter().find(|(name, _)| Some(*name) == given) else {
+        let Some((shape, read)) = KINDS.iter().find(|(shape, _)| Some(shape.what) == given) else {
             let message = match given {
                 Some(given) => format!("\"{}\" is no type of node{}", clip(given, 60), hint(given, kinds)),
                 None => format!("a node without \"type\"; accepted: {}", kinds.join(", ")),
@@ -115,16 +124,17 @@ impl Tree {
             reading.refuse(pointer(&at, "type"), &message);
             return None;
         };
+        let kind = shape.what;
         let count = counts.entry(kind).or_default();
         *count += 1;
         let label = label(kind, *count, object.get("title").and_then(Value::as_str));
         reading.trail.push(label.clone());
-        let mut fields = Fields::new(reading, object, at, String::new());
+        let mut fields = Fields::new(reading, shape, object, at, String::new());
         fields.value("type");
         let id = self.id(&mut fields);
         let style = style::read(&mut fields);
         let content = read(self, &mut fields);
-        fields.finish(kind);
+        fields.finish();
         reading.trail.pop();
         Some(Node { id: id?, kind, label, style, content: content? })
     }

@@ -65,6 +65,20 @@ impl Writer<'_> {
         }
     }
 
+    /// A value of the data that its node can do nothing with.
+    pub(crate) fn refuse_value(&mut self, property: &str, message: String) -> Result<(), DocumentError> {
+        let location = Some(self.location(property, 1, 1));
+        let problem = ExpressionProblem { message: domain::issues::clipped_message(message), location, suggestion: None };
+        if self.on_problem == OnProblem::Stop {
+            return Err(DocumentError::Expression(Box::new(problem)));
+        }
+        // What the data does not reach stops no render.
+        if self.rehearsing == Rehearsing::No {
+            self.note_problem(problem);
+        }
+        Ok(())
+    }
+
     pub(crate) fn problem(&self, error: &ExpressionError, property: &str) -> ExpressionProblem {
         let suggestion = error.variable().map(|variable| Suggestion {
             variable: clip(variable, NAME_CHARACTERS),

@@ -115,7 +115,7 @@ fn a_mistake_inside_a_node_is_named_with_its_property() {
         ),
         (
             one(json!({"id": "t", "type": "table", "items": "x", "columns": [{"value": "b", "algin": "right"}]})),
-            "/document/children/0/columns/0/algin: Table 1: \"columns[0].algin\" is no property of a column; did you mean \"align\"? accepted: header, align, width, value, field",
+            "/document/children/0/columns/0/algin: Table 1: \"columns[0].algin\" is no property of a column; did you mean \"align\"? accepted: header, align, width, value, format, ",
         ),
         (
             one(json!({"id": "t", "type": "table", "items": "x", "columns": [{"value": "b", "align": "centre"}]})),
@@ -138,6 +138,20 @@ fn a_mistake_inside_a_node_is_named_with_its_property() {
             "/document/children/0/condition/value: Conditional 1: \"value\" of the operator \"in\" is 1; accepted: a list",
         ),
         (
+            one(json!({"id": "c", "type": "conditional", "condition": {"path": "a", "operator": "matches", "value": "(a"}})),
+            "/document/children/0/condition/value: Conditional 1: \"value\" is \"(a\"; accepted: a regular expression without look-around",
+        ),
+        (
+            one(
+                json!({"id": "c", "type": "conditional", "condition": {"path": "a", "operator": "matches", "value": "(((a{99}){99}){99}){99}"}}),
+            ),
+            "/document/children/0/condition/value: Conditional 1: \"value\" is \"(((a{99}",
+        ),
+        (
+            one(json!({"id": "c", "type": "conditional", "condition": {"path": "a", "operator": "startsWith", "value": 1}})),
+            "/document/children/0/condition/value: Conditional 1: \"value\" of the operator \"startsWith\" is 1; accepted: text",
+        ),
+        (
             one(json!({"id": "r", "type": "repeater", "items": "a b c", "as": "1x"})),
             "/document/children/0/as: Repeater 1: \"as\" is no name; accepted: letters, digits and \"_\", beginning with a letter",
         ),
@@ -147,7 +161,7 @@ fn a_mistake_inside_a_node_is_named_with_its_property() {
         ),
         (
             one(json!({"id": "c", "type": "columns", "columns": [{"ratio": 0}]})),
-            "/document/children/0/columns/0/ratio: Columns 1: a ratio is 0; accepted: a number from 0.01 to 1000",
+            "/document/children/0/columns/0/ratio: Columns 1: \"columns[0].ratio\" is 0; accepted: a number from 0.01 to 1000",
         ),
     ];
     assert_refused(cases);

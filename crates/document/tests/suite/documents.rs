@@ -69,6 +69,13 @@ fn a_condition_chooses_between_children_and_else() {
         (json!({"path": "zero", "operator": "isEmpty"}), false),
         (json!({"path": "list", "operator": "contains", "value": "a"}), true),
         (json!({"path": "s", "operator": "in", "value": ["open", "paid"]}), true),
+        (json!({"path": "s", "operator": "notIn", "value": ["open", "paid"]}), false),
+        (json!({"path": "list", "operator": "notContains", "value": "b"}), true),
+        (json!({"path": "s", "operator": "startsWith", "value": "pa"}), true),
+        (json!({"path": "s", "operator": "endsWith", "value": "pa"}), false),
+        (json!({"path": "when", "operator": "matches", "value": "^2026-(01|02)-"}), true),
+        (json!({"path": "n", "operator": "matches", "value": "^[0-4]$"}), false),
+        (json!({"path": "absent", "operator": "matches", "value": ""}), false),
     ] {
         assert_eq!(holds(condition.clone(), data()), wanted, "{condition}");
     }

@@ -130,3 +130,40 @@ fn a_hundred_megabytes_of_text_are_refused() {
     let error = write_with(&definition, &json!({"a": vec![text; 100]}), &json!({})).unwrap_err();
     assert_eq!(error.code(), ErrorCode::TemplateBudgetExceeded);
 }
+
+#[test]
+fn fifty_thousand_groups_and_totals_are_written_in_linear_time() {
+    let definition = tree(json!([{"id": "t", "type": "table", "items": "rows", "groupBy": "a", "columns": [
+        {"header": "b", "field": "b"}, {"header": "c", "field": "c", "total": "sum"}, {"header": "a", "field": "a", "total": "max"}]}]));
+    let (small, large) = (rows(5_000), rows(50_000));
+    written(&definition, &small);
+    let short = time(|| drop(written(&definition, &small)));
+    let long = time(|| assert_eq!(written(&definition, &large).html.matches("<tr class=\"subtotal\">").count(), 50_000));
+    assert!(long < short * 40, "{short:?} for 5,000 groups, {long:?} for 50,000");
+    assert!(long < Duration::from_secs(20), "{long:?}");
+}
+
+#[test]
+fn nodes_that_draw_or_parse_end_at_the_budget_of_their_document() {
+    let inside = |node: Value| tree(json!([{"id": "r", "type": "repeater", "items": "i", "children": [node]}]));
+    let items: Vec<Value> = (0..500).map(|number| json!({"n": number})).collect();
+    let many: Vec<u32> = (0..20_000).collect();
+    let data = json!({"i": many, "points": items, "text": "<div>".repeat(9_000)});
+    for node in [
+        json!({"id": "c", "type": "chart", "items": "@root.points", "label": "{{n}}", "series": [{"value": "n"}, {"value": "n"}]}),
+        json!({"id": "c", "type": "richText", "content": "{{{@root.text}}}"}),
+        json!({"id": "c", "type": "barcode", "value": "{{this}} and what else there is to say about it, several times over"}),
+        json!({"id": "c", "type": "pivotTable", "items": "@root.points", "rowBy": "n", "columnBy": "1"}),
+        json!({"id": "c", "type": "tableOfContents"}),
+    ] {
+        let kind = node["type"].as_str().unwrap().to_owned();
+        let headed = json!({"id": "h", "type": "heading", "content": "{{this}}"});
+        let mut definition = inside(node);
+        definition["document"]["children"][0]["children"].as_array_mut().unwrap().push(headed);
+        let mut error = None;
+        let spent = time(|| error = write_with(&definition, &data, &json!({})).err());
+        let error = error.unwrap_or_else(|| panic!("{kind} is written without end"));
+        assert!(matches!(error.code(), ErrorCode::TemplateBudgetExceeded | ErrorCode::RenderInputTooLarge), "{kind}: {error}");
+        assert!(spent < Duration::from_mins(1), "{kind}: {spent:?}");
+    }
+}

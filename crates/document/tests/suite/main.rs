@@ -14,9 +14,13 @@ mod hostile_schemas;
 mod html_templates;
 mod inference;
 mod limits;
+mod manual;
+mod nodes;
 mod page_setup;
 mod parts;
 mod properties;
+mod regional;
+mod tables_and_charts;
 
 use document::{Bindings, Compiled, DocumentError, Input, Limits, Written, write_html};
 use domain::options::RenderOptions;

@@ -39,6 +39,44 @@ fn template() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 1..4).prop_map(|parts| parts.concat())
 }
 
+/// Parts of markup as somebody writes it who means no good.
+fn piece() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "<b>",
+        "</b>",
+        "<script>",
+        "</script>",
+        "<svg onload=x>",
+        "<style>",
+        "</style>",
+        "<a href=\"javascript:x\">",
+        "<a href=x onclick='y'>",
+        "</a>",
+        "<img src=x onerror=y>",
+        "<math><mtext>",
+        "<table><td>",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "]]>",
+        "<p",
+        ">",
+        "\"",
+        "'",
+        "=",
+        "text",
+        "&lt;q9&gt;",
+        "<q9 onx=1>",
+        "<noscript>",
+        "<template>",
+        "<iframe src=//x>",
+        "</div></body></html>",
+        "<base href=//x>",
+        "<form action=//x>",
+        "&#60;script&#62;",
+    ])
+}
+
 fn path() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just("a"), Just("b.c"), Just("c"), Just("@root.a"), Just("this")]
 }
@@ -50,6 +88,17 @@ fn node() -> impl Strategy<Value = Value> {
         template().prop_map(|text| json!({"type": "html", "content": text})),
         (path(), template()).prop_map(|(path, text)| json!({"type": "table", "items": path, "emptyText": text, "columns": [{"header": text, "value": text}, {"field": "a"}]})),
         Just(json!({"type": "pageBreak"})),
+        (path(), template()).prop_map(|(path, text)| json!({"type": "list", "items": path, "content": text, "nested": "a", "emptyText": text})),
+        (path(), template()).prop_map(|(path, text)| json!({"type": "table", "items": path, "groupBy": "b", "groupHeader": text,
+            "columns": [{"field": "c", "total": "count"}, {"value": text, "footer": text}]})),
+        (path(), template(), prop_oneof![Just("bar"), Just("horizontalBar"), Just("line"), Just("area"), Just("pie")]).prop_map(|(path, text, kind)| json!({
+            "type": "chart", "kind": kind, "items": path, "label": text, "title": text, "description": text, "stacked": true, "values": true,
+            "series": [{"value": "a", "name": text}, {"value": "this"}]})),
+        (path(), template()).prop_map(|(path, text)| json!({"type": "pivotTable", "items": path, "rowBy": "a", "columnBy": "b", "value": "c",
+            "total": "count", "rowLabel": text, "columnLabel": text, "corner": text, "order": "sorted"})),
+        template().prop_map(|text| json!({"type": "tableOfContents", "title": text, "to": 6})),
+        template().prop_map(|text| json!({"type": "barcode", "value": text, "symbology": "qr", "errorCorrection": "L"})),
+        template().prop_map(|text| json!({"type": "signatureField", "name": text, "label": text, "date": text, "dateLabel": text})),
     ];
     leaf.prop_recursive(3, 16, 3, |inner| {
         let children = prop::collection::vec(inner, 0..3);
@@ -59,6 +108,9 @@ fn node() -> impl Strategy<Value = Value> {
                 .prop_map(|(path, children, other)| json!({"type": "conditional", "condition": path, "children": children, "else": other})),
             (path(), children.clone())
                 .prop_map(|(path, children)| json!({"type": "repeater", "items": path, "as": "it", "children": children})),
+            children.clone().prop_map(|children| json!({"type": "container", "children": children})),
+            (template(), children.clone())
+                .prop_map(|(text, children)| json!({"type": "list", "entries": [{"content": text, "children": children}]})),
             children.prop_map(|children| json!({"type": "columns", "columns": [{"children": children}]})),
         ]
     })
@@ -158,11 +210,26 @@ proptest! {
         prop_assert!(!written.html.contains("<q9"), "{}", written.html);
         prop_assert!(!written.html.contains("onx=\""), "{}", written.html);
         prop_assert_eq!(written.html.matches("</style").count(), 1);
-        prop_assert!(written.html.matches("</title").count() <= 1);
+        prop_assert!(written.html.matches("</title").count() <= 1 + written.html.matches("<svg ").count());
         let again = with_input(&data, |input| write_html(&compiled, input, &limits)).unwrap();
         prop_assert_eq!(&written.html, &again.html);
         let checked = with_input(&data, |input| check(&compiled, input, &limits)).unwrap();
         prop_assert!(checked.expressions.valid);
+    }
+
+    #[test]
+    fn no_data_in_rich_text_becomes_anything_but_the_elements_that_are_listed(pieces in prop::collection::vec(piece(), 0..12)) {
+        let definition = json!({"document": {"id": "root", "type": "document", "children": [
+            {"id": "r", "type": "richText", "content": "<p>{{{a}}}</p>"}]}});
+        let limits = Limits::default();
+        let compiled = Compiled::compile(&definition, &limits).unwrap();
+        let written = with_input(&json!({"a": pieces.concat()}), |input| write_html(&compiled, input, &limits)).unwrap();
+        let (_, rich) = written.html.split_once("<div class=\"rich\">").unwrap();
+        for tag in rich.split('<').skip(1).map(|tag| tag.split('>').next().unwrap()) {
+            let name: String = tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
+            prop_assert!(["p", "b", "a", "table", "tbody", "tr", "td", "div", "body", "html"].contains(&name.as_str()), "{}", rich);
+            prop_assert!(!tag.contains("javascript:") && !tag.contains(" on") && !tag.contains("//x"), "{}", rich);
+        }
     }
 
     #[test]

@@ -12,11 +12,11 @@ use crate::error::ExpressionError;
 use crate::value::{Evaluated, View};
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "sum", min_args: 1, max_args: 2, act: Act::Value(sum) },
-    Helper { name: "avg", min_args: 1, max_args: 2, act: Act::Value(avg) },
-    Helper { name: "min", min_args: 1, max_args: 2, act: Act::Value(|call| extreme(call, Ordering::Less)) },
-    Helper { name: "max", min_args: 1, max_args: 2, act: Act::Value(|call| extreme(call, Ordering::Greater)) },
-    Helper { name: "count", min_args: 1, max_args: 2, act: Act::Value(count) },
+    Helper { name: "sum", min_args: 1, max_args: 2, options: Some(&[]), act: Act::Value(sum) },
+    Helper { name: "avg", min_args: 1, max_args: 2, options: Some(&[]), act: Act::Value(avg) },
+    Helper { name: "min", min_args: 1, max_args: 2, options: Some(&[]), act: Act::Value(|call| extreme(call, Ordering::Less)) },
+    Helper { name: "max", min_args: 1, max_args: 2, options: Some(&[]), act: Act::Value(|call| extreme(call, Ordering::Greater)) },
+    Helper { name: "count", min_args: 1, max_args: 2, options: Some(&[]), act: Act::Value(count) },
 ];
 
 /// The sum of a field of the items, or of the items, and how many were there. Items without it are left out.

@@ -9,16 +9,40 @@ use crate::error::ExpressionError;
 use crate::value::Evaluated;
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "add", min_args: 2, max_args: usize::MAX, act: Act::Value(|call| fold(call, Decimal::checked_add)) },
-    Helper { name: "subtract", min_args: 2, max_args: 2, act: Act::Value(|call| fold(call, Decimal::checked_sub)) },
-    Helper { name: "multiply", min_args: 2, max_args: usize::MAX, act: Act::Value(|call| fold(call, Decimal::checked_mul)) },
-    Helper { name: "divide", min_args: 2, max_args: 2, act: Act::Value(|call| divided(call, Decimal::checked_div)) },
-    Helper { name: "modulo", min_args: 2, max_args: 2, act: Act::Value(|call| divided(call, Decimal::checked_rem)) },
+    Helper { name: "add", min_args: 2, max_args: usize::MAX, options: Some(&[]), act: Act::Value(|call| fold(call, Decimal::checked_add)) },
+    Helper { name: "subtract", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Value(|call| fold(call, Decimal::checked_sub)) },
+    Helper {
+        name: "multiply",
+        min_args: 2,
+        max_args: usize::MAX,
+        options: Some(&[]),
+        act: Act::Value(|call| fold(call, Decimal::checked_mul)),
+    },
+    Helper { name: "divide", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Value(|call| divided(call, Decimal::checked_div)) },
+    Helper { name: "modulo", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Value(|call| divided(call, Decimal::checked_rem)) },
     // Halves away from zero, as on invoices.
-    Helper { name: "round", min_args: 1, max_args: 2, act: Act::Value(|call| rounded(call, RoundingStrategy::MidpointAwayFromZero)) },
-    Helper { name: "floor", min_args: 1, max_args: 2, act: Act::Value(|call| rounded(call, RoundingStrategy::ToNegativeInfinity)) },
-    Helper { name: "ceil", min_args: 1, max_args: 2, act: Act::Value(|call| rounded(call, RoundingStrategy::ToPositiveInfinity)) },
-    Helper { name: "abs", min_args: 1, max_args: 1, act: Act::Value(abs) },
+    Helper {
+        name: "round",
+        min_args: 1,
+        max_args: 2,
+        options: Some(&[]),
+        act: Act::Value(|call| rounded(call, RoundingStrategy::MidpointAwayFromZero)),
+    },
+    Helper {
+        name: "floor",
+        min_args: 1,
+        max_args: 2,
+        options: Some(&[]),
+        act: Act::Value(|call| rounded(call, RoundingStrategy::ToNegativeInfinity)),
+    },
+    Helper {
+        name: "ceil",
+        min_args: 1,
+        max_args: 2,
+        options: Some(&[]),
+        act: Act::Value(|call| rounded(call, RoundingStrategy::ToPositiveInfinity)),
+    },
+    Helper { name: "abs", min_args: 1, max_args: 1, options: Some(&[]), act: Act::Value(abs) },
 ];
 
 /// Digits after the point that can be asked for.

@@ -4,10 +4,10 @@ use super::{Act, Helper, Invocation, Outcome};
 use crate::error::ExpressionError;
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "if", min_args: 1, max_args: 1, act: Act::Block(if_true) },
-    Helper { name: "unless", min_args: 1, max_args: 1, act: Act::Block(unless) },
-    Helper { name: "each", min_args: 1, max_args: 1, act: Act::Block(each) },
-    Helper { name: "with", min_args: 1, max_args: 1, act: Act::Block(with) },
+    Helper { name: "if", min_args: 1, max_args: 1, options: None, act: Act::Block(if_true) },
+    Helper { name: "unless", min_args: 1, max_args: 1, options: None, act: Act::Block(unless) },
+    Helper { name: "each", min_args: 1, max_args: 1, options: None, act: Act::Block(each) },
+    Helper { name: "with", min_args: 1, max_args: 1, options: None, act: Act::Block(with) },
 ];
 
 /// Whether the first argument counts as true; `includeZero=true` lets 0 count.

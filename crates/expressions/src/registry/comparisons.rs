@@ -10,14 +10,14 @@ use crate::error::ExpressionError;
 use crate::value::{Evaluated, View};
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "eq", min_args: 2, max_args: 2, act: Act::Test(compare) },
-    Helper { name: "ne", min_args: 2, max_args: 2, act: Act::Test(compare) },
-    Helper { name: "lt", min_args: 2, max_args: 2, act: Act::Test(compare) },
-    Helper { name: "lte", min_args: 2, max_args: 2, act: Act::Test(compare) },
-    Helper { name: "gt", min_args: 2, max_args: 2, act: Act::Test(compare) },
-    Helper { name: "gte", min_args: 2, max_args: 2, act: Act::Test(compare) },
-    Helper { name: "in", min_args: 2, max_args: 2, act: Act::Test(compare) },
-    Helper { name: "contains", min_args: 2, max_args: 2, act: Act::Test(compare) },
+    Helper { name: "eq", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Test(compare) },
+    Helper { name: "ne", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Test(compare) },
+    Helper { name: "lt", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Test(compare) },
+    Helper { name: "lte", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Test(compare) },
+    Helper { name: "gt", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Test(compare) },
+    Helper { name: "gte", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Test(compare) },
+    Helper { name: "in", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Test(compare) },
+    Helper { name: "contains", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Test(compare) },
 ];
 
 /// The names of comparisons, as `filter` takes them.

@@ -11,10 +11,10 @@ use crate::error::ExpressionError;
 use crate::value::{Evaluated, View};
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "sort", min_args: 1, max_args: 2, act: Act::Value(sort) },
-    Helper { name: "filter", min_args: 2, max_args: 4, act: Act::Value(filter) },
-    Helper { name: "groupBy", min_args: 2, max_args: 2, act: Act::Value(group_by) },
-    Helper { name: "join", min_args: 1, max_args: 3, act: Act::Value(join) },
+    Helper { name: "sort", min_args: 1, max_args: 2, options: Some(&["order"]), act: Act::Value(sort) },
+    Helper { name: "filter", min_args: 2, max_args: 4, options: Some(&[]), act: Act::Value(filter) },
+    Helper { name: "groupBy", min_args: 2, max_args: 2, options: Some(&[]), act: Act::Value(group_by) },
+    Helper { name: "join", min_args: 1, max_args: 3, options: Some(&[]), act: Act::Value(join) },
 ];
 
 /// The most groups that one list is put into.

@@ -8,11 +8,17 @@ use crate::value::{Evaluated, View};
 
 pub(super) const HELPERS: &[Helper] = &[
     // The first argument that does not count as true, or the last. What comes after it is not evaluated.
-    Helper { name: "and", min_args: 2, max_args: usize::MAX, act: Act::Test(|call| first(call, |value| !value.is_truthy())) },
+    Helper {
+        name: "and",
+        min_args: 2,
+        max_args: usize::MAX,
+        options: Some(&[]),
+        act: Act::Test(|call| first(call, |value| !value.is_truthy())),
+    },
     // The first argument that counts as true, or the last.
-    Helper { name: "or", min_args: 2, max_args: usize::MAX, act: Act::Test(|call| first(call, Evaluated::is_truthy)) },
-    Helper { name: "not", min_args: 1, max_args: 1, act: Act::Test(not) },
-    Helper { name: "default", min_args: 2, max_args: usize::MAX, act: Act::Value(default) },
+    Helper { name: "or", min_args: 2, max_args: usize::MAX, options: Some(&[]), act: Act::Test(|call| first(call, Evaluated::is_truthy)) },
+    Helper { name: "not", min_args: 1, max_args: 1, options: Some(&[]), act: Act::Test(not) },
+    Helper { name: "default", min_args: 2, max_args: usize::MAX, options: Some(&[]), act: Act::Value(default) },
 ];
 
 fn not<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {

@@ -1,24 +1,31 @@
 //! The helpers by name, and what one is called with.
 
+mod addresses;
 mod aggregates;
 mod arguments;
 mod arithmetic;
 mod blocks;
+mod codes;
 mod comparisons;
+mod dates;
 mod lists;
 mod logic;
+mod markdown;
+mod numbers;
+mod options;
 mod texts;
 mod values;
 
 use crate::error::ExpressionError;
 use crate::evaluate::Evaluator;
+use crate::near_names::near_names;
 use crate::run::MissingReason;
 use crate::scope::{Params, Scope};
 use crate::tree::{Call, Node};
 use crate::value::{Evaluated, View};
 
 /// All groups of helpers; a name stands in one of them only.
-static GROUPS: [&[Helper]; 8] = [
+static GROUPS: [&[Helper]; 13] = [
     blocks::HELPERS,
     values::HELPERS,
     comparisons::HELPERS,
@@ -27,7 +34,15 @@ static GROUPS: [&[Helper]; 8] = [
     aggregates::HELPERS,
     lists::HELPERS,
     texts::HELPERS,
+    numbers::HELPERS,
+    dates::HELPERS,
+    codes::HELPERS,
+    addresses::HELPERS,
+    markdown::HELPERS,
 ];
+
+/// Characters of an unknown name that an error repeats.
+const MAX_SHOWN_CHARACTERS: usize = 40;
 
 /// One entry of the table.
 #[derive(Debug)]
@@ -37,6 +52,8 @@ pub(crate) struct Helper {
     pub(crate) min_args: usize,
     /// Positional arguments it takes at most; `usize::MAX` for any number.
     pub(crate) max_args: usize,
+    /// Named arguments it takes; None where others are ignored, as Handlebars does.
+    pub(crate) options: Option<&'static [&'static str]>,
     pub(crate) act: Act,
 }
 
@@ -76,14 +93,15 @@ impl Helper {
         matches!(self.act, Act::Value(_) | Act::Test(_))
     }
 
-    /// Why a call with this many arguments is wrong, if it is.
-    pub(crate) fn refusal(&self, given: usize, in_block: bool) -> Option<String> {
+    /// Why a call with this many arguments and these named ones is wrong, if it is.
+    pub(crate) fn refusal<'n>(&self, given: usize, mut named: impl Iterator<Item = &'n str>, in_block: bool) -> Option<String> {
         let name = self.name;
         if !in_block && !self.is_inline() {
             return Some(format!("`{name}` is a block: write `{{{{#{name} …}}}}…{{{{/{name}}}}}`"));
         }
         if (self.min_args..=self.max_args).contains(&given) {
-            return None;
+            let options = self.options?;
+            return named.find(|found| !options.contains(found)).map(|found| self.unknown_option(found, options));
         }
         let wanted = match (self.min_args, self.max_args) {
             (min, max) if min == max => format!("exactly {min}"),
@@ -94,6 +112,19 @@ impl Helper {
             "`{name}` takes {wanted} argument{}, not {given}",
             if wanted.ends_with(" 1") || wanted == "exactly 1" { "" } else { "s" }
         ))
+    }
+}
+
+impl Helper {
+    fn unknown_option(&self, found: &str, options: &[&str]) -> String {
+        let name = self.name;
+        let shown: String = found.chars().take(MAX_SHOWN_CHARACTERS).collect();
+        let near = near_names(found, options.iter().copied());
+        match (options, near.first()) {
+            ([], _) => format!("`{name}` takes no named argument such as `{shown}=`"),
+            (_, Some(near)) => format!("`{name}` takes no `{shown}=`; did you mean `{near}=`?"),
+            (_, None) => format!("`{name}` takes no `{shown}=`; accepted: {}", options.join(", ")),
+        }
     }
 }
 

@@ -7,11 +7,17 @@ use crate::error::ExpressionError;
 use crate::value::Evaluated;
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "upper", min_args: 1, max_args: 1, act: Act::Value(|call| changed(call, str::to_uppercase)) },
-    Helper { name: "lower", min_args: 1, max_args: 1, act: Act::Value(|call| changed(call, str::to_lowercase)) },
-    Helper { name: "capitalize", min_args: 1, max_args: 1, act: Act::Value(|call| changed(call, capitalized)) },
-    Helper { name: "trim", min_args: 1, max_args: 1, act: Act::Value(|call| changed(call, |text| text.trim().to_owned())) },
-    Helper { name: "truncate", min_args: 2, max_args: 3, act: Act::Value(truncate) },
+    Helper { name: "upper", min_args: 1, max_args: 1, options: Some(&[]), act: Act::Value(|call| changed(call, str::to_uppercase)) },
+    Helper { name: "lower", min_args: 1, max_args: 1, options: Some(&[]), act: Act::Value(|call| changed(call, str::to_lowercase)) },
+    Helper { name: "capitalize", min_args: 1, max_args: 1, options: Some(&[]), act: Act::Value(|call| changed(call, capitalized)) },
+    Helper {
+        name: "trim",
+        min_args: 1,
+        max_args: 1,
+        options: Some(&[]),
+        act: Act::Value(|call| changed(call, |text| text.trim().to_owned())),
+    },
+    Helper { name: "truncate", min_args: 2, max_args: 3, options: Some(&[]), act: Act::Value(truncate) },
 ];
 
 fn changed<'s>(call: &mut Invocation<'_, '_, '_, 's>, change: impl Fn(&str) -> String) -> Result<Evaluated<'s>, ExpressionError> {

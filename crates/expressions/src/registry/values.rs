@@ -7,8 +7,8 @@ use crate::tree::Segment;
 use crate::value::{Evaluated, View};
 
 pub(super) const HELPERS: &[Helper] = &[
-    Helper { name: "lookup", min_args: 2, max_args: 2, act: Act::Value(lookup) },
-    Helper { name: "log", min_args: 0, max_args: usize::MAX, act: Act::Value(log) },
+    Helper { name: "lookup", min_args: 2, max_args: 2, options: None, act: Act::Value(lookup) },
+    Helper { name: "log", min_args: 0, max_args: usize::MAX, options: None, act: Act::Value(log) },
 ];
 
 fn lookup<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, ExpressionError> {

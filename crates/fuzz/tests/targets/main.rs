@@ -7,4 +7,5 @@ mod networks;
 mod outbound;
 mod render_tokens;
 mod signing;
+mod templates;
 // Here the list of settings (`server`) and the error envelope (`api`) enter, each with its file.

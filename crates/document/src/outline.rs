@@ -1,0 +1,107 @@
+//! The headings of a document in their order, and the tables of contents that are made of them.
+//!
+//! What comes first in a document names what comes later, so a table of contents is filled in when everything else is written.
+//! The pages of headings are known only when it has been printed: see [`crate::write_numbered`].
+
+use crate::error::DocumentError;
+use crate::limits::Limits;
+use crate::nodes::TableOfContents;
+use crate::writer::Writer;
+
+/// Headings of a document with a table of contents; more are no contents.
+const MAX_HEADINGS: usize = 2_000;
+
+/// A heading of a document that has a table of contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// Its id in the document, which is a named destination of the PDF.
+    pub anchor: String,
+    /// 1 to 6.
+    pub level: u8,
+    /// Its text as HTML without elements.
+    pub(crate) html: String,
+}
+
+/// What is gathered while a document is written.
+#[derive(Debug, Default)]
+pub(crate) struct Outline<'w> {
+    pub(crate) gathering: Gathering,
+    pub(crate) headings: Vec<Heading>,
+    /// The tables, each with the place behind its title.
+    places: Vec<(usize, &'w TableOfContents)>,
+    /// The page of each heading, where it is known.
+    pub(crate) pages: &'w [Option<u32>],
+}
+
+/// Whether headings are told apart, which only a table of contents needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Gathering {
+    #[default]
+    No,
+    Yes,
+}
+
+impl<'w> Outline<'w> {
+    /// The id of the next heading.
+    pub(crate) fn next_anchor(&self) -> String {
+        format!("heading-{}", self.headings.len() + 1)
+    }
+
+    pub(crate) fn add(&mut self, heading: Heading) -> Result<(), DocumentError> {
+        if self.headings.len() >= MAX_HEADINGS {
+            return Err(DocumentError::TooLarge { what: "table of contents (headings)", limit: MAX_HEADINGS as u64 });
+        }
+        self.headings.push(heading);
+        Ok(())
+    }
+
+    pub(crate) fn add_table(&mut self, place: usize, table: &'w TableOfContents) {
+        self.places.push((place, table));
+    }
+
+    /// What was written, with the entries of every table at its place.
+    pub(crate) fn filled(&self, html: &str, limits: &Limits) -> Result<String, DocumentError> {
+        let mut out = String::with_capacity(html.len() + 4096);
+        let mut from = 0;
+        for (place, table) in &self.places {
+            out.push_str(&html[from..*place]);
+            for (at, heading) in self.headings.iter().enumerate().filter(|(_, heading)| table.shows(heading.level)) {
+                table.write_entry(heading, self.pages.get(at).copied().flatten(), &mut out);
+                if out.len() > limits.html_bytes {
+                    return Err(DocumentError::TooLarge { what: "HTML (bytes)", limit: limits.html_bytes as u64 });
+                }
+            }
+            from = *place;
+        }
+        out.push_str(&html[from..]);
+        Ok(out)
+    }
+
+    pub(crate) fn has_tables(&self) -> bool {
+        !self.places.is_empty()
+    }
+}
+
+impl Writer<'_> {
+    /// Begins a heading, which the tables of contents lead to where there are any.
+    pub(crate) fn open_heading(&mut self, tag: &str, style: &crate::style::Style) -> usize {
+        if self.gathers_headings() {
+            let anchor = format!(" id=\"{}\"", self.outline.next_anchor());
+            self.open_tag(tag, &anchor, style, "");
+        } else {
+            self.open(tag, "", style);
+        }
+        self.len()
+    }
+
+    /// Ends the heading whose text begins at `from`.
+    pub(crate) fn close_heading(&mut self, tag: &'static str, from: usize) -> Result<(), DocumentError> {
+        if self.gathers_headings() {
+            let level = tag.as_bytes().get(1).map_or(1, |digit| digit.saturating_sub(b'0'));
+            let heading = Heading { anchor: self.outline.next_anchor(), level, html: self.since(from).to_owned() };
+            self.outline.add(heading)?;
+        }
+        self.close(tag);
+        Ok(())
+    }
+}

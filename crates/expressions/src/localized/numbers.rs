@@ -1,0 +1,27 @@
+//! Plain numbers and per cent.
+
+use icu_decimal::DecimalFormatter;
+use icu_experimental::dimension::percent::formatter::PercentFormatter;
+use icu_experimental::dimension::percent::options::{Display, PercentFormatterOptions};
+use rust_decimal::Decimal;
+
+use super::{NoData, NumberStyle};
+use crate::language::Language;
+
+/// `1,234.5` in `en-US`, `1'234.5` in `de-CH`.
+pub(crate) fn number(number: Decimal, style: NumberStyle, language: &Language) -> Result<String, NoData> {
+    let formatter = DecimalFormatter::try_new(language.locale().into(), style.formatter_options()).map_err(|_| NoData)?;
+    Ok(formatter.format(&style.shown(number, 0)).to_string())
+}
+
+/// A share of one as per cent: 0.19 is `19%` in `en-US` and `19 %` in `de`.
+pub(crate) fn percent(share: Decimal, style: NumberStyle, language: &Language) -> Result<String, NoData> {
+    let digits = DecimalFormatter::try_new(language.locale().into(), style.formatter_options()).map_err(|_| NoData)?;
+    let shown = style.shown(share, 2);
+    let mut options = PercentFormatterOptions::default();
+    if shown.sign() == fixed_decimal::Sign::Positive {
+        options.display = Display::ExplicitSign;
+    }
+    let formatter = PercentFormatter::try_new_with_decimal_formatter(language.locale().into(), digits, options).map_err(|_| NoData)?;
+    Ok(formatter.format(&shown).to_string())
+}
