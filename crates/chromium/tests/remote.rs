@@ -164,9 +164,9 @@ async fn nonsense_ends_its_own_connection_and_nothing_else() {
         b"GET / HTTP/1.1\r\n\r\n".to_vec(),
         vec![0xFF; 64],
         frame(b"{}", b""),
-        frame(br#"{"ask":"status"}"#, &vec![b'x'; 100]),
+        frame(br#"{"ask":"status"}"#, &[b'x'; 100]),
         // A body that nobody will send: no memory is kept for it.
-        [&(print.len() as u32).to_be_bytes()[..], &u32::MAX.to_be_bytes()].concat(),
+        [&u32::try_from(print.len()).unwrap().to_be_bytes()[..], &u32::MAX.to_be_bytes()].concat(),
         frame(print.as_bytes(), b"\xFF\xFE is no UTF-8"),
     ];
     for bytes in nonsense {
@@ -228,7 +228,7 @@ async fn a_worker_that_dies_under_load_loses_no_document() {
     }
     support::eventually("both are at work", || one.pool.status().in_use > 0 && two.pool.status().in_use > 0).await;
     one.kill();
-    while let Some(done) = timeout(Duration::from_secs(60), jobs.join_next()).await.expect("a job hangs") {
+    while let Some(done) = timeout(Duration::from_mins(1), jobs.join_next()).await.expect("a job hangs") {
         let (number, printed) = done.unwrap();
         let words = text(&printed.unwrap_or_else(|error| panic!("{number}: {error}")).pdf);
         assert!(words.ends_with(&format!("document {number} ends")), "{words}");

@@ -104,8 +104,15 @@ fn sockets(folder: &Path) -> (String, String) {
     (socket("one.sock"), socket("two.sock"))
 }
 
+/// How many letters were sent, and every answer that was no PDF.
+type Sent = (usize, Vec<(u16, Value)>);
+/// Settings by their names.
+type Settings<'a> = &'a [(&'a str, &'a str)];
+/// A command of a page with the settings in front of it.
+type Command = (String, Vec<(String, String)>);
+
 /// Sends letters, eight at a time, until told to stop; gives how many there were and every answer that was no PDF.
-fn load(server: &Server) -> (tokio::sync::watch::Sender<bool>, tokio::task::JoinHandle<(usize, Vec<(u16, Value)>)>) {
+fn load(server: &Server) -> (tokio::sync::watch::Sender<bool>, tokio::task::JoinHandle<Sent>) {
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let url = server.url("/render/pdf");
     let work = tokio::spawn(async move {
@@ -257,7 +264,7 @@ async fn with_certificates_a_server_and_its_worker_talk_and_the_worker_can_be_ch
 #[test]
 fn settings_that_leave_the_way_open_or_incomplete_are_refused_with_what_is_accepted() {
     let socket = ("RENDER_MODE", "socket");
-    let refused: [(&str, &[(&str, &str)], &[&str]); 8] = [
+    let refused: [(&str, Settings<'_>, &[&str]); 8] = [
         ("serve", &[("RENDER_MODE", "in-process")], &["RENDER_MODE: found \"in-process\"", "child-process", "socket"]),
         ("serve", &[socket], &["RENDER_WORKERS: not set", "unix:///path/of/a/socket or tcp://host:port"]),
         ("serve", &[socket, ("RENDER_WORKERS", "render:9100")], &["RENDER_WORKERS: found \"render:9100\"", "tcp://host:port"]),
@@ -308,7 +315,7 @@ async fn a_second_worker_on_the_same_socket_is_refused_and_a_dead_ones_file_is_r
 }
 
 /// The commands of a page in blocks of a name: each with its settings.
-fn commands(page: &str) -> Vec<Vec<(String, Vec<(String, String)>)>> {
+fn commands(page: &str) -> Vec<Vec<Command>> {
     let page = std::fs::read_to_string(repository().join("docs/operations").join(page)).unwrap();
     let blocks = page.split("```").skip(1).step_by(2);
     let of_it = blocks.filter_map(|block| {

@@ -71,10 +71,10 @@ fn no_secret_is_ever_printed() {
 #[test]
 fn a_boolean_is_one_of_eight_words_and_false_is_not_true() {
     for word in ["true", "1", "yes", "on", "TRUE"] {
-        assert_eq!(accepted(&[("PULP_ENGINE_DISABLE_SANDBOX", word)]).sandbox, Sandbox::Disabled, "{word}");
+        assert_eq!(accepted(&[("PULP_ENGINE_DISABLE_SANDBOX", word)]).browser.sandbox, Sandbox::Disabled, "{word}");
     }
     for word in ["false", "0", "no", "off", "False", ""] {
-        assert_eq!(accepted(&[("PULP_ENGINE_DISABLE_SANDBOX", word)]).sandbox, Sandbox::WhenPossible, "{word}");
+        assert_eq!(accepted(&[("PULP_ENGINE_DISABLE_SANDBOX", word)]).browser.sandbox, Sandbox::WhenPossible, "{word}");
     }
     for word in ["flase", "2", " true", "y"] {
         assert!(refused(&[("PULP_ENGINE_DISABLE_SANDBOX", word)]).contains("PULP_ENGINE_DISABLE_SANDBOX"), "{word}");
@@ -86,7 +86,7 @@ fn a_number_is_digits_within_its_range() {
     for wrong in ["+5", "-1", "1e3", "0x10", "51", "0", " 3", "3 ", "99999999999999999999999"] {
         assert!(refused(&[("RENDER_MAX_CONCURRENT_PAGES", wrong)]).contains("from 1 to 50"), "{wrong}");
     }
-    assert_eq!(accepted(&[("RENDER_MAX_CONCURRENT_PAGES", "50")]).max_queue_depth, 100);
+    assert_eq!(accepted(&[("RENDER_MAX_CONCURRENT_PAGES", "50")]).browser.max_queue_depth, 100);
 }
 
 #[test]
