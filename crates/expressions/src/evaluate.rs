@@ -6,7 +6,6 @@ use crate::error::{BudgetKind, ExpressionError, Position};
 use crate::escape::{each_css_escaped, each_escaped};
 use crate::near_names::{MAX_CANDIDATES, near_names};
 use crate::partial_calls;
-use crate::places::Tag;
 use crate::registry::{self, Act, Invocation, Outcome};
 use crate::run::{Escape, Missing, MissingReason, Run};
 use crate::scope::{Params, Scope, Turn};
@@ -57,7 +56,7 @@ impl Evaluator<'_, '_> {
             (true, escape) => escape,
         };
         if let Evaluated::Markup(markup) = &value
-            && output.place.tag != Tag::Outside
+            && !output.place.tag.takes_markup()
         {
             return self.emit_as_text(markup, escape, at);
         }

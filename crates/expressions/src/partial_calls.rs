@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use crate::error::ExpressionError;
 use crate::evaluate::{Evaluator, steps_of};
-use crate::places::Tag;
 use crate::run::Escape;
 use crate::scope::Scope;
 use crate::tree::PartialCall;
@@ -32,7 +31,7 @@ pub(crate) fn write<'s>(evaluator: &mut Evaluator<'_, '_>, call: &'s PartialCall
         evaluator.run.escape = Escape::Css;
     }
     let in_tag = evaluator.run.in_tag;
-    evaluator.run.in_tag |= call.place.tag != Tag::Outside;
+    evaluator.run.in_tag |= !call.place.tag.takes_markup();
     let source = &call.template.source;
     let written = Evaluator { source, run: &mut *evaluator.run, out: &mut *evaluator.out }.nodes(&call.template.nodes, &inner);
     evaluator.run.escape = escape;

@@ -14,14 +14,72 @@ pub(crate) struct Surroundings {
     pub(crate) tag: Tag,
 }
 
-/// Where in a tag.
+/// Where among tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Tag {
     #[default]
     Outside,
-    Inside,
-    /// In a value that this quote ends.
-    Quoted(u8),
+    /// In a tag, of an element that holds only text where one is named.
+    Inside(Option<TextElement>),
+    /// In a value of a tag that this quote ends.
+    Quoted(u8, Option<TextElement>),
+    /// In an element that holds only text.
+    Text(TextElement),
+    Comment,
+}
+
+/// An element in which a tag is text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextElement {
+    Script,
+    Style,
+    Textarea,
+    Title,
+}
+
+impl TextElement {
+    const ALL: [Self; 4] = [Self::Script, Self::Style, Self::Textarea, Self::Title];
+
+    /// How its end begins; without the slash and the bracket, its name.
+    fn end(self) -> &'static [u8] {
+        match self {
+            Self::Script => b"</script",
+            Self::Style => b"</style",
+            Self::Textarea => b"</textarea",
+            Self::Title => b"</title",
+        }
+    }
+}
+
+impl Tag {
+    /// Markup that is printed here is markup; in a comment it is nothing.
+    pub(crate) fn takes_markup(self) -> bool {
+        matches!(self, Self::Outside | Self::Comment)
+    }
+
+    /// Reads on at `text`; how many bytes were read.
+    fn step(self, text: &[u8]) -> (Self, usize) {
+        let starts = |with: &[u8]| starts_with(text, with);
+        match (self, text[0]) {
+            (Self::Outside, b'<') if starts(b"<!--") => (Self::Comment, 4),
+            // The name of a tag may be printed by what follows the text.
+            (Self::Outside, b'<') if text.get(1).is_none_or(|next| next.is_ascii_alphabetic() || matches!(next, b'/' | b'!')) => {
+                let opens = |element: &TextElement| starts_with(&text[1..], &element.end()[2..]);
+                (Self::Inside(TextElement::ALL.into_iter().find(opens)), 1)
+            }
+            (Self::Comment, b'-') if starts(b"-->") => (Self::Outside, 3),
+            (Self::Inside(Some(element)), b'>') => (Self::Text(element), 1),
+            (Self::Inside(None), b'>') => (Self::Outside, 1),
+            (Self::Inside(end), quote @ (b'"' | b'\'')) => (Self::Quoted(quote, end), 1),
+            (Self::Quoted(quote, end), byte) if quote == byte => (Self::Inside(end), 1),
+            (Self::Text(element), b'<') if starts(element.end()) => (Self::Inside(None), element.end().len()),
+            (tag, _) => (tag, 1),
+        }
+    }
+}
+
+fn starts_with(text: &[u8], name: &[u8]) -> bool {
+    text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
 }
 
 /// Marks every output with its place; the place at the end.
@@ -80,18 +138,10 @@ impl Marker<'_> {
     }
 
     fn tag_after(&self, text: &[u8]) -> Tag {
-        let mut tag = self.place.tag;
-        for (at, byte) in text.iter().enumerate() {
-            tag = match (tag, byte) {
-                // A tag's name may be printed by what follows the text.
-                (Tag::Outside, b'<') if text.get(at + 1).is_none_or(|next| next.is_ascii_alphabetic() || matches!(next, b'/' | b'!')) => {
-                    Tag::Inside
-                }
-                (Tag::Inside, b'>') => Tag::Outside,
-                (Tag::Inside, b'"' | b'\'') => Tag::Quoted(*byte),
-                (Tag::Quoted(quote), byte) if quote == *byte => Tag::Inside,
-                (tag, _) => tag,
-            };
+        let (mut tag, mut text) = (self.place.tag, text);
+        while !text.is_empty() {
+            let (next, read) = tag.step(text);
+            (tag, text) = (next, &text[read..]);
         }
         tag
     }
@@ -100,7 +150,7 @@ impl Marker<'_> {
 impl Surroundings {
     /// Where it may be after one of two ways, the one that allows less.
     fn or(self, other: Self) -> Self {
-        let tag = if self.tag == Tag::Outside { other.tag } else { self.tag };
+        let tag = if self.tag.takes_markup() { other.tag } else { self.tag };
         Self { in_style: self.in_style || other.in_style, tag }
     }
 }

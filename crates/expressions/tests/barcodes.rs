@@ -160,6 +160,22 @@ fn a_code_stands_in_html_alone() {
         assert_eq!(render(source, &data).expect_err(source).message(), said, "{source}");
     }
     assert_eq!(render_as(Escape::None, "{{qr no}}", &data).expect_err("text").message(), said);
+    for before in [
+        "<!-- the customer's code --><p>",
+        "<!doctype html><style>p::before{content:'<p>it'}</style>",
+        "<script>if (a<b && c=='d') x()</script>",
+        "<title>it's <b</title>",
+        "<p title='a > b' hidden>1 < 2, it's ",
+        "{{#if no}}<p>{{else}}<p class='x'>{{/if}}",
+    ] {
+        let drawn = render(&format!("{before}{{{{qr no}}}}"), &data).expect(before);
+        assert!(drawn.contains("<svg "), "{before}");
+    }
+    for around in
+        ["<title>{{qr no}}</title>", "<textarea rows='2'>{{qr no}}</textarea>", "<{{no}} {{qr no}}>", "{{#if no}}<p {{/if}}{{qr no}}"]
+    {
+        assert_eq!(render(around, &data).expect_err(around).message(), said, "{around}");
+    }
     let drawn = render("<p title=\"x > y\">{{qr no}}</p>", &data).expect("fits");
     assert!(drawn.starts_with("<p title=\"x > y\"><svg ") && drawn.ends_with("</svg></p>"), "{drawn}");
     assert!(!drawn.contains("<script"), "{drawn}");

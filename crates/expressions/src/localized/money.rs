@@ -89,17 +89,14 @@ pub(crate) fn money(amount: Decimal, currency: Currency, style: MoneyStyle, lang
             FractionInfo { digits: own.cash_digits.unwrap_or(own.digits), rounding: own.cash_rounding.unwrap_or(own.rounding), ..own }
         }
     };
-    let (shown, info) = match style.fraction {
-        Some(fraction) => {
-            let shown = plain(style, fraction).shown(amount, 0);
-            let digits = u8::try_from(-shown.nonzero_magnitude_end().min(0)).unwrap_or(u8::MAX);
-            let digits = u8::try_from(fraction.min).unwrap_or(u8::MAX).max(digits);
-            (shown, FractionInfo { digits, rounding: Rounding::R1, ..info })
-        }
-        None => {
-            let digits = u32::from(info.digits);
-            (plain(style, Fraction { min: digits, max: digits }).shown(to_coins(amount, info), 0), info)
-        }
+    let (shown, info) = if let Some(fraction) = style.fraction {
+        let shown = plain(style, fraction).shown(amount, 0);
+        let digits = u8::try_from(-shown.nonzero_magnitude_end().min(0)).unwrap_or(u8::MAX);
+        let digits = u8::try_from(fraction.min).unwrap_or(u8::MAX).max(digits);
+        (shown, FractionInfo { digits, rounding: Rounding::R1, ..info })
+    } else {
+        let digits = u32::from(info.digits);
+        (plain(style, Fraction { min: digits, max: digits }).shown(to_coins(amount, info), 0), info)
     };
     let text = written(&shown, currency, &Source { info, grouping: style.grouping }, style, language)?;
     Ok(with_own_separators(text, language))

@@ -46,7 +46,7 @@ fn date<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, Expr
         NoMoment::NowUnknown => call.wrong("`date` is not told here when \"now\" is; give the date as data".to_owned()),
         NoMoment::NotADate => call.wrong(format!("`date` needs {ACCEPTED} as its 1st argument, not {}", shown(value.view()))),
     })?;
-    call.charge(5 * STEPS)?;
+    call.charge(2 * STEPS)?;
     let wants_time = time != TimeStyle::None || matches!(look, Look::Style(DateStyle::None));
     if wants_time && moment.time.is_none() {
         return Err(no_time(call));
