@@ -21,7 +21,7 @@ const MAX_PROBLEMS: usize = 100;
 ///
 /// Only what stops the check itself is an error: a deadline or a cancelled request.
 pub fn check(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<DryRun, DocumentError> {
-    let outcome = match write(compiled, input, limits, OnProblem::Gather, &[]) {
+    let outcome = match write(compiled, input, limits, OnProblem::Gather) {
         Ok(outcome) => outcome,
         Err(error) => return refused(error),
     };

@@ -78,7 +78,7 @@ pub struct Written {
     /// Field mappings that set a value.
     pub mappings_applied: usize,
     /// The headings of a document with a table of contents, in their order; empty without one. Their pages, once it is printed,
-    /// are what [`write_numbered`] takes.
+    /// are what [`crate::with_page_numbers`] takes.
     pub headings: Vec<Heading>,
 }
 
@@ -86,13 +86,7 @@ pub struct Written {
 ///
 /// The same definition, data, options and moment give the same bytes.
 pub fn write_html(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<Written, DocumentError> {
-    write_numbered(compiled, input, limits, &[])
-}
-
-/// The same with the page of each heading in the tables of contents, in the order of [`Written::headings`]. None leaves the
-/// place of a number empty. A document is as long with the numbers as without: their places are as wide.
-pub fn write_numbered(compiled: &Compiled, input: &Input<'_>, limits: &Limits, pages: &[Option<u32>]) -> Result<Written, DocumentError> {
-    let outcome = write(compiled, input, limits, OnProblem::Stop, pages)?;
+    let outcome = write(compiled, input, limits, OnProblem::Stop)?;
     let Gathered { unresolved, warnings, truncated, .. } = outcome.gathered;
     if input.bindings == Bindings::Strict {
         let missing: Vec<_> = unresolved.iter().filter(|binding| binding.severity == Severity::Warning).cloned().collect();
@@ -125,13 +119,7 @@ pub(crate) struct Outcome {
     pub(crate) headings: Vec<Heading>,
 }
 
-pub(crate) fn write(
-    compiled: &Compiled,
-    input: &Input<'_>,
-    limits: &Limits,
-    on_problem: OnProblem,
-    pages: &[Option<u32>],
-) -> Result<Outcome, DocumentError> {
+pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_problem: OnProblem) -> Result<Outcome, DocumentError> {
     // 1. The data, as the template wants it.
     let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
     let run = run(input.cancelled, limits).with_regional(options.regional(input.now));
@@ -159,7 +147,6 @@ pub(crate) fn write(
             open_document(&mut writer, &options, title.as_deref(), &css, &document.style);
             writer.begin("document");
             writer.outline.gathering = document.gathering;
-            writer.outline.pages = pages;
             nodes::write_all(&document.children, &mut writer, &scope)?;
             writer.fill_tables_of_contents()?;
             writer.push("</body></html>");

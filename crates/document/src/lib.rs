@@ -59,9 +59,9 @@ pub use check::{check, refused, validate, validate_unless};
 pub use definition::{Compiled, Kind};
 pub use error::DocumentError;
 pub use format::template_schema;
-pub use html::{Bindings, Input, Written, write_html, write_numbered};
+pub use html::{Bindings, Input, Written, write_html};
 pub use limits::Limits;
-pub use outline::Heading;
+pub use outline::{Heading, with_page_numbers};
 pub use parts::effective;
 pub use report::{
     DryRun, ExpressionProblem, Expressions, Location, Reason, Severity, Suggestion, UnresolvedBinding, Validation, Warning, Warnings,

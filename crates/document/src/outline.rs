@@ -1,7 +1,7 @@
 //! The headings of a document in their order, and the tables of contents that are made of them.
 //!
 //! What comes first in a document names what comes later, so a table of contents is filled in when everything else is written.
-//! The pages of headings are known only when it has been printed: see [`crate::write_numbered`].
+//! The pages of headings are known only when it has been printed: see [`with_page_numbers`].
 
 use crate::error::DocumentError;
 use crate::limits::Limits;
@@ -29,8 +29,6 @@ pub(crate) struct Outline<'w> {
     pub(crate) headings: Vec<Heading>,
     /// The tables, each with the place behind its title.
     places: Vec<(usize, &'w TableOfContents)>,
-    /// The page of each heading, where it is known.
-    pub(crate) pages: &'w [Option<u32>],
 }
 
 /// Whether headings are told apart, which only a table of contents needs.
@@ -66,7 +64,7 @@ impl<'w> Outline<'w> {
         for (place, table) in &self.places {
             out.push_str(&html[from..*place]);
             for (at, heading) in self.headings.iter().enumerate().filter(|(_, heading)| table.shows(heading.level)) {
-                table.write_entry(heading, self.pages.get(at).copied().flatten(), &mut out);
+                table.write_entry(at + 1, heading, &mut out);
                 if out.len() > limits.html_bytes {
                     return Err(DocumentError::TooLarge { what: "HTML (bytes)", limit: limits.html_bytes as u64 });
                 }
@@ -80,6 +78,30 @@ impl<'w> Outline<'w> {
     pub(crate) fn has_tables(&self) -> bool {
         !self.places.is_empty()
     }
+}
+
+/// In front of the number of a heading, from 1, whose page belongs there.
+pub(crate) const SLOT: &str = "<b data-heading=\"";
+const SLOT_END: &str = "\"></b>";
+
+/// A finished document with the page of each heading in its tables of contents, in the order of
+/// [`crate::Written::headings`]; none leaves its place empty. The document is as long with the numbers as without: their places
+/// are as wide.
+pub fn with_page_numbers(html: &str, pages: &[Option<u32>]) -> String {
+    let mut out = String::with_capacity(html.len() + 8 * pages.len());
+    let mut rest = html;
+    while let Some((before, behind)) = rest.split_once(SLOT) {
+        out.push_str(before);
+        out.push_str(SLOT);
+        rest = behind;
+        let Some((number, behind)) = behind.split_once(SLOT_END).filter(|(number, _)| number.len() < 10) else { continue };
+        let page = number.parse::<usize>().ok().and_then(|number| pages.get(number.checked_sub(1)?).copied().flatten());
+        let page = page.map(|page| page.to_string()).unwrap_or_default();
+        out.extend([number, "\">", &page, "</b>"]);
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
 }
 
 impl Writer<'_> {

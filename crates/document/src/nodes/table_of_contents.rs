@@ -7,7 +7,7 @@ use super::{Content, NODE};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
-use crate::outline::Heading;
+use crate::outline::{Heading, SLOT};
 use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
 use crate::writer::Writer;
@@ -67,13 +67,12 @@ impl TableOfContents {
         (self.from..=self.to).contains(&level)
     }
 
-    /// Writes one line. The place of the number is as wide without it: filling it in moves nothing.
-    pub(crate) fn write_entry(&self, heading: &Heading, page: Option<u32>, out: &mut String) {
+    /// Writes the line of a heading, counted from 1. The place of its page is as wide without it: filling it in moves nothing.
+    pub(crate) fn write_entry(&self, number: usize, heading: &Heading, out: &mut String) {
         let indent = (heading.level - self.from + 1).to_string();
         out.extend(["<p class=\"l", &indent, "\"><a href=\"#", &heading.anchor, "\"><span>", &heading.html, "</span>"]);
         if let Some(leader) = self.leader {
-            let page = page.map(|page| page.to_string()).unwrap_or_default();
-            out.extend([leader, "<b>", &page, "</b>"]);
+            out.extend([leader, SLOT, &number.to_string(), "\"></b>"]);
         }
         out.push_str("</a></p>");
     }
