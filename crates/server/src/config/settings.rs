@@ -62,7 +62,7 @@ settings! {
         SHUTDOWN_DRAIN_DELAY_MS: Form::Whole { from: 0, to: 600_000 }, Derived("5000 with DATABASE_URL, where others can take over; 0 without"), Open;
         /// How long a stopping server then lets requests that are under way finish. A second signal ends it at once.
         SHUTDOWN_GRACE_MS: Form::Whole { from: 0, to: 600_000 }, Value("30000"), Open;
-        /// Whether `/docs` and `/docs/json` describe the interface.
+        /// Whether `/docs` and `/docs/json` describe the interface, and `/docs/template.schema.json` the definitions of templates.
         DOCS_ENABLED: Form::Switch, Value("true"), Open;
         /// The version that `/health` and `/capabilities` report.
         APP_VERSION: Form::Word { min_chars: 1 }, Value(env!("CARGO_PKG_VERSION")), Open;

@@ -239,7 +239,9 @@ async fn without_keys_only_programs_of_this_machine_pass_and_no_web_page() {
         let request = reqwest::Client::new().get(server.url(path)).header("Host", "rebound.example:3000");
         async move { crate::running::answer(request).await }
     };
-    for path in ["/metrics", "/auth/status", "/docs", "/docs/", "/docs/json", "/capabilities", "/no/such/path"] {
+    for path in
+        ["/metrics", "/auth/status", "/docs", "/docs/", "/docs/json", "/docs/template.schema.json", "/capabilities", "/no/such/path"]
+    {
         let (status, envelope) = rebound(path).await;
         assert_eq!((status, &envelope["code"]), (403, &json!("forbidden")), "{path}");
     }

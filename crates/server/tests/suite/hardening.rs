@@ -230,6 +230,11 @@ async fn the_description_of_the_interface_works_under_its_own_policy() {
     let (shown, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(shown.contains("opblock-summary-path") && shown.contains("/render/pdf"), "{shown}\n{said}");
     assert!(!said.contains("Content Security Policy"), "{said}");
+
+    let schema = reqwest::get(server.url("/docs/template.schema.json")).await.unwrap();
+    assert_eq!((schema.status().as_u16(), schema.headers()["content-type"].to_str().unwrap()), (200, "application/schema+json"));
+    let schema: serde_json::Value = schema.json().await.unwrap();
+    assert!(schema["definitions"]["table"]["properties"]["columns"].is_object(), "{schema}");
 }
 
 #[tokio::test]
