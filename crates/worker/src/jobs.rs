@@ -205,8 +205,11 @@ impl Work {
             Ok(Made::Ended(end)) => self.enter(&item, &end).await,
             Ok(Made::Again { attempt, code, pause }) => {
                 tracing::info!(job = %item.lease.job, item = item.lease.index, attempt = item.attempt, code = code.as_str(), pause_ms = whole_ms(pause), "a document of a job is tried again");
-                self.give_back(&item.lease, attempt, Some(code), pause).await;
-                if attempt == Attempt::Charged { "retried" } else { "put_off" }
+                match (self.give_back(&item.lease, attempt, Some(code), pause).await, attempt) {
+                    (false, _) => Self::lost(&item.lease),
+                    (true, Attempt::Charged) => "retried",
+                    (true, Attempt::Free) => "put_off",
+                }
             }
             Err(Cut::Stopped) => {
                 let queue = self.setup.store.job_queue();
@@ -384,13 +387,19 @@ impl Work {
         }
     }
 
-    async fn give_back(&self, lease: &ItemLease, attempt: Attempt, code: Option<ErrorCode>, pause: Duration) {
+    /// Says whether it was still held, as far as the database can be asked.
+    async fn give_back(&self, lease: &ItemLease, attempt: Attempt, code: Option<ErrorCode>, pause: Duration) -> bool {
         let give_up = Instant::now() + ENTERED_WITHIN;
         let mut failures = 0;
-        while let Err(error) = self.setup.store.job_queue().give_back(lease, attempt, code, pause).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, job = %lease.job, item = lease.index, "a document of a job could not be given back");
+        loop {
+            match self.setup.store.job_queue().give_back(lease, attempt, code, pause).await {
+                Ok(held) => return held,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, job = %lease.job, item = lease.index, "a document of a job could not be given back");
+                }
+            }
             if Instant::now() >= give_up {
-                return;
+                return true;
             }
             sleep(away_for(failures)).await;
             failures += 1;
