@@ -5,6 +5,7 @@
 //! limits as parameters, and read a file of ours through `objects`, one that others made through `file`, which has a
 //! budget, or, where objects must be rebuilt, through `lopdf`.
 
+mod destinations;
 mod error;
 mod file;
 mod finish;
@@ -23,6 +24,7 @@ mod texts;
 mod unpacking;
 mod values;
 
+pub use destinations::pages_of;
 pub use error::PdfError;
 pub use finish::{Finished, Limits, Stamp, finish, page_count};
 pub use form_fields::{FormField, FormFieldKind, FormFieldValue, FormFields, Xfa, form_fields};

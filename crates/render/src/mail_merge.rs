@@ -115,8 +115,11 @@ impl Renderer {
 }
 
 fn leaf_of(prepared: &Prepared) -> Option<Leaf> {
-    // An outline goes over the whole print.
-    let is_plain = prepared.format == Format::Pdf && prepared.bookmarks.is_none() && chromium::scan(&prepared.html) == Lane::Fast;
+    // An outline and contents go over the whole print.
+    let is_plain = prepared.format == Format::Pdf
+        && prepared.bookmarks.is_none()
+        && prepared.anchors.is_empty()
+        && chromium::scan(&prepared.html) == Lane::Fast;
     if is_plain { Leaf::of(&prepared.html) } else { None }
 }
 

@@ -1,9 +1,10 @@
 //! From the HTML of one document to its PDF.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chromium::{Outline, PrintJob, Priority, Tagged};
+use chromium::{Outline, PrintJob, Printed, Priority, Tagged};
 use domain::options::{Bookmarks, Metadata};
 use domain::usage::{RenderMode, RenderOutcome};
 use tokio::time::Instant;
@@ -28,6 +29,8 @@ pub(crate) struct Prepared {
     pub(crate) stamp: pdf::Stamp,
     pub(crate) filename: Option<String>,
     pub(crate) warnings: Vec<(&'static str, usize)>,
+    /// Destinations whose pages the document names.
+    pub(crate) anchors: Vec<String>,
 }
 
 /// What came of a render.
@@ -78,24 +81,32 @@ impl Renderer {
             stamp: pdf::Stamp { now, metadata: pdf_metadata(written.metadata) },
             filename: written.filename,
             warnings,
+            anchors: written.headings.into_iter().map(|heading| heading.anchor).collect(),
         })
     }
 
     /// The document, printed where it is to be a PDF.
     pub(crate) async fn print(&self, prepared: Prepared, deadline: Instant) -> Result<Document, RenderError> {
-        let Prepared { html, format, tenant, priority, bookmarks, stamp, filename, mut warnings } = prepared;
+        let Prepared { html, format, tenant, priority, bookmarks, stamp, filename, mut warnings, anchors } = prepared;
         if format == Format::Html {
             return Ok(Document { body: html.into(), filename, warnings, pages: 0 });
         }
-        let mut job = PrintJob::new(html, tenant);
-        job.priority = priority;
-        if bookmarks == Some(Bookmarks::FromHeadings) {
-            // Chromium builds the outline from the tags.
-            job.print.outline = Outline::Yes;
-            job.print.tagged = Tagged::Yes;
-        }
+        let job = |html: String| {
+            let mut job = PrintJob::new(html, tenant.clone());
+            job.priority = priority;
+            if bookmarks == Some(Bookmarks::FromHeadings) {
+                // Chromium builds the outline from the tags.
+                job.print.outline = Outline::Yes;
+                job.print.tagged = Tagged::Yes;
+            }
+            job
+        };
         let printing = Instant::now();
-        let printed = self.0.pool.print(job, deadline).await?;
+        let printed = if anchors.is_empty() {
+            self.0.pool.print(job(html), deadline).await?
+        } else {
+            self.print_numbered(&html, anchors, job, deadline).await?
+        };
         phase("print", printing);
         if printed.blocked_requests > 0 {
             warnings.push(("RESOURCE_BLOCKED", printed.blocked_requests as usize));
@@ -104,6 +115,28 @@ impl Renderer {
         let finished = finish(printed.pdf, stamp, self.pdf_limits()).instrument(debug_span!("finish")).await?;
         phase("finish", finishing);
         Ok(Document { body: finished.bytes, filename, warnings, pages: finished.page_count })
+    }
+
+    /// Prints a document whose contents name pages: first without the numbers, then with those of the first print. Where the
+    /// second has other pages, the numbers in which the two differ are left out of a third.
+    async fn print_numbered(
+        &self,
+        html: &str,
+        anchors: Vec<String>,
+        job: impl Fn(String) -> PrintJob,
+        deadline: Instant,
+    ) -> Result<Printed, RenderError> {
+        let anchors = Arc::new(anchors);
+        let mut printed = self.0.pool.print(job(html.to_owned()), deadline).await?;
+        let told = pages_of(&printed, &anchors).await?;
+        printed = self.0.pool.print(job(document::with_page_numbers(html, &told)), deadline).await?;
+        let found = pages_of(&printed, &anchors).await?;
+        if found != told {
+            tracing::warn!("a document's pages changed when its contents were given their numbers");
+            let agreed: Vec<Option<u32>> = told.into_iter().zip(found).map(|(told, found)| told.filter(|_| told == found)).collect();
+            printed = self.0.pool.print(job(document::with_page_numbers(html, &agreed)), deadline).await?;
+        }
+        Ok(printed)
     }
 
     /// Ends the noting of a render.
@@ -131,6 +164,16 @@ impl Renderer {
     pub(crate) fn deadline(&self, started: Instant) -> Instant {
         started + Duration::from_millis(self.0.limits.deadline_ms)
     }
+}
+
+/// The pages of destinations, read off the request threads.
+async fn pages_of(printed: &Printed, anchors: &Arc<Vec<String>>) -> Result<Vec<Option<u32>>, RenderError> {
+    let (pdf, anchors) = (printed.pdf.clone(), Arc::clone(anchors));
+    let reading = tokio::task::spawn_blocking(move || {
+        let names: Vec<&str> = anchors.iter().map(String::as_str).collect();
+        pdf::pages_of(&pdf, &names)
+    });
+    Ok(reading.await.map_err(RenderError::Defect)??)
 }
 
 /// A large file takes long enough to hold up other requests of its thread.

@@ -233,3 +233,39 @@ async fn what_has_not_begun_by_the_deadline_of_its_batch_is_told_so() {
     assert!(found.values().any(|outcome| matches!(outcome, Err(RenderError::DeadlineExceeded { deadline_ms: 0 }))));
     fixture.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_contents_names_the_page_of_every_heading_also_among_documents_that_are_printed_together() {
+    let fixture = Fixture::new(Limits::default()).await;
+    let book = json!({
+        "key": "book", "name": "Book",
+        "document": {"type": "document", "id": "root", "children": [
+            {"type": "tableOfContents", "id": "contents", "title": "Contents of {{name}}"},
+            {"type": "pageBreak", "id": "break"},
+            {"type": "repeater", "id": "chapters", "items": "chapters", "children": [
+                {"type": "heading", "id": "heading", "level": 1, "content": "Chapter-{{number}}"},
+                {"type": "repeater", "id": "lines", "items": "lines", "children": [{"type": "text", "id": "line", "content": "A line of it."}]}
+            ]}
+        ]}
+    });
+    let of = |name: &str, step: usize| {
+        let chapters: Vec<Value> = (1..=20).map(|number| json!({"number": number, "lines": vec![0; number * step % 70]})).collect();
+        request(book.clone(), json!({"name": name, "chapters": chapters}))
+    };
+    let found = fixture.batch(&[of("one", 7), of("two", 11), of("three", 23)], Printing::Together).await;
+    for (index, outcome) in found {
+        let body = outcome.unwrap().body;
+        let contents = pdf::page_words(&body, 1);
+        let tokens: Vec<&str> = contents.split_whitespace().collect();
+        let last = pdf::page_count(&body);
+        assert!(last > 5, "{index} has {last} pages");
+        for number in 1..=20 {
+            let chapter = format!("Chapter-{number}");
+            let is_on = |page: &u32| pdf::page_words(&body, *page).split_whitespace().any(|word| word == chapter);
+            let page = (2..=last).find(is_on).unwrap_or_else(|| panic!("{chapter} of {index} is on no page"));
+            let told = tokens.iter().position(|token| *token == chapter).and_then(|at| tokens.get(at + 1)).copied();
+            assert_eq!(told, Some(page.to_string().as_str()), "{chapter} of {index}: {contents}");
+        }
+    }
+    fixture.close().await;
+}
