@@ -108,14 +108,14 @@ fn every_command_of_the_operators_pages_is_run_by_a_test_or_a_script() {
                 continue;
             }
             blocks += 1;
-            let whose = words.next().unwrap_or_default();
-            let runner = RUN_BY.iter().find(|(known, _)| *known == whose).map(|(_, runner)| *runner);
-            let runner = runner.unwrap_or_else(|| panic!("{}: nobody runs a block `sh {whose}`: {RUN_BY:?}", path.display()));
+            let label = words.next().unwrap_or_default();
+            let runner = RUN_BY.iter().find(|(known, _)| *known == label).map(|(_, runner)| *runner);
+            let runner = runner.unwrap_or_else(|| panic!("{}: nobody runs a block `sh {label}`: {RUN_BY:?}", path.display()));
             let text = fs::read_to_string(root.join(runner)).unwrap();
-            let called = match whose {
-                "one" | "several" => format!("page {} {whose}\n", page.display()),
+            let called = match label {
+                "one" | "several" => format!("page {} {label}\n", page.display()),
                 "kubernetes" => format!("docs/operations/{}.md", page.display()),
-                _ => format!("\"{whose}\" =>"),
+                _ => format!("\"{label}\" =>"),
             };
             assert!(format!("{text}\n").contains(&called), "{}: {runner} does not have {called:?}", path.display());
         }
