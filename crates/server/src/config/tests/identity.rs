@@ -240,6 +240,7 @@ fn no_secret_is_in_what_a_configuration_prints_of_itself() {
         ("SMTP_URL", "smtp://me:hunter2-23@mail.example.org"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hunter2-27"),
         ("SCHEDULE_S3_TARGETS", r#"[{"bucket": "b", "accessKeyId": "AKIAEXAMPLE", "secretAccessKey": "hunter2-25"}]"#),
+        ("RENDER_WORKER_SECRET", "hunter2-28-abcdefgh-abcdefgh-abcdefgh"),
     ];
     let open = [
         ("MULTI_TENANT_ENABLED", "true"),
@@ -248,6 +249,8 @@ fn no_secret_is_in_what_a_configuration_prints_of_itself() {
         ("OIDC_REDIRECT_URI", "https://pulp.example.org/auth/oidc/callback"),
         ("SMTP_FROM", "reports@example.org"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
+        ("RENDER_MODE", "socket"),
+        ("RENDER_WORKERS", "tcp://render:9100"),
     ];
     let all: Vec<&str> = settings::ALL.iter().filter(|setting| setting.is_secret()).map(|setting| setting.name).collect();
     for name in all {
