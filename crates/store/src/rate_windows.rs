@@ -31,7 +31,7 @@ pub struct RateLease {
     pub granted: u32,
     /// What is left in the window for whoever asks next.
     pub left: u32,
-    /// When the window is over, by the database's clock.
+    /// When the window is over, by the database's clock; at most the whole window.
     pub ends_in: Duration,
 }
 
@@ -64,7 +64,8 @@ impl Store {
             .fetch_one(&mut *connection)
             .await?;
             let count = |number: i64| u32::try_from(number).unwrap_or(0);
-            let ends_in = Duration::try_from_secs_f64(row.ends_in).unwrap_or_default();
+            // Who waited for the row of another reads its own clock of before that wait, by which the window may seem longer than it is.
+            let ends_in = Duration::try_from_secs_f64(row.ends_in).unwrap_or_default().min(request.window);
             Ok(RateLease { granted: count(row.block), left: count(row.left), ends_in })
         })
         .await
