@@ -2,7 +2,7 @@
 
 mod keys;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use expressions::Scope;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use super::{Content, NODE, members};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
-use crate::shapes::{Property, Shape, Takes};
+use crate::shapes::{Property, Shape, Takes, words};
 use crate::style::Style;
 use crate::writer::{Writer, steps_of};
 use keys::{Keys, Order};
@@ -56,7 +56,7 @@ pub(crate) static SHAPE: Shape = Shape {
         Property::optional("value", Takes::Expression, "the item", "What counts of an item."),
         Property::optional(
             "total",
-            Takes::Words(&["sum", "avg", "count", "min", "max"]),
+            Takes::Words(&words(&TOTALS)),
             "`sum` with a `value`, `count` without",
             "What stands in a cell, reckoned in decimal digits.",
         ),
@@ -108,7 +108,8 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
 struct Counted {
     rows: Keys,
     columns: Keys,
-    cells: HashMap<(usize, usize), Vec<Value>>,
+    /// By row and column, in this order: the account of steps has to be the same each time.
+    cells: BTreeMap<(usize, usize), Vec<Value>>,
 }
 
 impl PivotTable {
@@ -227,10 +228,8 @@ impl PivotTable {
     ) -> Result<(), DocumentError> {
         writer.text_in("<tr class=\"total\"><th>", Some(&self.total_label), "</th>", scope)?;
         let of = |column: Option<usize>| {
-            let mut cells: Vec<_> = counted.cells.iter().filter(|((_, own), _)| column.is_none_or(|column| column == *own)).collect();
-            // The order of a map is no order; sums of decimals do not mind, but the account of steps has to be the same each time.
-            cells.sort_by_key(|(place, _)| **place);
-            cells.into_iter().flat_map(|(_, values)| values.iter().cloned()).collect::<Vec<Value>>()
+            let cells = counted.cells.iter().filter(|((_, own), _)| column.is_none_or(|column| column == *own));
+            cells.flat_map(|(_, values)| values.iter().cloned()).collect::<Vec<Value>>()
         };
         for column in columns {
             writer.charge(steps_of(counted.cells.len().saturating_mul(32)))?;
