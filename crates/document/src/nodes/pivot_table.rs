@@ -2,7 +2,7 @@
 
 mod keys;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use expressions::Scope;
 use serde_json::Value;
@@ -108,8 +108,7 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
 struct Counted {
     rows: Keys,
     columns: Keys,
-    /// By row and column, in this order: the account of steps has to be the same each time.
-    cells: BTreeMap<(usize, usize), Vec<Value>>,
+    cells: HashMap<(usize, usize), Vec<Value>>,
 }
 
 impl PivotTable {
@@ -228,8 +227,10 @@ impl PivotTable {
     ) -> Result<(), DocumentError> {
         writer.text_in("<tr class=\"total\"><th>", Some(&self.total_label), "</th>", scope)?;
         let of = |column: Option<usize>| {
-            let cells = counted.cells.iter().filter(|((_, own), _)| column.is_none_or(|column| column == *own));
-            cells.flat_map(|(_, values)| values.iter().cloned()).collect::<Vec<Value>>()
+            let mut cells: Vec<_> = counted.cells.iter().filter(|((_, own), _)| column.is_none_or(|column| column == *own)).collect();
+            // The order of a map is no order; sums of decimals do not mind, but the account of steps has to be the same each time.
+            cells.sort_by_key(|(place, _)| **place);
+            cells.into_iter().flat_map(|(_, values)| values.iter().cloned()).collect::<Vec<Value>>()
         };
         for column in columns {
             writer.charge(steps_of(counted.cells.len().saturating_mul(32)))?;
