@@ -50,11 +50,11 @@ impl<S: PartialEq, F> Kept<S, F> {
         let at = if let Some(at) = known {
             at
         } else {
-            let made = make()?;
+            let formatter = make()?;
             if self.0.len() >= MAX_KEPT {
                 self.0.clear();
             }
-            self.0.push((language.clone(), style, made));
+            self.0.push((language.clone(), style, formatter));
             self.0.len() - 1
         };
         Ok(&self.0[at].2)
