@@ -1,5 +1,6 @@
 //! A template definition: read from JSON, checked whole, and kept in the form that documents are written from.
 
+pub(crate) mod page_shapes;
 pub(crate) mod shape;
 
 use domain::asset_references::{asset_references, font_name};
@@ -21,7 +22,7 @@ use crate::mapping::{self, Mapping};
 use crate::nodes::{Document, read_document};
 use crate::report::{Warning, warn};
 use crate::schema::Schema;
-use crate::{css, sample};
+use crate::{css, sample, watermark};
 
 /// What existing clients send along with a definition and what changes nothing here.
 pub(crate) const HARMLESS: [&str; 17] = [
@@ -293,7 +294,7 @@ fn bounded(fields: &mut Fields<'_, '_>, name: &'static str, max_characters: usiz
 }
 
 /// Options that an author can set for every document, by their names in a request.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 13] = [
     "paperSize",
     "orientation",
     "margins",
@@ -305,6 +306,8 @@ const OPTIONS: [&str; 11] = [
     "bookmarks",
     "pageHeader",
     "pageFooter",
+    "watermark",
+    "printProduction",
 ];
 
 fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
@@ -354,6 +357,9 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
     };
     let header = compiled(&options.page_header, "pageHeader");
     let footer = compiled(&options.page_footer, "pageFooter");
+    if let Some(Err(issue)) = options.watermark.as_ref().map(|watermark| watermark::check(watermark, &pointer(&at, "watermark"))) {
+        fields.reading.issues.push(issue);
+    }
     fields.finish();
     RenderConfig { options, custom_css, header, footer, fonts, warnings }
 }

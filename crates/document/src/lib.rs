@@ -25,6 +25,7 @@ mod furniture;
 mod head;
 mod html;
 mod html_body;
+mod html_headings;
 mod html_slots;
 mod images;
 pub mod inference;
@@ -38,8 +39,10 @@ mod nodes;
 mod outline;
 mod page;
 pub mod parts;
+mod print_sheet;
 mod report;
 mod rich_text;
+mod running_titles;
 mod sample;
 mod schema;
 mod schema_depth;
@@ -51,6 +54,7 @@ mod style;
 mod tags;
 mod theme;
 mod visible_text;
+mod watermark;
 pub mod words;
 mod writer;
 
@@ -61,8 +65,9 @@ pub use error::DocumentError;
 pub use format::template_schema;
 pub use html::{Bindings, Input, Written, write_html};
 pub use limits::Limits;
-pub use outline::{Heading, with_page_numbers};
+pub use outline::{Heading, with_pages};
 pub use parts::effective;
+pub use print_sheet::{PrintMarks, PrintSheet};
 pub use report::{
     DryRun, ExpressionProblem, Expressions, Location, Reason, Severity, Suggestion, UnresolvedBinding, Validation, Warning, Warnings,
 };

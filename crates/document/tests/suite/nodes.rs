@@ -1,6 +1,6 @@
 //! Nodes one by one, beyond those that every document has.
 
-use document::with_page_numbers;
+use document::with_pages;
 use serde_json::{Value, json};
 
 use crate::{body, compile, refusals, tree, write_compiled, write_with, written};
@@ -143,8 +143,8 @@ fn a_table_of_contents_leads_to_every_heading_that_follows_it() {
 #[test]
 fn the_pages_of_headings_stand_in_the_table_of_contents_and_nothing_else_changes() {
     let data = json!({"chapters": [{"name": "One"}, {"name": "Two <b data-heading=\"1\"></b>"}]});
-    let plain = written(&book(), &data).html;
-    let numbered = with_page_numbers(&plain, &[Some(2), Some(3), None, Some(11)]);
+    let document::Written { html: plain, headings, .. } = written(&book(), &data);
+    let numbered = with_pages(&plain, &headings, &[Some(2), Some(3), None, Some(11)]);
     for (number, page) in [(1, "2"), (2, "3"), (4, "11"), (5, "")] {
         let line = numbered.split(&format!("href=\"#heading-{number}\"")).nth(1).unwrap().split("</a>").next().unwrap();
         assert!(line.ends_with(&format!("<b data-heading=\"{number}\">{page}</b>")), "{line}");
@@ -153,7 +153,7 @@ fn the_pages_of_headings_stand_in_the_table_of_contents_and_nothing_else_changes
     for odd in
         ["<b data-heading=\"", "<b data-heading=\"x\"></b>", "<b data-heading=\"0\"></b>", "<b data-heading=\"99999999999999999999\"></b>"]
     {
-        assert_eq!(with_page_numbers(odd, &[Some(1)]), odd);
+        assert_eq!(with_pages(odd, &headings, &[Some(1)]), odd);
     }
 }
 
