@@ -80,7 +80,7 @@ pub const EXPECTED: &[Expected] = &[
             "€6,018.59",
             "€218.17",
             "€990.51",
-            "IE25 ZZZZ 9999 9912 3456 78",
+            "IE25ZZZZ99999912345678",
             "Thank you for your order.",
             "Page 1 of 1",
         ]],
