@@ -190,6 +190,14 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
+    /// Takes back what was written since, where nothing but blanks stands between these two.
+    pub(crate) fn take_back_if_blank(&mut self, from: usize, before: &str, after: &str) {
+        let inner = self.out[from..].strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        if inner.is_some_and(|text| text.trim().is_empty()) {
+            self.out.truncate(from);
+        }
+    }
+
     /// Writes a template whose own text is markup; its values are escaped.
     pub(crate) fn markup(&mut self, text: &Text, scope: &Scope<'_>) -> Result<(), DocumentError> {
         self.run.set_escape(Escape::Html);

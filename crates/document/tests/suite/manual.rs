@@ -73,8 +73,8 @@ fn the_schema_accepts_every_example_and_every_template_that_comes_with_the_produ
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
     let mut definitions: Vec<(String, Value)> =
         examples().into_iter().map(|(line, definition, _)| (format!("line {line}"), definition)).collect();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path().join("template.json");
+    let folders = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    for path in folders.map(|path| path.join("template.json")) {
         let text = std::fs::read_to_string(&path).unwrap();
         definitions.push((path.display().to_string(), serde_json::from_str(&text).unwrap()));
     }

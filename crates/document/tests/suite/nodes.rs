@@ -110,6 +110,52 @@ fn a_signature_has_a_line_a_name_and_a_date_and_its_picture_is_checked() {
     assert_eq!(foreign.code(), domain::ErrorCode::AssetBlocked);
 }
 
+#[test]
+fn a_signature_without_a_date_has_a_line_as_wide_as_the_field() {
+    assert_eq!(
+        node(json!({"id": "s", "type": "signatureField", "name": "Ada", "width": "60mm"}), json!({})),
+        "<div class=\"signature undated\" style=\"width:60mm\"><div><div class=\"line\" style=\"height:16mm\"></div><p>Ada</p></div></div>"
+    );
+}
+
+#[test]
+fn a_box_has_the_height_it_is_given_and_columns_stand_where_they_are_told() {
+    let text = json!({"id": "t", "type": "text", "content": "x"});
+    assert_eq!(
+        node(json!({"id": "c", "type": "container", "width": "80mm", "height": "45mm", "place": "end", "children": [text]}), json!({})),
+        "<div class=\"container\" style=\"width:80mm;margin-inline-start:auto;box-sizing:border-box;min-height:45mm\"><p>x</p></div>"
+    );
+    for (align, css) in [("top", ";align-items:start"), ("middle", ";align-items:center"), ("baseline", ";align-items:baseline")] {
+        assert_eq!(
+            node(json!({"id": "c", "type": "columns", "align": align, "children": [text]}), json!({})),
+            format!("<div class=\"columns\" style=\"grid-template-columns:minmax(0,1fr);gap:6mm{css}\"><div><p>x</p></div></div>")
+        );
+    }
+}
+
+#[test]
+fn a_style_names_fonts_and_draws_lines_at_single_sides() {
+    let style = json!({"borderTop": "1pt solid #999", "borderBottom": false, "borderStart": "2pt dotted red", "borderEnd": true, "borderRadius": "1mm",
+        "fontFamily": "Liberation Serif, Noto Naskh Arabic, serif", "letterSpacing": "0.08em"});
+    let found = node(json!({"id": "t", "type": "text", "content": "x", "style": style}), json!({}));
+    for wanted in [
+        "border-top:1pt solid #999",
+        "border-bottom:none",
+        "border-inline-start:2pt dotted red",
+        "border-inline-end:0.75pt solid #c4c9d0",
+        "border-radius:1mm",
+        "font-family:'Liberation Serif','Noto Naskh Arabic',serif",
+        "letter-spacing:0.08em",
+    ] {
+        assert!(found.contains(wanted), "{wanted} is missing in {found}");
+    }
+    for hostile in ["a\"b", "a'b", "x;color:red", "x\\", "a,,b", "", "url(x)", "a,b,c,d,e,f"] {
+        let refused = refusals(&tree(json!([{"id": "t", "type": "text", "content": "x", "style": {"fontFamily": hostile}}])));
+        assert!(refused[0].starts_with("/document/children/0/style/fontFamily: Text 1: style.fontFamily is "), "{refused:?}");
+        assert!(refused[0].contains("accepted: one to five names of fonts"), "{refused:?}");
+    }
+}
+
 fn book() -> Value {
     tree(json!([
         {"id": "toc", "type": "tableOfContents", "title": "Contents", "to": 2},
