@@ -1,6 +1,7 @@
 //! A template definition: read from JSON, checked whole, and kept in the form that documents are written from.
 
 pub(crate) mod shape;
+pub(crate) mod size;
 
 use domain::asset_references::{asset_references, font_name};
 use domain::assets::AssetName;
@@ -121,6 +122,12 @@ pub(crate) struct RenderConfig {
 impl Compiled {
     /// Reads and checks a definition. The error lists every problem up to the limit, not only the first.
     pub fn compile(definition: &Value, limits: &Limits) -> Result<Self, DocumentError> {
+        size::check(definition, limits)?;
+        Self::compile_whole(definition, limits)
+    }
+
+    /// The same for what was put together from parts, which have a limit of their own.
+    pub(crate) fn compile_whole(definition: &Value, limits: &Limits) -> Result<Self, DocumentError> {
         let Some(object) = definition.as_object() else {
             let found = crate::issues::short(definition);
             let issue = domain::Issue::new("", format!("the definition is {found}; accepted: an object with \"document\" or \"html\""));

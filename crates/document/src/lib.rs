@@ -61,6 +61,7 @@ pub use error::DocumentError;
 pub use format::template_schema;
 pub use html::{Bindings, Input, Written, write_html};
 pub use limits::Limits;
+pub use nodes::node_at;
 pub use outline::{Heading, with_page_numbers};
 pub use parts::effective;
 pub use report::{
