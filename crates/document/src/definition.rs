@@ -336,7 +336,7 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
         refused.issues.into_iter().for_each(|issue| fields.reading.issues.push(issue));
         RenderOptions::default()
     });
-    let custom_css = fields.string("customCss").map(|sheet| css::without_loads(sheet, &mut warnings)).unwrap_or_default();
+    let custom_css = fields.string("customCss").map(|sheet| css::without_loads(sheet, "customCss", &mut warnings)).unwrap_or_default();
     for (index, _) in fields.list("fontImports").unwrap_or_default().iter().enumerate() {
         let path = pointer(&at, format_args!("fontImports/{index}"));
         warn(&mut warnings, "font_import", || format!("{path}: fonts are not loaded from elsewhere; it was left out"));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::assets::AssetMap;
-use crate::css::in_style_element;
+use crate::css::{elements_without_loads, in_style_element, without_loads};
 use crate::definition::{Body, Compiled};
 use crate::error::DocumentError;
 use crate::fields::Text;
@@ -161,11 +161,12 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
                 writer.style_sheet(sheet, &scope)?;
             }
             let author_css = writer.take();
+            let author_css = without_loads(&author_css, "css", &mut writer.report.warnings);
             writer.check_images_in(&author_css)?;
             let author_css = writer.inlined(author_css)?;
             writer.begin("html");
             writer.markup(html, &scope)?;
-            let body = writer.take();
+            let body = elements_without_loads(writer.take(), &mut writer.report.warnings);
             writer.check_images_in(&body)?;
             let body = writer.inlined(body)?;
             if let Some(anatomy) = head::anatomy(&body) {

@@ -55,7 +55,7 @@ pub mod words;
 mod writer;
 
 pub use assets::{AssetMap, InlineAsset};
-pub use check::{check, refused, validate, validate_unless};
+pub use check::{check, refused, validate};
 pub use definition::{Compiled, Kind};
 pub use error::DocumentError;
 pub use format::template_schema;

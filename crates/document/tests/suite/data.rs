@@ -1,10 +1,10 @@
 //! Mapping, schema check and sample data.
 
-use document::{Bindings, DocumentError, Input, Limits, check, validate, write_html};
+use document::{Bindings, DocumentError, Input, Limits, check, write_html};
 use domain::options::RenderOptions;
 use serde_json::{Value, json};
 
-use crate::{body, compile, write_with, written};
+use crate::{body, compile, validate, write_with, written};
 
 #[test]
 fn data_that_does_not_fit_is_refused_with_exact_pointers_and_keywords() {

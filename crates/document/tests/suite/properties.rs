@@ -258,7 +258,7 @@ proptest! {
         }
         if let Ok(compiled) = Compiled::compile(&json!({"html": "x", "inputSchema": object}), &Limits::default()) {
             let _ = compiled.sample_data();
-            let _ = document::validate(&compiled, &data, &Limits::default());
+            let _ = crate::validate(&compiled, &data, &Limits::default());
         }
     }
 }
