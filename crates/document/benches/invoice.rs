@@ -111,6 +111,7 @@ fn main() {
     criterion.bench_function("invoice/compile", |bench| bench.iter(|| Compiled::compile(&definition, &limits)));
     criterion.bench_function("invoice/write", |bench| bench.iter(|| write(&data)));
     let mut group = criterion.benchmark_group("invoice/rows");
+    group.sample_size(20);
     for count in ROWS {
         let data = with_rows(data.clone(), count);
         group.throughput(Throughput::Elements(count as u64));
