@@ -79,7 +79,10 @@ pub fn validate(
     let run = html::run(cancelled, limits).with_regional(options.regional(now));
     let mut writer = Writer::new(run, limits, OnProblem::Stop);
     let (data, _) = mapping::apply(&compiled.mappings, data, &mut writer)?;
-    compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits, cancelled))
+    match &compiled.schema {
+        Some(schema) => schema.check(&schema.filled(data, &mut writer)?, limits, cancelled),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn report(errors: Vec<domain::Issue>, field_mappings_applied: usize, gathered: Gathered) -> DryRun {

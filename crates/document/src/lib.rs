@@ -42,6 +42,7 @@ mod report;
 mod rich_text;
 mod sample;
 mod schema;
+mod schema_defaults;
 mod schema_depth;
 mod schema_steps;
 mod shapes;
