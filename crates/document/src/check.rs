@@ -80,7 +80,10 @@ pub fn validate(
     let mut writer = Writer::new(run, limits, OnProblem::Stop);
     let (data, _) = mapping::apply(&compiled.mappings, data, &mut writer)?;
     match &compiled.schema {
-        Some(schema) => schema.check(&schema.filled(data, &mut writer)?, limits, cancelled),
+        Some(schema) => {
+            let data = schema.filled(data, &mut writer)?;
+            schema.check(&data, limits, cancelled)
+        }
         None => Ok(Vec::new()),
     }
 }

@@ -203,7 +203,7 @@ impl<'r, 'l> Fields<'r, 'l> {
     /// A template that may call partials, from text that was read before.
     pub(crate) fn template(&mut self, name: &'static str, source: &str, partials: &Partials) -> Option<Text> {
         match Template::parse_with(source, &self.reading.limits.parsing, partials) {
-            Ok(template) => Some(Text { template, property: name.into() }),
+            Ok(template) => Some(Text { template, property: format!("{}{name}", self.prefix).into() }),
             Err(error) => self.refuse_expression(name, &error),
         }
     }
