@@ -78,7 +78,7 @@ pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Conte
             let Some(object) = value.as_object() else {
                 fields.refuse_at(
                     &format!("columns/{index}"),
-                    &format!("a column is {}; accepted: an object with \"children\"", short(value)),
+                    &format!("\"columns[{index}]\" is {}; accepted: an object with \"children\"", short(value)),
                 );
                 continue;
             };

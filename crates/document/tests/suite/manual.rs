@@ -33,6 +33,9 @@ fn examples() -> Vec<(usize, Value, Value)> {
 fn every_example_of_the_manual_is_compiled_and_written_with_every_value_it_names() {
     let examples = examples();
     assert!(examples.len() > 25, "{} examples were found", examples.len());
+    let fences = PAGE.lines().filter(|line| line.trim_start().starts_with("```") && line.trim() != "```").count();
+    let data = PAGE.matches("\n```json data\n").count();
+    assert_eq!(fences, examples.len() + data, "an example is marked as something that is not run");
     for (line, definition, data) in &examples {
         let compiled =
             Compiled::compile(definition, &Limits::default()).unwrap_or_else(|error| panic!("line {line}: {:#?}", error.issues()));

@@ -117,7 +117,7 @@ impl Table {
             self.grouping.iter().for_each(|grouping| uses.formula(&grouping.key));
         });
         self.columns.iter().filter_map(|column| column.footer.as_ref()).for_each(|footer| uses.text(footer));
-        self.empty_text.iter().for_each(|text| uses.text(text));
+        [Some(&self.total_label), self.empty_text.as_ref()].into_iter().flatten().for_each(|text| uses.text(text));
     }
 
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
