@@ -313,6 +313,8 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::UnsupportedRenderOption
         | ErrorCode::TemplateExpressionError
         | ErrorCode::UnresolvedBindings
+        | ErrorCode::NoRenderedTables
+        | ErrorCode::AmbiguousTable
         | ErrorCode::TemplateBudgetExceeded
         | ErrorCode::AssetBlocked
         | ErrorCode::FontAssetMissing
@@ -351,6 +353,8 @@ fn class_of(code: ErrorCode, status: StatusCode) -> &'static str {
         ErrorCode::ValidationFailed => "ValidationError",
         ErrorCode::TemplateExpressionError
         | ErrorCode::UnresolvedBindings
+        | ErrorCode::NoRenderedTables
+        | ErrorCode::AmbiguousTable
         | ErrorCode::TemplateBudgetExceeded
         | ErrorCode::AssetBlocked
         | ErrorCode::AssetBinaryMissing

@@ -17,7 +17,8 @@ use crate::limits::Limits;
 use crate::outline::Heading;
 use crate::page::EffectiveOptions;
 use crate::report::{Severity, UnresolvedBinding, Warning};
-use crate::writer::{Gathered, OnProblem, Writer, escape_into};
+use crate::tables::{Table, tables_of_html};
+use crate::writer::{Gathered, OnProblem, Recording, Writer, escape_into};
 use crate::{head, mapping, nodes};
 
 /// For trees of blocks: a finished look.
@@ -86,7 +87,20 @@ pub struct Written {
 ///
 /// The same definition, data, options and moment give the same bytes.
 pub fn write_html(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<Written, DocumentError> {
-    let outcome = write(compiled, input, limits, OnProblem::Stop)?;
+    written(write(compiled, input, limits, OnProblem::Stop, Recording::Off)?, input)
+}
+
+/// Writes a document and takes its tables down: what stands in them is what the page shows.
+///
+/// # Errors
+/// As [`write_html`], and [`DocumentError::TableUnfit`] of tables of an HTML template that are no plain ones.
+pub fn write_tables(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<(Written, Vec<Table>), DocumentError> {
+    let mut outcome = write(compiled, input, limits, OnProblem::Stop, Recording::On)?;
+    let tables = std::mem::take(&mut outcome.tables);
+    Ok((written(outcome, input)?, tables))
+}
+
+fn written(outcome: Outcome, input: &Input<'_>) -> Result<Written, DocumentError> {
     let Gathered { unresolved, warnings, truncated, .. } = outcome.gathered;
     if input.bindings == Bindings::Strict {
         let missing: Vec<_> = unresolved.iter().filter(|binding| binding.severity == Severity::Warning).cloned().collect();
@@ -117,13 +131,20 @@ pub(crate) struct Outcome {
     pub(crate) data_issues: Vec<domain::Issue>,
     pub(crate) gathered: Gathered,
     pub(crate) headings: Vec<Heading>,
+    pub(crate) tables: Vec<Table>,
 }
 
-pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_problem: OnProblem) -> Result<Outcome, DocumentError> {
+pub(crate) fn write(
+    compiled: &Compiled,
+    input: &Input<'_>,
+    limits: &Limits,
+    on_problem: OnProblem,
+    recording: Recording,
+) -> Result<Outcome, DocumentError> {
     // 1. The data, as the template wants it.
     let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
     let run = run(input.cancelled, limits).with_regional(options.regional(input.now));
-    let mut writer = Writer::new(run, limits, on_problem).with_assets(input.assets);
+    let mut writer = Writer::new(run, limits, on_problem).with_assets(input.assets).with_recording(recording);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
     let data = mapping::fix(data, input.fixed_data);
@@ -140,6 +161,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     let filename = option_text(&mut writer, "/options/filename", "filename", options.filename.as_deref(), &scope, limits)?;
 
     // 3. The body, into which the head is put once it is known.
+    let mut tables_of_body = Vec::new();
     let title = match &compiled.body {
         Body::Tree(document) => {
             let title = title.or_else(|| compiled.name.clone());
@@ -166,6 +188,9 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
             writer.begin("html");
             writer.markup(html, &scope)?;
             let body = writer.take();
+            if recording == Recording::On {
+                tables_of_body = tables_of_html(&body, limits)?;
+            }
             writer.check_images_in(&body)?;
             let body = writer.inlined(body)?;
             if let Some(anatomy) = head::anatomy(&body) {
@@ -192,6 +217,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     writer.check_needed()?;
     writer.check_size()?;
     writer.take_out_active_links()?;
+    let tables = writer.take_tables().into_iter().chain(tables_of_body).collect();
     let (html, gathered, headings) = writer.finish();
     let metadata = Metadata { title: title.map(short_metadata), subject, ..options.metadata };
     Ok(Outcome {
@@ -203,6 +229,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
         data_issues,
         gathered,
         headings,
+        tables,
     })
 }
 

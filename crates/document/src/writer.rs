@@ -2,6 +2,7 @@
 
 mod noting;
 mod pictures;
+mod recording;
 
 use domain::Issue;
 use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Run, Scope};
@@ -16,6 +17,7 @@ use crate::nodes::{Node, TableOfContents};
 use crate::outline::{Gathering, Heading, Outline};
 use crate::report::{ExpressionProblem, UnresolvedBinding, Warning};
 use crate::style::Style;
+use crate::tables::Recorder;
 
 /// What happens when an expression fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(crate) enum OnProblem {
     /// The problem is noted, the expression prints nothing, and branches that the data does not reach are visited too.
     Gather,
 }
+
+pub(crate) use recording::Recording;
 
 /// The document being written.
 pub(crate) struct Writer<'w> {
@@ -44,6 +48,8 @@ pub(crate) struct Writer<'w> {
     place: &'static str,
     pub(crate) report: Gathered,
     pub(crate) outline: Outline<'w>,
+    /// Takes the tables down, where they are wanted.
+    recorder: Option<Recorder>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,6 +83,7 @@ impl<'w> Writer<'w> {
             place: "definition",
             report: Gathered::default(),
             outline: Outline::default(),
+            recorder: None,
         }
     }
 
@@ -171,6 +178,9 @@ impl<'w> Writer<'w> {
 
     /// Writes a template's text, escaped whole: neither the author's text nor a triple-stash can become markup.
     pub(crate) fn text(&mut self, text: &Text, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        if self.is_in_cell() {
+            return self.text_of_cell(text, scope);
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         self.run.set_escape(Escape::None);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{BudgetKind, Position};
 use crate::language::Regional;
 use crate::limits::Budget;
+use crate::meaning::Watch;
 
 /// How `{{value}}` is written; `{{{value}}}` is always written as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,7 @@ pub struct Run<'b> {
     pub(crate) regional: Regional,
     /// What is written stands inside a tag of a template around it.
     pub(crate) in_tag: bool,
+    pub(crate) watch: Watch,
     steps_left: u64,
     until_check: u64,
     output_left: usize,
@@ -97,6 +99,7 @@ impl<'b> Run<'b> {
             missing: Missing::Lenient,
             regional: Regional::default(),
             in_tag: false,
+            watch: Watch::Off,
             steps_left: budget.steps,
             until_check: 0,
             output_left: budget.output_bytes,

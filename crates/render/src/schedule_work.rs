@@ -201,7 +201,7 @@ fn formats(run: &ScheduleRun) -> Result<Vec<Format>, ScheduleError> {
     let word = |value: &Value| {
         let word = value.as_str().unwrap_or_default();
         Format::of_word(word).ok_or_else(|| {
-            let said = format!("the format {word} is not available in this version; available: pdf, html");
+            let said = format!("the format {word} is not available in this version; available: {}", Format::words());
             ScheduleError::refused(ErrorCode::NotImplemented, said)
         })
     };
@@ -232,7 +232,9 @@ fn add(run: &ScheduleRun, targets: &[ScheduleTarget], item: BurstItem, work: &mu
             body["output"] = json!({ "store": true });
         }
         if let Value::Object(body) = &mut body {
-            let named = [("version", version.map(Value::from)), ("label", label.map(Value::from)), ("options", Some(with))];
+            let table_id = run.definition.get("tableId").filter(|_| matches!(format, Format::Csv | Format::Xlsx)).cloned();
+            let named =
+                [("version", version.map(Value::from)), ("label", label.map(Value::from)), ("options", Some(with)), ("tableId", table_id)];
             body.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.filter(|value| !value.is_null())?))));
         }
         bytes += body.to_string().len();

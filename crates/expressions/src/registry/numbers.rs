@@ -10,6 +10,7 @@ use crate::error::ExpressionError;
 use crate::language::Language;
 use crate::localized::money::{self, Currency, CurrencyDisplay, MoneyRounding, MoneyStyle};
 use crate::localized::{Fraction, NoData, NumberStyle, SignDisplay, numbers};
+use crate::meaning::{self, NumberLook};
 use crate::value::{Evaluated, View};
 
 const OF_NUMBERS: &[&str] = &["decimals", "minDecimals", "maxDecimals", "grouping", "sign", "locale"];
@@ -40,6 +41,12 @@ fn plain<'s>(call: &mut Invocation<'_, '_, '_, 's>, max: u32, format: Format) ->
     let language = call.language(|regional| &regional.numbers)?;
     let Some(number) = number else { return Ok(Evaluated::Undefined) };
     call.charge(STEPS)?;
+    let look = match (call.call.name.as_ref(), style.grouping) {
+        ("percent", _) => NumberLook::Percent,
+        (_, GroupingStrategy::Never) => NumberLook::Ungrouped,
+        _ => NumberLook::Grouped,
+    };
+    call.evaluator.run.watch.note(|| meaning::of_number(number, fraction, look));
     written(call, format(number, style, &language))
 }
 
@@ -109,6 +116,10 @@ fn currency<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, 
     };
     let (Some(amount), Some(currency)) = (amount, currency) else { return Ok(Evaluated::Undefined) };
     call.charge(2 * STEPS)?;
+    call.evaluator.run.watch.note(|| {
+        let look = if style.display == CurrencyDisplay::None { NumberLook::Grouped } else { NumberLook::Money(currency.code()) };
+        money::rounded(amount, currency, style).and_then(|(amount, fraction)| meaning::of_number(amount, fraction, look))
+    });
     written(call, money::money(amount, currency, style, &language))
 }
 
