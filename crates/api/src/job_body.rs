@@ -52,7 +52,8 @@ impl Submission<'_> {
     /// Reads a job. `format` is the one that the path names, where it names one.
     pub(crate) fn read(&self, body: Value, format: Option<Format>) -> Result<NewJob, ApiError> {
         if self.caller.render_token.is_some() {
-            let said = "a render token is for one document at a time; use /render/pdf, /render/html, /render/csv, /render/xlsx or /render/image";
+            let said =
+                "a render token is for one document at a time; use /render/pdf, /render/html, /render/csv, /render/xlsx or /render/image";
             return Err(ApiError::new(ErrorCode::RenderTokenConstraint, said));
         }
         let idempotency = self.idempotency(&body)?;

@@ -17,8 +17,10 @@ pub fn self_contained(html: &str) -> (String, usize) {
     let outside = references_outside(html);
     // No rule keeps a browser from going elsewhere by itself or from opening connections ahead; what asks for that gets another name. In
     // text the reference shows the same character.
-    let html = replaced(html, "http-equiv", "http&#45;equiv");
-    let html = replaced(&html, "<link", "<meta data-link");
+    let html = replaced(html, "http-equiv", "http&#45;equiv", |_| true);
+    let html = replaced(&html, "<link", "<meta data-link", |next| {
+        next.is_none_or(|next| next.is_ascii_whitespace() || matches!(next, b'/' | b'>'))
+    });
     let page = match head::anatomy(&html) {
         Some(anatomy) => head::inject(&html, &anatomy, "", RULES),
         None => format!("{RULES}{html}"),
@@ -26,12 +28,14 @@ pub fn self_contained(html: &str) -> (String, usize) {
     (page, outside)
 }
 
-fn replaced(html: &str, word: &str, by: &str) -> String {
+/// The text with another word in place of one, where the byte behind that fits.
+fn replaced(html: &str, word: &str, by: &str, fits: fn(Option<&u8>) -> bool) -> String {
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(at) = find_ignoring_case(rest, word) {
         out.push_str(&rest[..at]);
-        out.push_str(by);
+        let is_it = fits(rest.as_bytes().get(at + word.len()));
+        out.push_str(if is_it { by } else { &rest[at..at + word.len()] });
         rest = &rest[at + word.len()..];
     }
     out.push_str(rest);
@@ -88,11 +92,12 @@ mod tests {
     #[test]
     fn the_rules_stand_before_anything_that_could_be_fetched() {
         let (page, outside) = self_contained(
-            "<!doctype html><html><head><LINK rel=preconnect href=https://a.example><meta HTTP-EQUIV=refresh content='0;url=//b.example'><style>p{background:url('http://c.example/x.png')}</style>\
+            "<!doctype html><html><head><LINK rel=preconnect href=https://a.example><linked-word><meta HTTP-EQUIV=refresh content='0;url=//b.example'><style>p{background:url('http://c.example/x.png')}</style>\
              </head><body><img src=\"data:image/png;base64,\"><img src=//d.example/y><a href=\"https://e.example\">about http-equiv</a><svg><use href=\"#x\"/></svg></body></html>",
         );
         assert_eq!(outside, 3, "link, url() and img");
         assert!(page.starts_with(&format!("<!doctype html><html><head>{RULES}<meta data-link rel=preconnect")), "{page}");
+        assert!(page.contains("<linked-word>"), "{page}");
         assert_eq!(page.to_lowercase().matches("http-equiv").count(), 2, "only the page's own: {page}");
         assert!(page.contains("about http&#45;equiv</a>"), "{page}");
     }

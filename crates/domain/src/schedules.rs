@@ -487,7 +487,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_named_at_once_with_an_example() {
         let wrong = json!({
-            "name": "", "cronExpression": "daily", "timezone": "Mars/Olympus", "templateKey": "A B", "format": "xlsx", "dataSource": {"type": "ftp"},
+            "name": "", "cronExpression": "daily", "timezone": "Mars/Olympus", "templateKey": "A B", "format": "docx", "dataSource": {"type": "ftp"},
             "deliveryTargets": [{"type": "pigeon"}], "holidayRule": "maybe", "businessDayOfMonth": 0, "skipDates": ["soon"],
             "maxRuns": 0, "misfire": "twice", "calendarId": "x", "cron": "0 8 * * *", "packaging": "tar", "validFrom": "x",
         });

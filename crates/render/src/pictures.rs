@@ -44,7 +44,7 @@ impl Renderer {
     }
 
     fn ordered(&self, options: ImageOptions) -> PictureOptions {
-        let limits = &self.limits();
+        let limits = self.limits();
         PictureOptions {
             format: options.format,
             width_px: options.width_px,

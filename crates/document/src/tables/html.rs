@@ -274,4 +274,13 @@ mod tests {
         assert!(refused("<table><tr><td colspan=600><td colspan=600>").contains("limit of 1000"));
         assert!(refused(&"<table></table>".repeat(201)).contains("limit of 200"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_stumble(pieces in proptest::collection::vec("(<|</)(table|tr|td|th|thead|style|b|br)( colspan=[0-9]{1,3}| rowspan=[0-9]{1,3}| id='?[a-z]*'?)*>?|<!--|-->|&[a-z]*;?|[<>'\"éa b\n]*", 0..60)) {
+            if let Ok(tables) = tables_of_html(&pieces.concat(), &Limits { table_cells: 5_000, ..Limits::default() }) {
+                proptest::prop_assert!(tables.iter().flat_map(|table| &table.rows).map(|row| row.cells.len()).sum::<usize>() <= 5_000);
+            }
+        }
+    }
 }
