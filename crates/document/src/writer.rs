@@ -6,6 +6,7 @@ mod recording;
 
 use domain::Issue;
 use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Run, Scope};
+use serde_json::Value;
 
 use crate::assets::{AssetMap, Inlining};
 use crate::error::DocumentError;
@@ -323,6 +324,16 @@ impl<'w> Writer<'w> {
 /// Steps for going over this many bytes once.
 pub(crate) fn steps_of(bytes: usize) -> u64 {
     1 + u64::try_from(bytes / 256).unwrap_or(u64::MAX)
+}
+
+/// Steps for going over a value once, or copying it: one for each value in it, with long texts counted by their length.
+pub(crate) fn weight(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => steps_of(text.len()),
+        Value::Array(items) => items.iter().map(weight).fold(1, u64::saturating_add),
+        Value::Object(members) => members.values().map(weight).fold(1, u64::saturating_add),
+        _ => 1,
+    }
 }
 
 fn stopped(kind: BudgetKind, problem: Box<ExpressionProblem>) -> DocumentError {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{BudgetKind, Position};
 use crate::language::Regional;
 use crate::limits::Budget;
+use crate::localized::formatters::Formatters;
 use crate::meaning::Watch;
 
 /// How `{{value}}` is written; `{{{value}}}` is always written as it is.
@@ -73,6 +74,7 @@ pub struct Run<'b> {
     pub(crate) escape: Escape,
     pub(crate) missing: Missing,
     pub(crate) regional: Regional,
+    pub(crate) formatters: Formatters,
     /// What is written stands inside a tag of a template around it.
     pub(crate) in_tag: bool,
     pub(crate) watch: Watch,
@@ -98,6 +100,7 @@ impl<'b> Run<'b> {
             escape: Escape::Html,
             missing: Missing::Lenient,
             regional: Regional::default(),
+            formatters: Formatters::default(),
             in_tag: false,
             watch: Watch::Off,
             steps_left: budget.steps,

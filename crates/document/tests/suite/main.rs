@@ -46,6 +46,10 @@ fn refusals(definition: &Value) -> Vec<String> {
 }
 
 fn write_with(definition: &Value, data: &Value, options: &Value) -> Result<Written, DocumentError> {
+    write_compiled(&compile(definition), data, options)
+}
+
+fn write_compiled(compiled: &Compiled, data: &Value, options: &Value) -> Result<Written, DocumentError> {
     let options = RenderOptions::from_json(options, "/options").unwrap();
     let input = Input {
         data,
@@ -56,7 +60,7 @@ fn write_with(definition: &Value, data: &Value, options: &Value) -> Result<Writt
         cancelled: None,
         assets: None,
     };
-    write_html(&compile(definition), &input, &Limits::default())
+    write_html(compiled, &input, &Limits::default())
 }
 
 fn written(definition: &Value, data: &Value) -> Written {

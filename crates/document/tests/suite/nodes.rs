@@ -3,7 +3,7 @@
 use document::with_page_numbers;
 use serde_json::{Value, json};
 
-use crate::{body, compile, refusals, tree, write_with, written};
+use crate::{body, compile, refusals, tree, write_compiled, write_with, written};
 
 #[expect(clippy::needless_pass_by_value, reason = "every caller makes the values on the spot")]
 pub(crate) fn node(node: Value, data: Value) -> String {
@@ -73,6 +73,26 @@ fn rich_text_keeps_its_form_and_loses_what_is_not_on_the_list() {
     let warning = &written.warnings[0];
     assert_eq!(warning.code, "rich_text");
     assert!(["<script>", "<img>", "onclick"].iter().all(|part| warning.message.contains(part)), "{}", warning.message);
+}
+
+#[test]
+fn rich_text_without_expressions_is_the_same_in_every_document_of_its_template() {
+    // The second text becomes many times as long, as nothing in it is closed.
+    let long = "<p><b title=1><i title=2><u title=3></p>".repeat(20);
+    let compiled = compile(&tree(json!([
+        {"id": "a", "type": "richText", "content": "<p onclick=\"x()\">a <b>{{! nothing }}b</b> &amp; c</p><script>alert(1)</script>"},
+        {"id": "b", "type": "richText", "content": long},
+        {"id": "c", "type": "richText", "content": "<p>{{{name}}}</p>"},
+    ])));
+    let of = |name: &str| {
+        let written = write_compiled(&compiled, &json!({"name": name}), &json!({})).unwrap();
+        (written.html.replace(name, "NAME"), written.warnings)
+    };
+    let first = of("Ada");
+    assert!(first.0.contains("<div class=\"rich\"><p>a <b>b</b> &amp; c</p></div>"), "{}", first.0);
+    assert!(first.0.contains("<div class=\"rich\"><p>NAME</p></div>"), "{}", first.0);
+    assert!(first.1.iter().any(|warning| warning.message.contains("onclick")), "{:?}", first.1);
+    assert_eq!([of("Grace"), of("Edsger")], [first.clone(), first]);
 }
 
 #[test]

@@ -55,7 +55,10 @@ fn date<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, Expr
     let shows_time = wants_time || matches!(&look, Look::Pattern(pattern) if meaning::shows_time(pattern));
     call.evaluator.run.watch.note(|| Some(meaning::of_date(&moment, shows_time)));
     match look {
-        Look::Style(day) => written(call, dates::styled(&moment, day, time, &language)),
+        Look::Style(day) => {
+            let text = dates::styled(&moment, day, time, &language, &mut call.evaluator.run.formatters);
+            written(call, text)
+        }
         Look::Iso => Ok(Evaluated::Owned(Value::String(iso(&moment, time)))),
         Look::Pattern(_) if time != TimeStyle::None => {
             Err(call.wrong("`date` takes time= with a named style; in a pattern write letters such as HH:mm".to_owned()))

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Act, Helper, Invocation};
 use crate::error::ExpressionError;
 use crate::language::Language;
+use crate::localized::formatters::Formatters;
 use crate::localized::money::{self, Currency, CurrencyDisplay, MoneyRounding, MoneyStyle};
 use crate::localized::{Fraction, NoData, NumberStyle, SignDisplay, numbers};
 use crate::meaning::{self, NumberLook};
@@ -32,7 +33,7 @@ pub(super) const HELPERS: &[Helper] = &[
 /// Digits after the decimal separator that can be asked for.
 const MAX_DECIMALS: u32 = 20;
 
-type Format = fn(Decimal, NumberStyle, &Language) -> Result<String, NoData>;
+type Format = fn(Decimal, NumberStyle, &Language, &mut Formatters) -> Result<String, NoData>;
 
 fn plain<'s>(call: &mut Invocation<'_, '_, '_, 's>, max: u32, format: Format) -> Result<Evaluated<'s>, ExpressionError> {
     let number = call.number(0)?;
@@ -47,7 +48,8 @@ fn plain<'s>(call: &mut Invocation<'_, '_, '_, 's>, max: u32, format: Format) ->
         _ => NumberLook::Grouped,
     };
     call.evaluator.run.watch.note(|| meaning::of_number(number, fraction, look));
-    written(call, format(number, style, &language))
+    let text = format(number, style, &language, &mut call.evaluator.run.formatters);
+    written(call, text)
 }
 
 /// Steps that looking up a language and writing a number is worth.
@@ -120,7 +122,8 @@ fn currency<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, 
         let look = if style.display == CurrencyDisplay::None { NumberLook::Grouped } else { NumberLook::Money(currency.code()) };
         money::rounded(amount, currency, style).and_then(|(amount, fraction)| meaning::of_number(amount, fraction, look))
     });
-    written(call, money::money(amount, currency, style, &language))
+    let text = money::money(amount, currency, style, &language, &mut call.evaluator.run.formatters);
+    written(call, text)
 }
 
 /// The currency by its code; without one that of the language's region. None where the code is missing from the data.

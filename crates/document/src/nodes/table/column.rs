@@ -3,7 +3,7 @@
 use super::super::format::Format;
 use super::super::total::{TOTALS, Total, is_count};
 use crate::fields::{Fields, Text};
-use crate::shapes::{Property, Shape, Takes};
+use crate::shapes::{Property, Shape, Takes, words};
 use crate::style::length;
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) static COLUMN: Shape = Shape {
         Property::optional("pattern", Takes::Plain, "", "For `date`: a style such as `short` or a pattern such as `dd.MM.yyyy`."),
         Property::optional(
             "total",
-            Takes::Words(&["sum", "avg", "count", "min", "max"]),
+            Takes::Words(&words(&TOTALS)),
             "",
             "What of a `field` stands below the column, and below each group, reckoned in decimal digits.",
         ),
