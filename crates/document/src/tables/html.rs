@@ -187,7 +187,7 @@ impl Reader {
         };
         let (columns, rows) = (span("colspan"), span("rowspan"));
         if columns > MOST_SPAN || rows > MOST_SPAN {
-            let reason = format!("a cell goes over {} columns and {} rows; accepted: up to {MOST_SPAN} each", columns, rows);
+            let reason = format!("a cell goes over {columns} columns and {rows} rows; accepted: up to {MOST_SPAN} each");
             return Err(DocumentError::TableUnfit { at: self.id.clone().unwrap_or_default(), reason });
         }
         self.recorder.begin_cell(columns)?;

@@ -233,7 +233,11 @@ async fn a_self_contained_page_asks_nobody_for_anything_in_a_browser() {
     let came = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&came);
     // Counts whoever comes and hangs up. It ends with the tests.
-    std::thread::spawn(move || listener.incoming().for_each(|_| drop(counted.fetch_add(1, Ordering::SeqCst))));
+    std::thread::spawn(move || {
+        for _ in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
     let html = format!(
         "<!doctype html><html><head><link rel=stylesheet href={outside}/a.css><link rel=preconnect href={outside}><meta http-equiv=refresh content='0;url={outside}/b'>\
          <style>p{{background:url({outside}/c.png)}}</style></head><body><p>Words</p><img src={outside}/d.png><iframe src={outside}/e></iframe></body></html>"
