@@ -61,17 +61,10 @@ pub(crate) struct Finished {
 type Outcome = Result<Finished, ApiError>;
 
 impl Answer {
-    fn extension(&self) -> &'static str {
-        match self.format {
-            Format::Pdf => "pdf",
-            Format::Html => "html",
-        }
-    }
-
     fn name_of(&self, index: usize, rendered: &Rendered) -> String {
         let named = rendered.filename.as_deref().filter(|name| !name.trim().is_empty());
         let fallback = || self.about.get(index).map_or("document", |about| &about.template);
-        with_extension(named.unwrap_or_else(fallback), self.extension())
+        with_extension(named.unwrap_or_else(fallback), rendered.kind.extension)
     }
 
     /// What is told about an item in each kind of answer.
@@ -138,11 +131,15 @@ impl Answer {
     fn result(&self, index: usize, outcome: &Outcome) -> Map<String, Value> {
         let mut told = self.told(index, outcome);
         if let (Ok(Finished { rendered, .. }), None) = (outcome, self.link(index)) {
-            let (name, content) = match self.format {
-                Format::Pdf => ("pdf", BASE64.encode_to_string(&rendered.body)),
-                Format::Html => ("html", String::from_utf8_lossy(&rendered.body).into_owned()),
+            // HTML is text; anything else may be bytes.
+            let content = match self.format {
+                Format::Html => String::from_utf8_lossy(&rendered.body).into_owned(),
+                Format::Pdf | Format::Csv | Format::Xlsx | Format::Image => BASE64.encode_to_string(&rendered.body),
             };
-            told.insert(name.to_owned(), Value::String(content));
+            told.insert(self.format.as_str().to_owned(), Value::String(content));
+            if matches!(self.format, Format::Csv | Format::Xlsx) {
+                told.insert("contentType".to_owned(), rendered.kind.media_type.into());
+            }
         }
         told
     }

@@ -94,6 +94,34 @@ pub async fn html(
     Asked { setup, caller, bucket, here, headers }.batch(attempt, body, Format::Html).await
 }
 
+/// Tables as comma-separated values, otherwise as `/render/batch`. Each result holds its file in base64.
+#[utoipa::path(post, path = "/render/batch/csv", tag = "render", request_body = BatchBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "total, succeeded, failed and results; lines of them; or the package", content_type = "application/json"), (status = 422, description = "The request is at fault, or a package would lack documents")))]
+pub async fn csv(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    bucket: BucketHeader,
+    here: Here,
+    headers: HeaderMap,
+    attempt: Attempt,
+    AnyJson(body): AnyJson,
+) -> Result<Response, ApiError> {
+    Asked { setup, caller, bucket, here, headers }.batch(attempt, body, Format::Csv).await
+}
+
+/// Workbooks with tables, otherwise as `/render/batch`. Each result holds its file in base64.
+#[utoipa::path(post, path = "/render/batch/xlsx", tag = "render", request_body = BatchBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "total, succeeded, failed and results; lines of them; or the package", content_type = "application/json"), (status = 422, description = "The request is at fault, or a package would lack documents")))]
+pub async fn xlsx(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    bucket: BucketHeader,
+    here: Here,
+    headers: HeaderMap,
+    attempt: Attempt,
+    AnyJson(body): AnyJson,
+) -> Result<Response, ApiError> {
+    Asked { setup, caller, bucket, here, headers }.batch(attempt, body, Format::Xlsx).await
+}
+
 /// What a batch came with beside its body.
 struct Asked {
     setup: Setup,
@@ -121,7 +149,7 @@ async fn batch(asked: Asked, body: Value, format: Format) -> Result<Response, Ap
     if caller.render_token.is_some() {
         return Err(ApiError::new(
             ErrorCode::RenderTokenConstraint,
-            "a render token is for one document at a time; use /render/pdf or /render/html",
+            "a render token is for one document at a time; use /render/pdf, /render/html, /render/csv, /render/xlsx or /render/image",
         ));
     }
     let body = BatchRequest::read(body, format, setup.renderer.limits().batch_items)?;
@@ -201,7 +229,7 @@ impl BatchRequest {
         let packaging = packages::packaging(take("packaging").as_ref(), format == Format::Pdf)?;
         let printing = word(take("mode").as_ref(), "/mode", &[("ordinary", Printing::Alone), ("mail-merge", Printing::Together)])?;
         if printing == Some(Printing::Together) && format != Format::Pdf {
-            return Err(ApiError::field("/mode", "mail-merge is a way to print; HTML is not printed"));
+            return Err(ApiError::field("/mode", format!("mail-merge is a way to print; {format} is not printed")));
         }
         let package = Package::read(take("packageOptions").as_ref(), packaging)?;
         let of_all = OfAll { now, metadata, output };

@@ -1,10 +1,7 @@
 //! Lines of CSV (RFC 4180) that a spreadsheet opens without running anything in them.
 
+use domain::formulas;
 use serde_json::Value;
-
-/// What makes a formula of the text that begins with it. Spreadsheets set to an East Asian language also take the
-/// full-width forms.
-const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{FF1D}', '\u{FF0B}', '\u{FF0D}', '\u{FF20}'];
 
 /// Adds the line of column names: words of ours, which need no quotes.
 pub(crate) fn heads<'a>(text: &mut String, names: impl IntoIterator<Item = &'a str>) {
@@ -32,18 +29,9 @@ pub(crate) fn line<'a>(text: &mut String, cells: impl IntoIterator<Item = &'a Va
 
 fn quote(text: &mut String, cell: &str) {
     text.push('"');
-    if is_formula(cell) {
-        // An apostrophe in front makes it text.
-        text.push('\'');
-    }
-    text.push_str(&cell.replace('"', "\"\""));
+    let cell = cell.replace('"', "\"\"");
+    text.push_str(&if formulas::is_formula(&cell) { formulas::as_text(&cell) } else { cell });
     text.push('"');
-}
-
-/// Some programs cut blanks and line ends off before they look at what a cell begins with.
-fn is_formula(cell: &str) -> bool {
-    let blank = |character: char| character.is_whitespace() || character.is_control() || character == '\u{FEFF}';
-    cell.starts_with(['\t', '\r', '\n']) || (cell.trim_start_matches(blank).starts_with(FORMULA) && cell.parse::<f64>().is_err())
 }
 
 #[cfg(test)]

@@ -326,6 +326,8 @@ fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::UnsupportedRenderOption
         | ErrorCode::TemplateExpressionError
         | ErrorCode::UnresolvedBindings
+        | ErrorCode::NoRenderedTables
+        | ErrorCode::AmbiguousTable
         | ErrorCode::TemplateBudgetExceeded
         | ErrorCode::AssetBlocked
         | ErrorCode::FontAssetMissing
@@ -364,6 +366,8 @@ fn class_of(code: ErrorCode, status: StatusCode) -> &'static str {
         ErrorCode::ValidationFailed => "ValidationError",
         ErrorCode::TemplateExpressionError
         | ErrorCode::UnresolvedBindings
+        | ErrorCode::NoRenderedTables
+        | ErrorCode::AmbiguousTable
         | ErrorCode::TemplateBudgetExceeded
         | ErrorCode::AssetBlocked
         | ErrorCode::AssetBinaryMissing

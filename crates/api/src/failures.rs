@@ -42,6 +42,8 @@ impl ApiError {
                 render::PdfError::TooMuch { .. }
                 | render::PdfError::TooLarge { .. }
                 | render::PdfError::TooManyPages { .. }
+                | render::PdfError::TooManyPictures { .. }
+                | render::PdfError::PicturesTooLarge { .. }
                 | render::PdfError::Invalid(_)
                 | render::PdfError::Encrypted,
             ) => Self::new(error.code(), said),
@@ -57,7 +59,11 @@ impl ApiError {
                 Self::new(error.code(), said).retry_after(retry_after.as_secs())
             }
             RenderError::QuotaExhausted(exhausted) => Self::new(ErrorCode::QuotaExhausted, said).quota(exhausted.0),
+            RenderError::Pdf(render::PdfError::NoSuchPage { .. }) => Self::field("/image/pages", said),
+            RenderError::Pdf(render::PdfError::PictureTooLarge { .. }) => Self::field("/image/width", said),
+            RenderError::Pdf(render::PdfError::Stopped) => Self::new(ErrorCode::RenderTimeout, said),
             RenderError::Pdf(error @ (render::PdfError::Unreadable(_) | render::PdfError::Undrawable)) => Self::internal(error),
+            RenderError::Packing(error) => Self::internal(error),
             RenderError::Defect(error) => Self::internal(error),
             RenderError::AssetBinaryMissing { .. } => {
                 tracing::error!(error = %said, "the bytes of an asset are missing");

@@ -52,7 +52,8 @@ impl Submission<'_> {
     /// Reads a job. `format` is the one that the path names, where it names one.
     pub(crate) fn read(&self, body: Value, format: Option<Format>) -> Result<NewJob, ApiError> {
         if self.caller.render_token.is_some() {
-            let said = "a render token is for one document at a time; use /render/pdf or /render/html";
+            let said =
+                "a render token is for one document at a time; use /render/pdf, /render/html, /render/csv, /render/xlsx or /render/image";
             return Err(ApiError::new(ErrorCode::RenderTokenConstraint, said));
         }
         let idempotency = self.idempotency(&body)?;
@@ -302,18 +303,18 @@ fn shown(definition: Option<&Value>) -> String {
 }
 
 fn known_format(given: Option<&Value>) -> Result<Format, ApiError> {
-    let Some(given) = given else { return Err(ApiError::field("/format", "is missing; accepted: pdf, html")) };
+    let Some(given) = given else { return Err(ApiError::field("/format", format!("is missing; accepted: {}", Format::words()))) };
     let word = given.as_str().unwrap_or_default();
     if let Some(format) = Format::of_word(word) {
         return Ok(format);
     }
-    if matches!(word, "csv" | "xlsx" | "docx" | "pptx" | "image" | "email") {
+    if matches!(word, "docx" | "pptx" | "email") {
         return Err(ApiError::new(
             ErrorCode::NotImplemented,
-            format!("the format {word} is not available in this version; available: pdf, html"),
+            format!("the format {word} is not available in this version; available: {}", Format::words()),
         ));
     }
-    Err(ApiError::field("/format", "accepted: pdf, html"))
+    Err(ApiError::field("/format", format!("accepted: {}", Format::words())))
 }
 
 fn packaging_of(given: Option<&Value>, format: Format, has_items: bool) -> Result<Option<Packaging>, ApiError> {

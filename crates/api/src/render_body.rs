@@ -61,6 +61,21 @@ pub struct RenderBody {
     now: Option<String>,
     /// Only check, and answer with what was found.
     dry_run: Option<bool>,
+    /// Of `/render/csv` and `/render/xlsx`: the id of the node whose table is wanted.
+    table_id: Option<String>,
+    /// Of `/render/csv`: `tables`, `one` or `all`; `bom`, whether the file begins with a byte order mark.
+    #[schema(value_type = Option<Object>)]
+    csv: Option<Value>,
+    /// Of `/render/xlsx`: `layout`, `document` (as shown) or `data` (heads and items alone); `cellTyping`, `typed` or `text`.
+    #[schema(value_type = Option<Object>)]
+    xlsx: Option<Value>,
+    /// Of `/render/html`: `selfContained`, whether the page forbids browsers to load anything.
+    #[schema(value_type = Option<Object>)]
+    html: Option<Value>,
+    /// Of `/render/image`: `format`, `png`, `jpeg` or `webp`; `width` in pixels, 16 to 4096; `quality` of JPEG, 1 to 100; `pages`, `all`,
+    /// one such as `1` or a range such as `2-5`.
+    #[schema(value_type = Option<Object>)]
+    image: Option<Value>,
 }
 
 /// What a conversion takes.

@@ -257,6 +257,9 @@ fn narrow(token: &RenderToken, origin: Option<&str>, request: &mut RenderRequest
     let format = match request.format {
         render::Format::Pdf => Format::Pdf,
         render::Format::Html => Format::Html,
+        render::Format::Csv => Format::Csv,
+        render::Format::Xlsx => Format::Xlsx,
+        render::Format::Image => Format::Image,
     };
     token.permits(RenderAsk { template: key, format: Some(format), origin, label, version })?;
     if wanted == Wanted::DryRun {

@@ -10,7 +10,7 @@ use document::ExpressionProblem;
 use domain::documents::{DocumentName, RespondWith};
 use domain::options::Disposition;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use render::{Format, Origin, RenderError, RenderRequest, Rendered, Source};
+use render::{FileKind, Format, Origin, RenderError, RenderRequest, Rendered, Source};
 use serde_json::{Value, json};
 
 use crate::Setup;
@@ -47,6 +47,45 @@ pub async fn html(
     AnyJson(body): AnyJson,
 ) -> Result<Response, ApiError> {
     Asked { setup, caller, here }.render(attempt, body, bucket, Format::Html).await
+}
+
+/// The texts of a table of the document as comma-separated values. With several tables name one in `tableId`, or take all in an archive.
+#[utoipa::path(post, path = "/render/csv", tag = "render", request_body = RenderBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "The table; an archive of several; or the dry run's report", content((String = "text/csv"), (String = "application/zip"))), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault, or has no such table")))]
+pub async fn csv(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    bucket: BucketHeader,
+    here: Here,
+    attempt: Attempt,
+    AnyJson(body): AnyJson,
+) -> Result<Response, ApiError> {
+    Asked { setup, caller, here }.render(attempt, body, bucket, Format::Csv).await
+}
+
+/// A workbook with a sheet for each table of the document: numbers as numbers, dates as dates, everything else as text.
+#[utoipa::path(post, path = "/render/xlsx", tag = "render", request_body = RenderBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "The workbook, or the dry run's report", content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault, or has no such table")))]
+pub async fn xlsx(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    bucket: BucketHeader,
+    here: Here,
+    attempt: Attempt,
+    AnyJson(body): AnyJson,
+) -> Result<Response, ApiError> {
+    Asked { setup, caller, here }.render(attempt, body, bucket, Format::Xlsx).await
+}
+
+/// Pictures of the printed pages: of one page the picture, of several an archive.
+#[utoipa::path(post, path = "/render/image", tag = "render", request_body = RenderBody, params(("Idempotency-Key" = Option<String>, Header)), responses((status = 200, description = "The picture; an archive of several; or the dry run's report", content((String = "image/png"), (String = "image/jpeg"), (String = "image/webp"), (String = "application/zip"))), (status = 404, description = "Unknown template"), (status = 422, description = "The data or the template is at fault, or there is no such page"), (status = 503, description = "Saturated; see Retry-After")))]
+pub async fn image(
+    State(setup): State<Setup>,
+    Extension(caller): Extension<Caller>,
+    bucket: BucketHeader,
+    here: Here,
+    attempt: Attempt,
+    AnyJson(body): AnyJson,
+) -> Result<Response, ApiError> {
+    Asked { setup, caller, here }.render(attempt, body, bucket, Format::Image).await
 }
 
 /// The old name of `/render/pdf`.
@@ -186,7 +225,7 @@ pub(crate) fn reach(caller: &Caller, source: &Source) -> Result<(), ApiError> {
 }
 
 async fn document(setup: &Setup, caller: &Caller, here: &Here, request: RenderRequest) -> Result<Response, ApiError> {
-    let (format, disposition) = (request.format, request.options.disposition);
+    let disposition = request.options.disposition;
     let fallback = match &request.source {
         Source::Stored { key, .. } => key.to_string(),
         Source::Inline(_) => "document".to_owned(),
@@ -194,7 +233,7 @@ async fn document(setup: &Setup, caller: &Caller, here: &Here, request: RenderRe
     let link = request.output.as_ref().filter(|output| output.respond_with == RespondWith::Link).map(|output| output.link_ttl_seconds);
     let origin = Origin::of(request.attribution.mode);
     let (rendered, kept) = setup.renderer.render_and_keep(request, origin).await.map_err(|error| refusal(setup, error))?;
-    let mut headers = document_headers(&rendered, &fallback, format, disposition);
+    let mut headers = document_headers(&rendered, &fallback, disposition);
     let Some(kept) = kept else { return Ok((headers, rendered.body).into_response()) };
     headers.extend(HeaderValue::from_str(&kept.id.to_string()).map(|id| (DOCUMENT_ID, id)));
     let Some(ttl_seconds) = link else { return Ok((headers, rendered.body).into_response()) };
@@ -217,13 +256,13 @@ const VARIANT: HeaderName = HeaderName::from_static("x-pulpengine-variant");
 const BUCKET: HeaderName = HeaderName::from_static("x-pulpengine-bucket");
 const WARNINGS: HeaderName = HeaderName::from_static("x-render-warnings");
 
-fn document_headers(rendered: &Rendered, fallback: &str, format: Format, disposition: Disposition) -> HeaderMap {
+fn document_headers(rendered: &Rendered, fallback: &str, disposition: Disposition) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let extension = format.extension();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    let extension = rendered.kind.extension;
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(rendered.kind.media_type));
     // Whoever opens a document in a browser must not let it run anything of ours.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if format == Format::Html {
+    if rendered.kind == FileKind::HTML {
         headers.insert(header::CONTENT_SECURITY_POLICY, SANDBOX);
     }
     let mut insert = |name: HeaderName, value: String| {

@@ -14,7 +14,7 @@ use crate::limits::Limits;
 use crate::mapping;
 use crate::page::EffectiveOptions;
 use crate::report::{DryRun, ExpressionProblem, Expressions, Severity, Validation, Warnings};
-use crate::writer::{Gathered, OnProblem, Writer};
+use crate::writer::{Gathered, OnProblem, Recording, Writer};
 
 /// Problems listed; there may be as many missing bindings beside them.
 const MAX_PROBLEMS: usize = 100;
@@ -24,7 +24,7 @@ const MAX_PROBLEMS: usize = 100;
 ///
 /// Only what stops the check itself is an error: a deadline or a cancelled request.
 pub fn check(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<DryRun, DocumentError> {
-    let outcome = match write(compiled, input, limits, OnProblem::Gather) {
+    let outcome = match write(compiled, input, limits, OnProblem::Gather, Recording::Off) {
         Ok(outcome) => outcome,
         Err(error) => return refused(error),
     };
@@ -54,6 +54,10 @@ pub fn refused(error: DocumentError) -> Result<DryRun, DocumentError> {
         | DocumentError::FontBudget { .. }
         | DocumentError::UnresolvedBindings(_) => report(Vec::new(), 0, gathered(problem(error.to_string()))),
         DocumentError::Stopped(_)
+        | DocumentError::NoTables
+        | DocumentError::AmbiguousTable { .. }
+        | DocumentError::UnknownTable { .. }
+        | DocumentError::TableUnfit { .. }
         | DocumentError::AssetsNeeded(_)
         | DocumentError::Sample(_)
         | DocumentError::DataInput(_)

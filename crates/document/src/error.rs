@@ -69,9 +69,40 @@ pub enum DocumentError {
     /// The document names assets of which nothing was said: say what they mean and write it again.
     #[error("{} assets have to be found first", .0.len())]
     AssetsNeeded(Vec<domain::assets::AssetName>),
+    /// Tables are wanted and the document has none.
+    #[error("the document has no table; accepted: nodes of the types \"table\" and \"pivotTable\", or <table> in an HTML template")]
+    NoTables,
+    /// One table is wanted and there are several.
+    #[error("the document has {count} tables; name one of {} in tableId, or ask for all", quoted(.known))]
+    AmbiguousTable {
+        /// How many there are to choose from.
+        count: usize,
+        /// The first of their ids.
+        known: Vec<String>,
+    },
+    /// No table of the document has the id that is asked for.
+    #[error("there is no table \"{id}\"; the document has {}", quoted(.known))]
+    UnknownTable {
+        /// As it was asked for.
+        id: String,
+        /// The first ids that there are.
+        known: Vec<String>,
+    },
+    /// A table cannot be written in the format that is asked for.
+    #[error("the table \"{at}\": {reason}")]
+    TableUnfit {
+        /// Its id.
+        at: String,
+        /// What was found and what would be accepted.
+        reason: String,
+    },
     /// Strict bindings were asked for and these have no value.
     #[error("{} bindings have no value, the first is `{}`", .0.len(), .0.first().map_or("", |binding| binding.path.as_str()))]
     UnresolvedBindings(Vec<UnresolvedBinding>),
+}
+
+fn quoted(ids: &[String]) -> String {
+    ids.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn first(issues: &[Issue]) -> &str {
@@ -99,6 +130,9 @@ impl DocumentError {
             Self::FontMissing { .. } => ErrorCode::FontAssetMissing,
             Self::FontBudget { .. } => ErrorCode::FontBudgetExceeded,
             Self::UnresolvedBindings(_) => ErrorCode::UnresolvedBindings,
+            Self::NoTables => ErrorCode::NoRenderedTables,
+            Self::AmbiguousTable { .. } => ErrorCode::AmbiguousTable,
+            Self::UnknownTable { .. } | Self::TableUnfit { .. } => ErrorCode::ValidationFailed,
         }
     }
 
@@ -116,7 +150,10 @@ impl DocumentError {
                 vec![Issue::new(at.clone(), reason.clone()).with_code(self.code().as_str())]
             }
             Self::UnresolvedBindings(bindings) => bindings.iter().map(UnresolvedBinding::as_issue).collect(),
-            Self::TooLarge { .. } | Self::AssetsNeeded(_) => Vec::new(),
+            Self::UnknownTable { .. } => vec![Issue::new("/tableId", self.to_string())],
+            Self::TooLarge { .. } | Self::AssetsNeeded(_) | Self::NoTables | Self::AmbiguousTable { .. } | Self::TableUnfit { .. } => {
+                Vec::new()
+            }
         }
     }
 }

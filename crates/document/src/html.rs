@@ -19,8 +19,9 @@ use crate::outline::{Heading, RunningTitles};
 use crate::page::EffectiveOptions;
 use crate::print_sheet::PrintSheet;
 use crate::report::{Severity, UnresolvedBinding, Warning};
+use crate::tables::{Table, tables_of_html};
 use crate::watermark::Around;
-use crate::writer::{Gathered, OnProblem, Writer, escape_into};
+use crate::writer::{Gathered, OnProblem, Recording, Writer, escape_into};
 use crate::{head, mapping, nodes, running_titles, watermark};
 
 /// For trees of blocks: a finished look.
@@ -91,7 +92,20 @@ pub struct Written {
 ///
 /// The same definition, data, options and moment give the same bytes.
 pub fn write_html(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<Written, DocumentError> {
-    let outcome = write(compiled, input, limits, OnProblem::Stop)?;
+    written(write(compiled, input, limits, OnProblem::Stop, Recording::Off)?, input)
+}
+
+/// Writes a document and takes its tables down: what stands in them is what the page shows.
+///
+/// # Errors
+/// As [`write_html`], and [`DocumentError::TableUnfit`] of tables of an HTML template that are no plain ones.
+pub fn write_tables(compiled: &Compiled, input: &Input<'_>, limits: &Limits) -> Result<(Written, Vec<Table>), DocumentError> {
+    let mut outcome = write(compiled, input, limits, OnProblem::Stop, Recording::On)?;
+    let tables = std::mem::take(&mut outcome.tables);
+    Ok((written(outcome, input)?, tables))
+}
+
+fn written(outcome: Outcome, input: &Input<'_>) -> Result<Written, DocumentError> {
     let Gathered { unresolved, warnings, truncated, .. } = outcome.gathered;
     if input.bindings == Bindings::Strict {
         let missing: Vec<_> = unresolved.iter().filter(|binding| binding.severity == Severity::Warning).cloned().collect();
@@ -124,9 +138,16 @@ pub(crate) struct Outcome {
     pub(crate) gathered: Gathered,
     pub(crate) headings: Vec<Heading>,
     pub(crate) sheet: Option<PrintSheet>,
+    pub(crate) tables: Vec<Table>,
 }
 
-pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_problem: OnProblem) -> Result<Outcome, DocumentError> {
+pub(crate) fn write(
+    compiled: &Compiled,
+    input: &Input<'_>,
+    limits: &Limits,
+    on_problem: OnProblem,
+    recording: Recording,
+) -> Result<Outcome, DocumentError> {
     // 1. The data, as the template wants it.
     let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
     if let Some((side, _)) = options.sheet.map(|sheet| sheet.size_mm()).filter(|(width, height)| width.max(*height) > MAX_LENGTH_MM) {
@@ -134,7 +155,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
         return Err(DocumentError::Options(vec![domain::Issue::new("/options/printProduction", message)]));
     }
     let run = run(input.cancelled, limits).with_regional(options.regional(input.now));
-    let mut writer = Writer::new(run, limits, on_problem).with_assets(input.assets);
+    let mut writer = Writer::new(run, limits, on_problem).with_assets(input.assets).with_recording(recording);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
     let data = mapping::fix(data, input.fixed_data);
@@ -155,6 +176,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     let filename = option_text(&mut writer, "/options/filename", "filename", options.filename.as_deref(), &scope, limits)?;
 
     // 3. The body, into which the head is put once it is known.
+    let mut tables_of_body = Vec::new();
     let title = match &compiled.body {
         Body::Tree(document) => {
             let title = title.or_else(|| compiled.name.clone());
@@ -185,6 +207,9 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
             if find_ignoring_case(&body, "<script").is_some() {
                 writer.warn("script", "scripts do not run in documents; the page is printed as it is without them".to_owned());
             }
+            if recording == Recording::On {
+                tables_of_body = tables_of_html(&body, limits)?;
+            }
             writer.check_images_in(&body)?;
             let body = writer.inlined(body)?;
             if let Some(anatomy) = head::anatomy(&body) {
@@ -214,6 +239,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     writer.check_needed()?;
     writer.check_size()?;
     writer.take_out_active_links()?;
+    let tables = writer.take_tables().into_iter().chain(tables_of_body).collect();
     let (html, gathered, headings) = writer.finish();
     let metadata = Metadata { title: title.map(short_metadata), subject, ..options.metadata };
     Ok(Outcome {
@@ -226,6 +252,7 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
         gathered,
         headings,
         sheet: options.sheet,
+        tables,
     })
 }
 

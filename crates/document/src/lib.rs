@@ -5,8 +5,8 @@
 //!
 //! To add a kind of node: see `nodes`. To add a property of a node: read it in the node's `read` (what is not read
 //! there is refused as unknown) and write it in its `write_html`. Themes, layouts and components become part of a
-//! definition before it is compiled: see `parts`. To add another format, write a walk over
-//! `nodes::Content` beside `html.rs`. The whole path of a document is `html::write`.
+//! definition before it is compiled: see `parts`. Formats of tables are made in `tables` from what the writer
+//! took down. The whole path of a document is `html::write`.
 
 mod assets;
 pub mod bindings;
@@ -48,10 +48,12 @@ mod schema;
 mod schema_defaults;
 mod schema_depth;
 mod schema_steps;
+mod self_contained;
 mod shapes;
 pub mod sheaf;
 mod sheaf_css;
 mod style;
+pub mod tables;
 mod tags;
 mod theme;
 mod visible_text;
@@ -64,7 +66,7 @@ pub use check::{check, refused, validate};
 pub use definition::{Compiled, Kind};
 pub use error::DocumentError;
 pub use format::template_schema;
-pub use html::{Bindings, Input, Written, write_html};
+pub use html::{Bindings, Input, Written, write_html, write_tables};
 pub use limits::Limits;
 pub use nodes::node_at;
 pub use outline::{Heading, with_pages};
@@ -73,4 +75,5 @@ pub use print_sheet::{PrintMarks, PrintSheet};
 pub use report::{
     DryRun, ExpressionProblem, Expressions, Location, Reason, Severity, Suggestion, UnresolvedBinding, Validation, Warning, Warnings,
 };
+pub use self_contained::self_contained;
 pub use visible_text::{squeezed, visible_text};

@@ -22,6 +22,11 @@ pub struct Limits {
     /// Bytes of all different fonts of a document that are assets, together. Default 32 MiB: one large font of East Asian
     /// letters, or some hundred others.
     pub font_bytes: usize,
+    /// Tables of one document that are taken down for formats of tables. Default 200, as many as a workbook has sheets that anybody
+    /// finds again.
+    pub tables: usize,
+    /// Cells of all those tables together. Default 500,000: some 100 MB of memory, and two seconds for a workbook.
+    pub table_cells: usize,
     /// Issues gathered before the rest is left out. Default 100.
     pub issues: usize,
     /// Bytes of `inputSchema` as JSON. Default 1 MiB.
@@ -52,6 +57,8 @@ impl Default for Limits {
             image_pixels: domain::pictures::PICTURE_PIXELS,
             all_image_pixels: 400_000_000,
             font_bytes: 32 * 1024 * 1024,
+            tables: 200,
+            table_cells: 500_000,
             issues: 100,
             schema_bytes: 1024 * 1024,
             schema_steps: 40_000_000,

@@ -2,6 +2,7 @@
 
 mod noting;
 mod pictures;
+mod recording;
 
 use domain::Issue;
 use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Run, Scope};
@@ -17,6 +18,7 @@ use crate::nodes::{Node, TableOfContents};
 use crate::outline::{Gathering, Heading, Outline, RunningTitles};
 use crate::report::{ExpressionProblem, UnresolvedBinding, Warning};
 use crate::style::Style;
+use crate::tables::Recorder;
 
 /// What happens when an expression fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) enum OnProblem {
     /// The problem is noted, the expression prints nothing, and branches that the data does not reach are visited too.
     Gather,
 }
+
+pub(crate) use recording::Recording;
 
 /// The document being written.
 pub(crate) struct Writer<'w> {
@@ -45,6 +49,8 @@ pub(crate) struct Writer<'w> {
     place: &'static str,
     pub(crate) report: Gathered,
     pub(crate) outline: Outline<'w>,
+    /// Takes the tables down, where they are wanted.
+    recorder: Option<Recorder>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,6 +84,7 @@ impl<'w> Writer<'w> {
             place: "definition",
             report: Gathered::default(),
             outline: Outline::default(),
+            recorder: None,
         }
     }
 
@@ -172,6 +179,9 @@ impl<'w> Writer<'w> {
 
     /// Writes a template's text, escaped whole: neither the author's text nor a triple-stash can become markup.
     pub(crate) fn text(&mut self, text: &Text, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        if self.is_in_cell() {
+            return self.text_of_cell(text, scope);
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
         self.run.set_escape(Escape::None);
@@ -188,14 +198,6 @@ impl<'w> Writer<'w> {
         self.text(text, scope)?;
         self.push(after);
         Ok(())
-    }
-
-    /// Takes back what was written since, where nothing but blanks stands between these two.
-    pub(crate) fn take_back_if_blank(&mut self, from: usize, before: &str, after: &str) {
-        let inner = self.out[from..].strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-        if inner.is_some_and(|text| text.trim().is_empty()) {
-            self.out.truncate(from);
-        }
     }
 
     /// Writes a template whose own text is markup; its values are escaped.

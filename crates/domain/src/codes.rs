@@ -181,6 +181,10 @@ codes! {
     TemplateExpressionError = "template_expression_error",
     /// Strict bindings were asked for and a binding has no value.
     UnresolvedBindings = "unresolved_bindings",
+    /// Tables are asked for and the document has none.
+    NoRenderedTables = "no_rendered_tables",
+    /// One table is asked for and the document has several.
+    AmbiguousTable = "ambiguous_table",
     /// The template needs more steps, nesting or output than a render may use.
     TemplateBudgetExceeded = "template_budget_exceeded",
     /// The document's input (data, nodes, HTML) is larger than a render accepts.

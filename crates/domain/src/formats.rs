@@ -21,16 +21,18 @@ pub enum Format {
     Docx,
     /// A presentation.
     Pptx,
+    /// Pictures of pages.
+    Image,
 }
 
 /// The text names no format.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a format is one of pdf, html, csv, xlsx, docx and pptx")]
+#[error("a format is one of pdf, html, csv, xlsx, docx, pptx and image")]
 pub struct UnknownFormat;
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 6] = [Self::Pdf, Self::Html, Self::Csv, Self::Xlsx, Self::Docx, Self::Pptx];
+    pub const ALL: [Self; 7] = [Self::Pdf, Self::Html, Self::Csv, Self::Xlsx, Self::Docx, Self::Pptx, Self::Image];
 
     /// The published spelling.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Format {
             Self::Xlsx => "xlsx",
             Self::Docx => "docx",
             Self::Pptx => "pptx",
+            Self::Image => "image",
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod documents;
 pub mod drafts;
 pub mod editor_tokens;
 pub mod formats;
+pub mod formulas;
 pub mod forwarding;
 pub mod furniture;
 pub mod host_names;

@@ -29,9 +29,9 @@ pub const SKIP_DATES_LIMIT: usize = 1_000;
 /// Bytes of everything that is made and where it goes, as JSON: it is written down again with every run.
 pub const DEFINITION_LIMIT_BYTES: usize = 512 * 1024;
 /// Formats that a schedule's documents can have.
-const FORMATS: [&str; 2] = ["pdf", "html"];
+const FORMATS: [&str; 4] = ["pdf", "html", "csv", "xlsx"];
 /// Formats that the product has elsewhere.
-const FORMATS_LATER: [&str; 4] = ["docx", "xlsx", "csv", "pptx"];
+const FORMATS_LATER: [&str; 2] = ["docx", "pptx"];
 /// Furthest business day of a month.
 const BUSINESS_DAYS: i64 = 23;
 
@@ -487,7 +487,7 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_named_at_once_with_an_example() {
         let wrong = json!({
-            "name": "", "cronExpression": "daily", "timezone": "Mars/Olympus", "templateKey": "A B", "format": "xlsx", "dataSource": {"type": "ftp"},
+            "name": "", "cronExpression": "daily", "timezone": "Mars/Olympus", "templateKey": "A B", "format": "docx", "dataSource": {"type": "ftp"},
             "deliveryTargets": [{"type": "pigeon"}], "holidayRule": "maybe", "businessDayOfMonth": 0, "skipDates": ["soon"],
             "maxRuns": 0, "misfire": "twice", "calendarId": "x", "cron": "0 8 * * *", "packaging": "tar", "validFrom": "x",
         });

@@ -50,6 +50,7 @@ impl Evaluator<'_, '_> {
     fn output<'s>(&mut self, output: &'s Output, scope: &'s Scope<'s>) -> Result<(), ExpressionError> {
         let at = output.value.span().start;
         let value = self.required(&output.value, scope)?;
+        self.run.watch.printed(&output.value, &value);
         let escape = match (output.escaped, self.run.escape) {
             (false, _) => Escape::None,
             (true, Escape::Html) if output.place.in_style => Escape::Css,

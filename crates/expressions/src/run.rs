@@ -6,6 +6,7 @@ use crate::error::{BudgetKind, Position};
 use crate::language::Regional;
 use crate::limits::Budget;
 use crate::localized::formatters::Formatters;
+use crate::meaning::Watch;
 
 /// How `{{value}}` is written; `{{{value}}}` is always written as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,7 @@ pub struct Run<'b> {
     pub(crate) formatters: Formatters,
     /// What is written stands inside a tag of a template around it.
     pub(crate) in_tag: bool,
+    pub(crate) watch: Watch,
     steps_left: u64,
     until_check: u64,
     output_left: usize,
@@ -100,6 +102,7 @@ impl<'b> Run<'b> {
             regional: Regional::default(),
             formatters: Formatters::default(),
             in_tag: false,
+            watch: Watch::Off,
             steps_left: budget.steps,
             until_check: 0,
             output_left: budget.output_bytes,

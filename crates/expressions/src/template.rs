@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::ExpressionError;
 use crate::evaluate::{Evaluator, Source};
 use crate::limits::Limits;
+use crate::meaning::{Meaning, Watch};
 use crate::parser::{Parsed, parse_expression, parse_template};
 use crate::partials::Partials;
 use crate::places::{self, Surroundings};
@@ -75,6 +76,20 @@ impl Template {
             out.truncate(before);
         }
         result
+    }
+
+    /// The same, with what the text is a spelling of, where the template prints one value and nothing else.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_with_meaning(&self, scope: &Scope<'_>, run: &mut Run<'_>, out: &mut String) -> Result<Option<Meaning>, ExpressionError> {
+        let mut printed = self.nodes.iter().filter(|node| !matches!(node, Node::Comment(_)));
+        if let (Some(Node::Output(_)), None) = (printed.next(), printed.next()) {
+            run.watch = Watch::On(None);
+        }
+        let rendered = self.render(scope, run, out);
+        let meaning = run.watch.take();
+        rendered.map(|()| meaning)
     }
 
     /// The data paths the template names, in the order written.

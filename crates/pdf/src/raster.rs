@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use hayro::hayro_interpret::InterpreterSettings;
 use hayro::hayro_syntax::Pdf;
+use hayro::hayro_syntax::page::Page;
 use hayro::vello_cpu::Pixmap;
 use hayro::vello_cpu::color::palette::css::WHITE;
 use hayro::{PixmapSettings, RenderCache, RenderSettings};
@@ -109,8 +110,27 @@ impl<'a> Pages<'a> {
 
     /// The page at that place, from 0, on white paper. The picture is in doubt when something of the page could not be drawn.
     pub(crate) fn draw(&self, index: u32, limits: RasterLimits) -> Result<(Picture, Doubt), PdfError> {
-        let page = usize::try_from(index).ok().and_then(|index| self.pdf.pages().get(index)).ok_or(PdfError::Undrawable)?;
-        let scale = scale(page.render_dimensions(), limits)?;
+        let scale = scale(self.page(index)?.render_dimensions(), limits)?;
+        self.draw_by(index, scale)
+    }
+
+    /// The same, so many pixels wide. One that would have more pixels than `max_page_pixels` is refused.
+    pub(crate) fn draw_in_width(&self, index: u32, width_px: u16, max_page_pixels: u32) -> Result<(Picture, Doubt), PdfError> {
+        let (width, height) = self.page(index)?.render_dimensions();
+        let scale = scale_to_width((width, height), width_px)?;
+        let (width_px, height_px) = (u32::from(width_px), whole(height * scale));
+        if width_px.saturating_mul(height_px) > max_page_pixels || height * scale > MOST_SIDE_PIXELS {
+            return Err(PdfError::PictureTooLarge { page: index + 1, width: width_px, height: height_px, max_pixels: max_page_pixels });
+        }
+        self.draw_by(index, scale)
+    }
+
+    fn page(&self, index: u32) -> Result<&'a Page<'a>, PdfError> {
+        usize::try_from(index).ok().and_then(|index| self.pdf.pages().get(index)).ok_or(PdfError::Undrawable)
+    }
+
+    fn draw_by(&self, index: u32, scale: f32) -> Result<(Picture, Doubt), PdfError> {
+        let page = self.page(index)?;
         self.doubts.store(false, Ordering::Relaxed);
         let output = PixmapSettings { x_scale: scale, y_scale: scale, bg_color: WHITE };
         // Hints depend on which letters are embedded: one word more would change the look of all others.
@@ -146,6 +166,20 @@ fn scale((width, height): (f32, f32), limits: RasterLimits) -> Result<f32, PdfEr
     let scale = (f32::from(limits.dpi) / POINTS_PER_INCH).min(by_area).min(MOST_SIDE_PIXELS / width.max(height));
     // A page so thin that it has less than a pixel cannot be drawn.
     if width * scale >= 1.0 && height * scale >= 1.0 { Ok(scale) } else { Err(PdfError::Undrawable) }
+}
+
+/// Pixels for each point, so that the page becomes so many pixels wide. What is cut off at the end of a pixel is not to cost one.
+fn scale_to_width((width, height): (f32, f32), width_px: u16) -> Result<f32, PdfError> {
+    if !(width.is_finite() && height.is_finite() && width >= 1.0 && height >= 1.0) || width_px == 0 {
+        return Err(PdfError::Undrawable);
+    }
+    let scale = (f32::from(width_px) + 0.01) / width;
+    if height * scale >= 1.0 { Ok(scale) } else { Err(PdfError::Undrawable) }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a side of a page is positive and saturates")]
+fn whole(side: f32) -> u32 {
+    side as u32
 }
 
 #[cfg(test)]

@@ -153,8 +153,8 @@ impl Documents {
         let words = keeping.output.filename.as_deref().or(rendered.filename.as_deref()).filter(|words| !words.trim().is_empty());
         let new = NewDocument {
             format: keeping.format.as_str(),
-            content_type: keeping.format.media_type(),
-            filename: &DocumentName::of(words.unwrap_or(fallback), keeping.format.extension()),
+            content_type: rendered.kind.media_type,
+            filename: &DocumentName::of(words.unwrap_or(fallback), rendered.kind.extension),
             disposition: keeping.disposition,
             sha256: rendered.sha256,
             size_bytes,

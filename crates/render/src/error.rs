@@ -195,6 +195,9 @@ pub enum RenderError {
         /// The file's type.
         given: String,
     },
+    /// Several files could not be put into one.
+    #[error("the files of the document could not be packed")]
+    Packing(#[from] std::io::Error),
     /// Writing the document panicked: a defect of ours.
     #[error("writing the document failed")]
     Defect(#[source] tokio::task::JoinError),
@@ -235,8 +238,11 @@ impl RenderError {
             Self::Saturated { .. } | Self::FormsBusy { .. } => ErrorCode::RenderSaturated,
             Self::ProofUnderWay { .. } => ErrorCode::RateLimited,
             Self::QuotaExhausted(_) => ErrorCode::QuotaExhausted,
-            Self::Pdf(PdfError::TooManyPages { .. }) => ErrorCode::TooManyPages,
-            Self::Pdf(PdfError::TooLarge { .. } | PdfError::TooMuch { .. }) => ErrorCode::PdfTooLarge,
+            Self::Pdf(PdfError::TooManyPages { .. } | PdfError::TooManyPictures { .. }) => ErrorCode::TooManyPages,
+            Self::Pdf(PdfError::TooLarge { .. } | PdfError::TooMuch { .. } | PdfError::PicturesTooLarge { .. }) => ErrorCode::PdfTooLarge,
+            Self::Pdf(PdfError::NoSuchPage { .. } | PdfError::PictureTooLarge { .. }) => ErrorCode::ValidationFailed,
+            Self::Pdf(PdfError::Stopped) => ErrorCode::RenderTimeout,
+            Self::Packing(_) => ErrorCode::InternalError,
             Self::Pdf(PdfError::Invalid(_)) => ErrorCode::InvalidPdf,
             Self::Pdf(PdfError::Encrypted) => ErrorCode::PdfEncrypted,
             Self::UnknownDataset { .. } => ErrorCode::DatasetNotFound,

@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::RenderError;
+use crate::format_options::FormatOptions;
 use crate::labels::Which;
 use crate::request::{Attribution, Format, RenderRequest, Source};
 use crate::run::{Renderer, StopOnDrop};
@@ -297,6 +298,7 @@ impl Renderer {
             now: Some(subject.now),
             bindings: Bindings::Lenient,
             format: Format::Pdf,
+            format_options: FormatOptions::default(),
             attribution: Attribution { mode: RenderMode::Batch, ..order.attribution.clone() },
             output: None,
         };

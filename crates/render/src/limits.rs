@@ -30,6 +30,10 @@ pub struct Limits {
     pub batch_items: usize,
     /// Bytes of all documents of a batch that is answered in one piece, which wait in memory for the last. Default 128 MiB.
     pub batch_output_bytes: u64,
+    /// Pages of one document that become pictures. Default 50: as many seconds of one core where they are wide.
+    pub pictures: u32,
+    /// Documents whose pages are drawn at once; more wait within their deadline. Default 2: each takes up to 200 MB of memory.
+    pub concurrent_drawings: usize,
     /// Limits of the definition, its data and its HTML.
     pub document: document::Limits,
 }
@@ -49,6 +53,8 @@ impl Default for Limits {
             batch_deadline_ms: 300_000,
             batch_items: 100,
             batch_output_bytes: 128 * 1024 * 1024,
+            pictures: 50,
+            concurrent_drawings: 2,
             document: document::Limits::default(),
         }
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::error::RenderError;
 use crate::printing::{Document, Prepared, phase};
-use crate::request::{Format, RenderRequest, Rendered};
+use crate::request::{FileKind, Format, RenderRequest, Rendered};
 use crate::run::Renderer;
 use crate::usage::Record;
 
@@ -67,7 +67,7 @@ impl Renderer {
             let outcome = match finished.as_mut().and_then(Iterator::next) {
                 Some(Ok(pdf)) => {
                     let Prepared { filename, warnings, .. } = prepared;
-                    Ok(Document { body: pdf.bytes, filename, warnings, pages: pdf.page_count })
+                    Ok(Document { body: pdf.bytes, kind: FileKind::PDF, filename, warnings, pages: pdf.page_count })
                 }
                 Some(Err(error)) => Err(error.into()),
                 None => Box::pin(self.print(prepared, self.deadline(Instant::now()))).await,

@@ -12,9 +12,11 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
 use crate::error::RenderError;
+use crate::format_options::{FormatOptions, HtmlOptions};
 use crate::hashes::hash_of_output;
-use crate::request::{Format, RenderRequest, Rendered};
+use crate::request::{FileKind, Format, RenderRequest, Rendered};
 use crate::run::Renderer;
+use crate::tabular::TabularFile;
 use crate::usage::{Output, Record};
 
 /// Finishing costs about a millisecond for so many bytes.
@@ -24,6 +26,9 @@ const FINISHED_INLINE_BYTES: usize = 1024 * 1024;
 pub(crate) struct Prepared {
     pub(crate) html: String,
     pub(crate) format: Format,
+    pub(crate) format_options: FormatOptions,
+    /// The file, where no browser is needed for it.
+    pub(crate) file: Option<TabularFile>,
     pub(crate) tenant: String,
     pub(crate) priority: Priority,
     pub(crate) bookmarks: Option<Bookmarks>,
@@ -39,6 +44,7 @@ pub(crate) struct Prepared {
 /// What came of a render.
 pub(crate) struct Document {
     pub(crate) body: Bytes,
+    pub(crate) kind: FileKind,
     pub(crate) filename: Option<String>,
     pub(crate) warnings: Vec<(&'static str, usize)>,
     pub(crate) pages: u32,
@@ -72,12 +78,14 @@ impl Renderer {
         let data = self.resolve_data(&mut request, deadline).instrument(debug_span!("data")).await?;
         let (data_sha256, written) = self.write(&mut request, data, &compiled, now, deadline).instrument(debug_span!("html")).await?;
         record.data_sha256 = Some(data_sha256);
-        let written = written?;
+        let (written, file) = written?;
         phase("html", started);
         let warnings = self.warnings(&written);
         Ok(Prepared {
             html: written.html,
             format: request.format,
+            format_options: request.format_options,
+            file,
             tenant: request.tenant.to_string(),
             priority: priority_of(record.mode()),
             bookmarks: request.options.bookmarks,
@@ -91,9 +99,14 @@ impl Renderer {
 
     /// The document, printed where it is to be a PDF.
     pub(crate) async fn print(&self, prepared: Prepared, deadline: Instant) -> Result<Document, RenderError> {
-        let Prepared { html, format, tenant, priority, bookmarks, stamp, filename, mut warnings, headings, sheet } = prepared;
+        let Prepared { html, format, format_options, file, tenant, priority, bookmarks, stamp, filename, mut warnings, headings, sheet } =
+            prepared;
+        if let Some(TabularFile { bytes, kind }) = file {
+            return Ok(Document { body: bytes.into(), kind, filename, warnings, pages: 0 });
+        }
         if format == Format::Html {
-            return Ok(Document { body: html.into(), filename, warnings, pages: 0 });
+            let body = shown(html, format_options.html, &mut warnings).await?;
+            return Ok(Document { body, kind: FileKind::HTML, filename, warnings, pages: 0 });
         }
         let job = |html: String| {
             let mut job = PrintJob::new(html, tenant.clone());
@@ -122,7 +135,17 @@ impl Renderer {
         };
         let finished = finish(pdf, stamp, self.pdf_limits()).instrument(debug_span!("finish")).await?;
         phase("finish", finishing);
-        Ok(Document { body: finished.bytes, filename, warnings, pages: finished.page_count })
+        let pages = finished.page_count;
+        if format != Format::Image {
+            return Ok(Document { body: finished.bytes, kind: FileKind::PDF, filename, warnings, pages });
+        }
+        let drawing = Instant::now();
+        let drawn = self.draw(finished.bytes, format_options.image, deadline).instrument(debug_span!("draw")).await?;
+        phase("draw", drawing);
+        if drawn.incomplete > 0 {
+            warnings.push(("PICTURE_INCOMPLETE", drawn.incomplete));
+        }
+        Ok(Document { body: drawn.bytes, kind: drawn.kind, filename, warnings, pages })
     }
 
     /// Prints a document that says on which pages its headings are: first without that, then with what the first print shows. Where
@@ -150,12 +173,12 @@ impl Renderer {
     /// Ends the noting of a render.
     pub(crate) async fn conclude(&self, record: Record, outcome: Result<Document, RenderError>) -> Result<Rendered, RenderError> {
         match outcome {
-            Ok(Document { body, filename, warnings, pages }) => {
+            Ok(Document { body, kind, filename, warnings, pages }) => {
                 let sha256 = hash_of_output(&body).await;
                 let output = Output { pages, size_bytes: body.len() as u64, sha256: Some(sha256) };
                 let (version, via) = (record.version, record.via.clone());
                 let usage_id = record.end(RenderOutcome::Succeeded, &output);
-                Ok(Rendered { body, version, via, filename, warnings, pages, usage_id, sha256 })
+                Ok(Rendered { body, kind, version, via, filename, warnings, pages, usage_id, sha256 })
             }
             Err(error) => {
                 record.end(RenderOutcome::Failed(error.code()), &Output::default());
@@ -172,6 +195,18 @@ impl Renderer {
     pub(crate) fn deadline(&self, started: Instant) -> Instant {
         started + Duration::from_millis(self.0.limits.deadline_ms)
     }
+}
+
+/// The HTML as it is asked for. A large one takes long enough to hold up other requests of its thread.
+async fn shown(html: String, options: HtmlOptions, warnings: &mut Vec<(&'static str, usize)>) -> Result<Bytes, RenderError> {
+    if options == HtmlOptions::AsPrinted {
+        return Ok(html.into());
+    }
+    let (html, outside) = tokio::task::spawn_blocking(move || document::self_contained(&html)).await.map_err(RenderError::Defect)?;
+    if outside > 0 {
+        warnings.push(("RESOURCE_BLOCKED", outside));
+    }
+    Ok(html.into())
 }
 
 /// The pages of headings, read off the request threads.

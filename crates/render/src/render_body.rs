@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::data_sources::DataSource;
+use crate::format_options::FormatOptions;
 use crate::labels::Which;
 use crate::request::{Attribution, Format, RenderRequest, Source};
 
@@ -42,6 +43,11 @@ const OF_A_RENDER: &[&str] = &[
     "now",
     "dryRun",
     "output",
+    "tableId",
+    "csv",
+    "xlsx",
+    "html",
+    "image",
 ];
 /// What says which version of a stored template is meant.
 const OF_A_STORED_TEMPLATE: [&str; 4] = ["version", "label", "asOf", "bucketKey"];
@@ -51,7 +57,7 @@ const OF_THE_DATA: [&str; 4] = ["data", "dataInput", "dataUrl", "dataRef"];
 const OF_A_CONVERSION: &[&str] =
     &["html", "data", "dataInput", "dataUrl", "dataHeaders", "dataRef", "options", "locale", "metadata", "strictBindings", "now", "output"];
 /// Published fields that this version does not have.
-const LATER: [&str; 8] = ["tableId", "parameters", "aiNarratives", "csv", "email", "html", "image", "xlsx"];
+const LATER: [&str; 3] = ["parameters", "aiNarratives", "email"];
 
 /// Whether a document is wanted, or only to know what it would meet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +109,7 @@ impl RefusedBody {
         Self { code, message: String::new(), issues }
     }
 
-    fn field(path: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn field(path: &str, message: impl Into<String>) -> Self {
         Self::invalid(ErrorCode::ValidationFailed, vec![Issue::new(path, message)])
     }
 }
@@ -129,6 +135,7 @@ pub fn read(body: Value, bucket: Option<BucketKey>, asker: Asker, format: Format
     let definition = object.shift_remove("definition").filter(|definition| !definition.is_null());
     let data = data_source(&mut object, asker.mode)?;
     let object = &object;
+    let format_options = FormatOptions::read(object, format)?;
     let source = match (field(object, "template"), definition) {
         (Some(template), None) => stored(object, template, bucket)?,
         (None, Some(definition)) => match OF_A_STORED_TEMPLATE.iter().find(|name| field(object, name).is_some()) {
@@ -141,7 +148,8 @@ pub fn read(body: Value, bucket: Option<BucketKey>, asker: Asker, format: Format
         (None, None) => return Err(RefusedBody::bad_request("send template (the key of a stored template) or definition")),
     };
     let wanted = if boolean(object, "dryRun")? { Wanted::DryRun } else { Wanted::Document };
-    Ok((request(object, data, source, asker, format)?, wanted))
+    let request = request(object, data, source, asker, format)?;
+    Ok((RenderRequest { format_options, ..request }, wanted))
 }
 
 /// Reads a conversion: HTML instead of a template.
@@ -198,7 +206,8 @@ fn request(
     let Asker { tenant, actor, mode, correlation_id } = asker;
     let attribution = Attribution { actor: Some(actor), mode, metadata, correlation_id };
     let bindings = if boolean(object, "strictBindings")? { Bindings::Strict } else { Bindings::Lenient };
-    Ok(RenderRequest { tenant, source, data, fixed_data: None, options, now, bindings, format, attribution, output })
+    let format_options = FormatOptions::default();
+    Ok(RenderRequest { tenant, source, data, fixed_data: None, options, now, bindings, format, format_options, attribution, output })
 }
 
 /// Where the data comes from; taken out, as it can be large.

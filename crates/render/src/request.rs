@@ -1,5 +1,6 @@
 //! What a render is asked with and answers.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::data_sources::DataSource;
+use crate::format_options::FormatOptions;
 use crate::labels::{Via, Which};
 
 /// What to render from.
@@ -40,37 +42,72 @@ pub enum Format {
     Pdf,
     /// The whole HTML document that would be printed.
     Html,
+    /// The texts of one of its tables, or an archive with a file for each.
+    Csv,
+    /// A workbook with its tables.
+    Xlsx,
+    /// A picture of its page, or an archive with one of each.
+    Image,
 }
 
 impl Format {
-    /// The word for it in the log of renders.
+    /// Every format that is made here.
+    pub const ALL: [Self; 5] = [Self::Pdf, Self::Html, Self::Csv, Self::Xlsx, Self::Image];
+
+    /// The published word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pdf => "pdf",
             Self::Html => "html",
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+            Self::Image => "image",
         }
     }
 
     /// The format of that word, if it is one that is made here.
     pub fn of_word(word: &str) -> Option<Self> {
-        [Self::Pdf, Self::Html].into_iter().find(|format| format.as_str() == word)
+        Self::ALL.into_iter().find(|format| format.as_str() == word)
     }
 
-    /// The media type of the file.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Pdf => "application/pdf",
-            Self::Html => "text/html; charset=utf-8",
-        }
+    /// All words, for refusals.
+    pub fn words() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
     }
+}
 
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// What a finished file is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileKind {
+    /// Its media type.
+    pub media_type: &'static str,
     /// What the names of such files end with, without the dot.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Pdf => "pdf",
-            Self::Html => "html",
-        }
-    }
+    pub extension: &'static str,
+}
+
+impl FileKind {
+    /// A PDF.
+    pub const PDF: Self = Self { media_type: "application/pdf", extension: "pdf" };
+    /// HTML in UTF-8.
+    pub const HTML: Self = Self { media_type: "text/html; charset=utf-8", extension: "html" };
+    /// Comma-separated values in UTF-8.
+    pub const CSV: Self = Self { media_type: "text/csv; charset=utf-8", extension: "csv" };
+    /// A workbook.
+    pub const XLSX: Self = Self { media_type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", extension: "xlsx" };
+    /// A picture without loss.
+    pub const PNG: Self = Self { media_type: "image/png", extension: "png" };
+    /// A picture with loss.
+    pub const JPEG: Self = Self { media_type: "image/jpeg", extension: "jpg" };
+    /// A picture without loss.
+    pub const WEBP: Self = Self { media_type: "image/webp", extension: "webp" };
+    /// Several files.
+    pub const ZIP: Self = Self { media_type: "application/zip", extension: "zip" };
 }
 
 /// What the log of renders says about who asked, and why. It changes nothing about the document.
@@ -106,6 +143,8 @@ pub struct RenderRequest {
     pub bindings: Bindings,
     /// What comes out.
     pub format: Format,
+    /// How it is written.
+    pub format_options: FormatOptions,
     /// Who asked, and why.
     pub attribution: Attribution,
     /// Whether and how what comes out is kept as a stored document. [`crate::Renderer::render_and_keep`] does it;
@@ -118,6 +157,8 @@ pub struct RenderRequest {
 pub struct Rendered {
     /// The file.
     pub body: Bytes,
+    /// What it is.
+    pub kind: FileKind,
     /// The template version that was rendered; none for an inline definition.
     pub version: Option<TemplateVersion>,
     /// The label that led to it, where one did.
@@ -126,7 +167,7 @@ pub struct Rendered {
     pub filename: Option<String>,
     /// Codes of what was not quite right, with how often; in a fixed order.
     pub warnings: Vec<(&'static str, usize)>,
-    /// Pages of the PDF; zero for HTML.
+    /// Pages of the PDF, also where pictures were made of it; zero for what is not printed.
     pub pages: u32,
     /// Names this render in the log of renders, where it appears a moment later.
     pub usage_id: UsageId,

@@ -39,6 +39,7 @@ use crate::limits::Limits;
 use crate::parts::{Checking, EffectiveTemplate};
 use crate::request::{RenderRequest, Rendered, Source};
 use crate::stored_files::StoredFiles;
+use crate::tabular::{TabularFile, TabularOrder};
 use crate::templates::{Resolved, Templates};
 use crate::usage::{Usage, UsageOptions};
 
@@ -95,6 +96,7 @@ pub(crate) struct Inner {
     checks: Semaphore,
     writers: Arc<Semaphore>,
     conversions: Arc<Semaphore>,
+    drawings: Arc<Semaphore>,
     fonts: Arc<OnceLock<Coverage>>,
 }
 
@@ -115,6 +117,7 @@ impl Renderer {
         tokio::spawn(read_fonts(setup.pool.clone(), Arc::clone(&fonts)));
         let writers = Arc::new(Semaphore::new(setup.limits.concurrent_writes.max(1)));
         let conversions = Arc::new(Semaphore::new(setup.limits.concurrent_conversions.max(1)));
+        let drawings = Arc::new(Semaphore::new(setup.limits.concurrent_drawings.max(1)));
         let renders = Admission::new(setup.limits.in_flight, setup.limits.tabs);
         let checks = Semaphore::new(setup.limits.in_flight.max(1));
         let batch_renders = Semaphore::new(setup.limits.batch_renders.max(1));
@@ -136,6 +139,7 @@ impl Renderer {
             checks,
             writers,
             conversions,
+            drawings,
             fonts,
         }))
     }
@@ -188,6 +192,11 @@ impl Renderer {
     /// Places for files with data that are being read.
     pub(crate) fn conversions(&self) -> &Arc<Semaphore> {
         &self.0.conversions
+    }
+
+    /// Places for documents whose pages are being drawn.
+    pub(crate) fn drawings(&self) -> &Arc<Semaphore> {
+        &self.0.drawings
     }
 
     /// A place for something that is only looked at.
@@ -395,7 +404,7 @@ impl Renderer {
         RenderError::DeadlineExceeded { deadline_ms: self.0.limits.deadline_ms }
     }
 
-    /// The hash of the data, and the HTML that became of it.
+    /// The hash of the data, and the HTML that became of it; of a format of tables alone also the file.
     pub(crate) async fn write(
         &self,
         request: &mut RenderRequest,
@@ -403,18 +412,25 @@ impl Renderer {
         compiled: &Arc<Compiled>,
         now: Timestamp,
         deadline: Instant,
-    ) -> Result<([u8; 32], Result<Written, document::DocumentError>), RenderError> {
+    ) -> Result<([u8; 32], Result<(Written, Option<TabularFile>), RenderError>), RenderError> {
+        let order = TabularOrder::of(request.format, &request.format_options).map(Arc::new);
         let work = Arc::new(Work::of(request, data, compiled, now));
         let mut assets = self.assets_of(&work, &AssetMap::default(), compiled.assets(), deadline).await?;
         loop {
-            let (with, known) = (Arc::clone(&work), assets.clone());
+            let (with, known, order) = (Arc::clone(&work), assets.clone(), order.clone());
             let writing = self.compute(deadline, move |limits, cancelled| {
                 let input = with.input(&known, cancelled);
-                Ok((hash_of_data(&with.data), document::write_html(&with.compiled, &input, limits)))
+                let written = match &order {
+                    None => document::write_html(&with.compiled, &input, limits).map(|written| (written, None)).map_err(RenderError::from),
+                    Some(order) => tabular(order, &with, &input, limits, cancelled),
+                };
+                Ok((hash_of_data(&with.data), written))
             });
             match writing.await? {
                 // Data named others than the template does. It names them all at once, so this happens once.
-                (_, Err(DocumentError::AssetsNeeded(names))) => assets = self.assets_of(&work, &assets, &names, deadline).await?,
+                (_, Err(RenderError::Document(DocumentError::AssetsNeeded(names)))) => {
+                    assets = self.assets_of(&work, &assets, &names, deadline).await?
+                }
                 outcome => return Ok(outcome),
             }
         }
@@ -480,6 +496,19 @@ impl Renderer {
         }
         warnings
     }
+}
+
+/// The document and the file of its tables.
+fn tabular(
+    order: &TabularOrder,
+    with: &Work,
+    input: &Input<'_>,
+    limits: &document::Limits,
+    cancelled: &AtomicBool,
+) -> Result<(Written, Option<TabularFile>), RenderError> {
+    let (written, tables) = document::write_tables(&with.compiled, input, limits)?;
+    let file = order.file(tables, &written, with.now, limits, cancelled)?;
+    Ok((written, Some(file)))
 }
 
 /// What a document is written from, kept until it is: with data that names assets it is written twice.

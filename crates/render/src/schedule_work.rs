@@ -211,7 +211,7 @@ fn formats(run: &ScheduleRun) -> Result<Vec<Format>, ScheduleError> {
     let word = |value: &Value| {
         let word = value.as_str().unwrap_or_default();
         Format::of_word(word).ok_or_else(|| {
-            let said = format!("the format {word} is not available in this version; available: pdf, html");
+            let said = format!("the format {word} is not available in this version; available: {}", Format::words());
             ScheduleError::refused(ErrorCode::NotImplemented, said)
         })
     };
@@ -242,7 +242,9 @@ fn add(run: &ScheduleRun, targets: &[ScheduleTarget], item: BurstItem, work: &mu
             body["output"] = json!({ "store": true });
         }
         if let Value::Object(body) = &mut body {
-            let named = [("version", version.map(Value::from)), ("label", label.map(Value::from)), ("options", Some(with))];
+            let table_id = run.definition.get("tableId").filter(|_| matches!(format, Format::Csv | Format::Xlsx)).cloned();
+            let named =
+                [("version", version.map(Value::from)), ("label", label.map(Value::from)), ("options", Some(with)), ("tableId", table_id)];
             body.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.filter(|value| !value.is_null())?))));
         }
         bytes += body.to_string().len();
@@ -386,7 +388,7 @@ mod tests {
     #[test]
     fn each_element_has_its_documents_and_its_words() {
         let run = run(json!({
-            "formats": ["pdf", "html"], "burst": {"itemsPath": "customers", "keyPath": "name"},
+            "formats": ["pdf", "csv"], "tableId": "lines", "burst": {"itemsPath": "customers", "keyPath": "name"},
             "deliveryTargets": [
                 {"type": "email", "to": ["a@b.c"], "toPath": "mail", "subject": "{{parameters.month}} for {{name}}, {{date \"now\" \"MMMM yyyy\"}}", "bodyTemplate": {"template": "cover"}},
                 {"type": "s3", "bucket": "reports", "key": "{{execution.date}}/{{execution.key}}.pdf"}
@@ -395,7 +397,9 @@ mod tests {
         let work = made(&run, json!({"customers": [{"name": "Ada", "mail": "ada@b.c"}, {"name": "Bob", "mail": ["bob@b.c", 7]}]}));
         assert_eq!((work.requests.len(), work.items.len(), work.counts), (6, 2, [2, 0, 0]));
         let formats: Vec<&str> = work.requests.iter().map(|body| body["format"].as_str().unwrap()).collect();
-        assert_eq!(formats, ["pdf", "html", "html", "pdf", "html", "html"]);
+        assert_eq!(formats, ["pdf", "csv", "html", "pdf", "csv", "html"]);
+        let tables: Vec<_> = work.requests.iter().map(|body| body.get("tableId").is_some()).collect();
+        assert_eq!(tables, [false, true, false, false, true, false], "only formats of tables take one");
         let plan = &work.items[1].plan;
         assert_eq!((plan.files.as_slice(), plan.key.as_deref()), (&[3, 4][..], Some("Bob")));
         let Way::Email(email) = &plan.targets[0].way else { panic!("{plan:?}") };

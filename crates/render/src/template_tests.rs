@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::error::RenderError;
+use crate::format_options::FormatOptions;
 use crate::labels::Which;
 use crate::parts::Checking;
 use crate::request::{Attribution, Format, RenderRequest, Rendered, Source};
@@ -118,6 +119,7 @@ impl Renderer {
             now: None,
             bindings: Bindings::Lenient,
             format,
+            format_options: FormatOptions::default(),
             attribution: subject.attribution.clone(),
             output: None,
         };

@@ -19,6 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
+use crate::format_options::FormatOptions;
 use crate::request::{Attribution, Format, RenderRequest, Source};
 use crate::usage::{Output, Usage, UsageOptions};
 
@@ -151,6 +152,7 @@ fn request(tenant: &str) -> RenderRequest {
         now: None,
         bindings: Bindings::Lenient,
         format: Format::Pdf,
+        format_options: FormatOptions::default(),
         attribution: Attribution { metadata: UsageMetadata::of([("a".to_owned(), "b".to_owned())]), ..Attribution::default() },
         output: None,
     }

@@ -11,7 +11,9 @@ use domain::labels::Releases;
 use domain::options::RenderOptions;
 use domain::usage::RenderMode;
 use domain::{Clock, ErrorCode, TenantId};
-use render::{Attribution, Format, Limits, Printing, RenderError, RenderRequest, Rendered, Renderer, Setup, Source, UsageOptions};
+use render::{
+    Attribution, Format, FormatOptions, Limits, Printing, RenderError, RenderRequest, Rendered, Renderer, Setup, Source, UsageOptions,
+};
 use serde_json::{Value, json};
 use store::{ConnectOptions, Store};
 use tempfile::TempDir;
@@ -86,6 +88,7 @@ fn request(definition: Value, data: Value) -> RenderRequest {
         now: Some("2026-11-21T10:00:00Z".parse().unwrap()),
         bindings: Bindings::Lenient,
         format: Format::Pdf,
+        format_options: FormatOptions::default(),
         attribution: Attribution { mode: RenderMode::Batch, ..Attribution::default() },
         output: None,
     }

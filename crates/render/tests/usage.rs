@@ -11,7 +11,7 @@ use domain::labels::Releases;
 use domain::options::RenderOptions;
 use domain::usage::{UsageMetadata, UsageWindow};
 use domain::{Actor, Clock, Scope, TenantId};
-use render::{Attribution, Format, Limits, RenderRequest, Renderer, Setup, Source, UsageOptions};
+use render::{Attribution, Format, FormatOptions, Limits, RenderRequest, Renderer, Setup, Source, UsageOptions};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::{ConnectOptions, Store, UsageFilter, UsageRecord};
@@ -93,6 +93,7 @@ fn request(html: &str, data: Value, format: Format) -> RenderRequest {
         now: None,
         bindings: Bindings::Lenient,
         format,
+        format_options: FormatOptions::default(),
         attribution: Attribution::default(),
         output: None,
     }

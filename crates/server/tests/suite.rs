@@ -47,6 +47,8 @@ mod excess;
 mod first_minutes;
 #[path = "suite/floods.rs"]
 mod floods;
+#[path = "suite/formats.rs"]
+mod formats;
 #[path = "suite/goodput.rs"]
 mod goodput;
 #[path = "suite/guesses.rs"]

@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// The heavy dependencies and the crates that may name each: one, or more where others have reasons of its own. A `*` stands for any ending.
-const OWNERS: [(&str, &str); 36] = [
+const OWNERS: [(&str, &str); 39] = [
     ("sqlx*", "store"),
     ("jiff-sqlx", "store"),
     ("axum*", "api"),
@@ -66,10 +66,13 @@ const OWNERS: [(&str, &str); 36] = [
     ("reqwest", "server"),
     ("aws-lc-rs", "testkit"),
     ("hayro", "pdf"),
+    ("image-webp", "pdf"),
+    ("jpeg-encoder", "pdf"),
     ("lopdf", "pdf"),
     ("roxmltree", "media"),
     ("roxmltree", "document"),
     ("calamine", "document"),
+    ("rust_xlsxwriter", "document"),
     ("csv", "document"),
     ("icu_*", "expressions"),
     ("fixed_decimal", "expressions"),

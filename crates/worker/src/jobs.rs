@@ -243,7 +243,7 @@ impl Work {
             Source::Stored { key, .. } => key.to_string(),
             Source::Inline(_) => "document".to_owned(),
         };
-        let (format, disposition) = (request.format, request.options.disposition);
+        let disposition = request.options.disposition;
         let mut origin = Origin::of_item(item.lease.job, item.lease.index);
         if item.kind == JobKind::Schedule {
             origin.source = DocumentSource::Scheduled;
@@ -252,6 +252,7 @@ impl Work {
             Ok(rendered) => rendered,
             Err(error) => return self.render_failed(item, &error),
         };
+        let kind = rendered.kind;
         let mut bytes = (rendered.sha256, rendered.body.len() as u64);
         match &stored {
             // An attempt before this one may have stored it; that document is the one that stays.
@@ -267,8 +268,8 @@ impl Work {
         Made::Ended(ItemEnd::Succeeded(ItemOutput {
             sha256,
             size_bytes,
-            content_type: format.media_type().to_owned(),
-            filename: DocumentName::of(words, format.extension()).to_string(),
+            content_type: kind.media_type.to_owned(),
+            filename: DocumentName::of(words, kind.extension).to_string(),
             disposition: match disposition {
                 Disposition::Inline => "inline",
                 Disposition::Attachment => "attachment",

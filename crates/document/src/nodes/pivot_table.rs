@@ -16,6 +16,7 @@ use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
 use crate::shapes::{Property, Shape, Takes, words};
 use crate::style::Style;
+use crate::tables::RowKind;
 use crate::writer::{Writer, steps_of};
 use keys::{Keys, Order};
 
@@ -130,7 +131,9 @@ impl PivotTable {
             writer.note_missing_collection(&self.items, value.as_deref());
         }
         let items = items.unwrap_or_default();
+        writer.begin_table()?;
         if items.is_empty() {
+            writer.end_table();
             return writer.text_in("<p class=\"empty\">", self.empty_text.as_ref(), "</p>", scope);
         }
         let mut counted = Counted::default();
@@ -149,6 +152,7 @@ impl PivotTable {
             self.write_totals(&counted, &columns, writer, scope)?;
         }
         writer.push("</tbody></table>");
+        writer.end_table();
         Ok(())
     }
 
@@ -180,15 +184,15 @@ impl PivotTable {
         scope: &Scope<'_>,
     ) -> Result<(), DocumentError> {
         writer.push("<thead><tr><th>");
-        if let Some(corner) = &self.corner {
-            writer.text(corner, scope)?;
-        }
+        writer.begin_row(RowKind::Head);
+        writer.cell(1, |writer| self.corner.as_ref().map_or(Ok(()), |corner| writer.text(corner, scope)))?;
         writer.push("</th>");
         for column in columns {
-            writer.text_in("<th class=\"n\">", Some(&self.column_label), "</th>", &scope.child(&counted.columns.keys[*column]))?;
+            let key = scope.child(&counted.columns.keys[*column]);
+            writer.cell(1, |writer| writer.text_in("<th class=\"n\">", Some(&self.column_label), "</th>", &key))?;
         }
         if self.totals == Totals::Shown {
-            writer.text_in("<th class=\"n\">", Some(&self.total_label), "</th>", scope)?;
+            writer.cell(1, |writer| writer.text_in("<th class=\"n\">", Some(&self.total_label), "</th>", scope))?;
         }
         writer.push("</tr></thead>");
         Ok(())
@@ -202,7 +206,9 @@ impl PivotTable {
         writer: &mut Writer<'w>,
         scope: &Scope<'_>,
     ) -> Result<(), DocumentError> {
-        writer.text_in("<tr><th scope=\"row\">", Some(&self.row_label), "</th>", &scope.child(&counted.rows.keys[row]))?;
+        writer.begin_row(RowKind::Body);
+        let key = scope.child(&counted.rows.keys[row]);
+        writer.cell(1, |writer| writer.text_in("<tr><th scope=\"row\">", Some(&self.row_label), "</th>", &key))?;
         let mut all = Vec::new();
         for column in columns {
             let values = counted.cells.get(&(row, *column)).cloned().unwrap_or_default();
@@ -225,7 +231,8 @@ impl PivotTable {
         writer: &mut Writer<'w>,
         scope: &Scope<'_>,
     ) -> Result<(), DocumentError> {
-        writer.text_in("<tr class=\"total\"><th>", Some(&self.total_label), "</th>", scope)?;
+        writer.begin_row(RowKind::Total);
+        writer.cell(1, |writer| writer.text_in("<tr class=\"total\"><th>", Some(&self.total_label), "</th>", scope))?;
         let of = |column: Option<usize>| {
             let mut cells: Vec<_> = counted.cells.iter().filter(|((_, own), _)| column.is_none_or(|column| column == *own)).collect();
             // The order of a map is no order; sums of decimals do not mind, but the account of steps has to be the same each time.
@@ -244,9 +251,7 @@ impl PivotTable {
     /// A cell, empty where nothing counts.
     fn write_cell<'w>(&'w self, values: Vec<Value>, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.push("<td class=\"n\">");
-        if !values.is_empty() {
-            self.cell.write(values, writer, scope)?;
-        }
+        writer.cell(1, |writer| if values.is_empty() { Ok(()) } else { self.cell.write(values, writer, scope) })?;
         writer.push("</td>");
         Ok(())
     }

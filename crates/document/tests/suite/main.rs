@@ -20,6 +20,7 @@ mod page_setup;
 mod parts;
 mod properties;
 mod regional;
+mod tables;
 mod tables_and_charts;
 
 use document::{Bindings, Compiled, DocumentError, Input, Limits, Written, write_html};

@@ -73,6 +73,11 @@ impl Currency {
         Self::parse(code)
     }
 
+    /// Its three letters.
+    pub(crate) fn code(self) -> Box<str> {
+        self.0.to_string().to_ascii_uppercase().into()
+    }
+
     fn digits(self) -> Result<FractionInfo, NoData> {
         let found: DataResponse<CurrencyFractionsV1> =
             icu_experimental::provider::Baked.load(DataRequest::default()).map_err(|_| NoData)?;
@@ -107,6 +112,17 @@ pub(crate) fn money(
     let style = AmountStyle { currency, display: style.display, usage: style.usage, source: Source { info, grouping: style.grouping } };
     let formatter = formatters.amounts.get(language, style, || style.formatter(language))?;
     Ok(with_own_separators(formatter.format_fixed_decimal(&shown).to_string(), language))
+}
+
+/// The amount as it is paid, and the digits that are shown of it; none where those are not known.
+pub(crate) fn rounded(amount: Decimal, currency: Currency, style: MoneyStyle) -> Option<(Decimal, Fraction)> {
+    let own = currency.digits().ok()?;
+    let is_cash = matches!(style.rounding, MoneyRounding::Cash);
+    let digits = if is_cash { own.cash_digits.unwrap_or(own.digits) } else { own.digits };
+    let rounding = if is_cash { own.cash_rounding.unwrap_or(own.rounding) } else { own.rounding };
+    let coins = if style.fraction.is_none() { to_coins(amount, FractionInfo { digits, rounding, ..own }) } else { amount };
+    let digits = u32::from(digits);
+    Some((coins, style.fraction.unwrap_or(Fraction { min: digits, max: digits })))
 }
 
 /// Languages and regions whose amounts have another separator than their numbers, which CLDR knows and icu does not read: what stands

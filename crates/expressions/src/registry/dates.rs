@@ -11,6 +11,7 @@ use crate::language::Language;
 use crate::localized::dates::{self, BadPattern, DateStyle, TimeStyle};
 use crate::localized::moments::{ACCEPTED, Moment, NoMoment};
 use crate::localized::patterns::{self, Refused};
+use crate::meaning;
 use crate::near_names::near_names;
 use crate::value::{Evaluated, View};
 
@@ -51,6 +52,8 @@ fn date<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, Expr
     if wants_time && moment.time.is_none() {
         return Err(no_time(call));
     }
+    let shows_time = wants_time || matches!(&look, Look::Pattern(pattern) if meaning::shows_time(pattern));
+    call.evaluator.run.watch.note(|| Some(meaning::of_date(&moment, shows_time)));
     match look {
         Look::Style(day) => {
             let text = dates::styled(&moment, day, time, &language, &mut call.evaluator.run.formatters);

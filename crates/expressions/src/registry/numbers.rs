@@ -11,6 +11,7 @@ use crate::language::Language;
 use crate::localized::formatters::Formatters;
 use crate::localized::money::{self, Currency, CurrencyDisplay, MoneyRounding, MoneyStyle};
 use crate::localized::{Fraction, NoData, NumberStyle, SignDisplay, numbers};
+use crate::meaning::{self, NumberLook};
 use crate::value::{Evaluated, View};
 
 const OF_NUMBERS: &[&str] = &["decimals", "minDecimals", "maxDecimals", "grouping", "sign", "locale"];
@@ -41,6 +42,12 @@ fn plain<'s>(call: &mut Invocation<'_, '_, '_, 's>, max: u32, format: Format) ->
     let language = call.language(|regional| &regional.numbers)?;
     let Some(number) = number else { return Ok(Evaluated::Undefined) };
     call.charge(STEPS)?;
+    let look = match (call.call.name.as_ref(), style.grouping) {
+        ("percent", _) => NumberLook::Percent,
+        (_, GroupingStrategy::Never) => NumberLook::Ungrouped,
+        _ => NumberLook::Grouped,
+    };
+    call.evaluator.run.watch.note(|| meaning::of_number(number, fraction, look));
     let text = format(number, style, &language, &mut call.evaluator.run.formatters);
     written(call, text)
 }
@@ -111,6 +118,10 @@ fn currency<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, 
     };
     let (Some(amount), Some(currency)) = (amount, currency) else { return Ok(Evaluated::Undefined) };
     call.charge(2 * STEPS)?;
+    call.evaluator.run.watch.note(|| {
+        let look = if style.display == CurrencyDisplay::None { NumberLook::Grouped } else { NumberLook::Money(currency.code()) };
+        money::rounded(amount, currency, style).and_then(|(amount, fraction)| meaning::of_number(amount, fraction, look))
+    });
     let text = money::money(amount, currency, style, &language, &mut call.evaluator.run.formatters);
     written(call, text)
 }

@@ -21,7 +21,8 @@ async fn each_mistake_is_named_and_the_server_goes_on() {
     let said = told(&server, "/render/pdf", &json!({"template": "letter", "dat": {}}), 400, "bad_request").await;
     assert!(said["message"].as_str().unwrap().contains("did you mean \"data\""), "{said}");
     told(&server, "/render/pdf", &json!({"template": "letter", "dataRef": "ds_1"}), 404, "dataset_not_found").await;
-    told(&server, "/render/pdf", &json!({"template": "letter", "tableId": "lines"}), 501, "not_implemented").await;
+    told(&server, "/render/pdf", &json!({"template": "letter", "tableId": "lines"}), 422, "validation_failed").await;
+    told(&server, "/render/pdf", &json!({"template": "letter", "parameters": {}}), 501, "not_implemented").await;
     told(&server, "/render/convert/pdf", &json!({"url": "http://169.254.169.254/"}), 403, "convert_url_not_allowed").await;
 
     let wrong = json!({"definition": {"key": "k", "name": "n", "html": "<p>\n{{shout name}}</p>"}, "data": {"name": "x"}});

@@ -89,6 +89,14 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     assert again[0] == again[1], "the same request gave other bytes"
     html = client.render.html("greeting", {"name": "<Ada>"})
     assert "Hello &lt;Ada&gt;" in html and "<html" in html.lower(), html
+    listed = {"key": "listed", "name": "Listed", "html": "<table id=names><tr><td>{{name}}</td></tr></table>"}
+    table = client.render.csv(definition=listed, data={"name": "Ada"}, table_id="names", csv_options={"bom": True})
+    assert (table.data, table.content_type) == (b"\xef\xbb\xbfAda\r\n", "text/csv; charset=utf-8"), table
+    refusal(lambda: client.render.csv("greeting", {"name": "Ada"}), 422, "no_rendered_tables")
+    workbook = client.render.xlsx(definition=listed, data={"name": "Ada"}, xlsx_options={"layout": "data", "cellTyping": "text"})
+    assert workbook.data.startswith(b"PK") and workbook.content_type.endswith("spreadsheetml.sheet"), workbook
+    picture = client.render.image("greeting", {"name": "Ada"}, image={"format": "webp", "width": 200})
+    assert picture.data.startswith(b"RIFF") and picture.content_type == "image/webp", picture.content_type
     # More than 64 KiB: the client compresses the request.
     large = client.render.html("greeting", {"name": "x" * 100_000})
     assert "x" * 100_000 in large

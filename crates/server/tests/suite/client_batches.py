@@ -60,7 +60,14 @@ with PulpEngineClient(base_url=ADDRESS, api_key=KEY) as client:
     refusal(lambda: client.batch.pdf(items, output={"mode": "link"}), 422, "validation_failed")
     stored = client.batch.pdf(items, output={"store": True, "respondWith": "link"})
     assert all(result.document_id and result.download_url and result.pdf is None for result in stored.results if result.success), stored
-    for later in (client.batch.docx, client.batch.pptx, client.batch.csv, client.batch.xlsx):
+    rows = [{"template": "rows", "data": {"name": name}} for name in ("Ada", "Bob")]
+    client.templates.create({"key": "rows", "name": "Rows", "html": "<table><tr><td>{{name}}</td></tr></table>"})
+    tables = client.batch.csv(rows)
+    assert [base64.b64decode(result.csv) for result in tables.results] == [b"Ada\r\n", b"Bob\r\n"], tables
+    books = client.batch.xlsx(rows)
+    assert all(base64.b64decode(result.xlsx).startswith(b"PK") for result in books.results), books
+    refusal(lambda: client.batch.package("csv", items, packaging="zip"), 422, "batch_items_failed")
+    for later in (client.batch.docx, client.batch.pptx):
         refusal(lambda: later(items), 501, "not_implemented")
 
 print("the client is content")

@@ -56,7 +56,7 @@ def times(client):
         ({"calendarId": str(uuid.uuid4())}, "/calendarId"),
         ({"templateKey": "nothing-here"}, "/templateKey"),
         ({"templateLabel": "nothing-here"}, "/templateLabel"),
-        ({"format": "xlsx"}, "/format"),
+        ({"format": "docx"}, "/format"),
     ]:
         error = refusal(lambda: client.schedules.create({**SCHEDULE, **wrong}), 422, "validation_failed")
         assert [issue.path for issue in error.issues] == [path], error.issues

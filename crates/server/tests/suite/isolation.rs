@@ -333,7 +333,7 @@ async fn nothing_of_a_tenant_is_seen_or_changed_by_another_with_all_its_ids() {
 
     // Last: what beta tries is in its own log.
     let template = json!({"template": "alphasecret"});
-    for path in ["/render/pdf", "/render/html", "/render/validate"] {
+    for path in ["/render/pdf", "/render/html", "/render/csv", "/render/xlsx", "/render/image", "/render/validate"] {
         let (status, text) = ask(&server, "POST", path, B_KEY, &template).await;
         assert!(status == 404 || text.contains("there is no template"), "{path}: {status} {text}");
     }

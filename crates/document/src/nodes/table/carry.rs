@@ -8,6 +8,7 @@ use super::column::Column;
 use super::groups::Sums;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
+use crate::tables::RowKind;
 use crate::writer::Writer;
 
 /// How rows are put on pages.
@@ -94,6 +95,7 @@ impl Carried {
     ) -> Result<(), DocumentError> {
         let first = columns.iter().position(|column| column.total.as_ref().is_some_and(Total::is_sum)).unwrap_or(columns.len());
         writer.push(&format!("<tr class=\"{class}\">"));
+        writer.begin_row(RowKind::Carried);
         if first > 0 {
             writer.text_in(&format!("<th colspan=\"{first}\">"), Some(label), "</th>", scope)?;
         }

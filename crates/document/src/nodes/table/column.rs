@@ -55,7 +55,12 @@ pub(super) static COLUMN: Shape = Shape {
             "",
             "What of a `field` stands below the column, and below each group, reckoned in decimal digits.",
         ),
-        Property::optional("detail", Takes::Text, "", "Smaller lines below the text of a cell; none where it is empty."),
+        Property::optional(
+            "detail",
+            Takes::Text,
+            "",
+            "Smaller lines below the text of a cell; none where it is empty. CSV and workbooks have them in cells of text alone.",
+        ),
         Property::optional("footer", Takes::Text, "", "A text of the author in the row of totals, in place of `total`."),
     ],
 };

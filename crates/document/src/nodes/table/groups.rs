@@ -10,6 +10,7 @@ use super::Member;
 use super::column::Column;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
+use crate::tables::RowKind;
 use crate::writer::{Writer, steps_of};
 
 /// How rows are grouped.
@@ -104,17 +105,19 @@ impl Sums {
         let speaks = |column: &Column| if class == "total" { column.has_total() } else { column.has_sum() };
         let first = columns.iter().position(speaks).unwrap_or(columns.len());
         writer.push(&format!("<tr class=\"{class}\">"));
+        writer.begin_row(if class == "total" { RowKind::Total } else { RowKind::Subtotal });
         if first > 0 {
-            writer.text_in(&format!("<th colspan=\"{first}\">"), Some(label), "</th>", labels)?;
+            let opening = format!("<th colspan=\"{first}\">");
+            writer.cell(first, |writer| writer.text_in(&opening, Some(label), "</th>", labels))?;
         }
         for (column, values) in columns.iter().zip(&self.0).skip(first) {
             writer.push("<td");
             writer.push(column.opening);
-            match (&column.total, &column.footer) {
-                (Some(total), _) => total.write(values.clone(), writer, scope)?,
-                (None, Some(footer)) if class == "total" => writer.text(footer, scope)?,
-                _ => {}
-            }
+            writer.cell(1, |writer| match (&column.total, &column.footer) {
+                (Some(total), _) => total.write(values.clone(), writer, scope),
+                (None, Some(footer)) if class == "total" => writer.text(footer, scope),
+                _ => Ok(()),
+            })?;
             writer.push("</td>");
         }
         writer.push("</tr>");

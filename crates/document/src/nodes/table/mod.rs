@@ -15,6 +15,7 @@ use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
 use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
+use crate::tables::RowKind;
 use crate::writer::Writer;
 use carry::{Carried, Carrying};
 use column::{COLUMN, Column, read_column};
@@ -122,6 +123,7 @@ impl Table {
 
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.open("table", &self.class, style);
+        writer.begin_table()?;
         self.write_head(writer, scope)?;
         writer.push("<tbody>");
         if let Some(found) = writer.evaluate(&self.items, scope)? {
@@ -146,6 +148,7 @@ impl Table {
             }
         }
         writer.push("</tbody></table>");
+        writer.end_table();
         Ok(())
     }
 
@@ -168,12 +171,11 @@ impl Table {
             return Ok(());
         }
         writer.push("<thead><tr>");
+        writer.begin_row(RowKind::Head);
         for column in &self.columns {
             writer.push("<th");
             writer.push(column.opening);
-            if let Some(header) = &column.header {
-                writer.text(header, scope)?;
-            }
+            writer.cell(1, |writer| column.header.as_ref().map_or(Ok(()), |header| writer.text(header, scope)))?;
             writer.push("</th>");
         }
         writer.push("</tr></thead>");
@@ -192,7 +194,8 @@ impl Table {
         for group in grouping.groups(items, writer, scope)? {
             let inner = scope.child(&group.facts);
             let opening = format!("<tr class=\"group\"><th colspan=\"{}\">", self.columns.len());
-            writer.text_in(&opening, Some(&grouping.header), "</th></tr>", &inner)?;
+            writer.begin_row(RowKind::Group);
+            writer.cell(self.columns.len(), |writer| writer.text_in(&opening, Some(&grouping.header), "</th></tr>", &inner))?;
             let mut of_group = Sums::of(&self.columns);
             let count = group.members.len();
             self.write_rows(items, group.members, before, &mut of_group, writer, scope)?;
@@ -229,15 +232,14 @@ impl Table {
 
     fn write_row<'w>(&'w self, opening: &str, sums: &mut Sums, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.push(opening);
+        writer.begin_row(RowKind::Body);
         for (at, column) in self.columns.iter().enumerate() {
             writer.push("<td");
             writer.push(column.opening);
-            writer.text(&column.cell, scope)?;
-            if let Some(detail) = &column.detail {
-                let before = writer.len();
-                writer.text_in("<small>", Some(detail), "</small>", scope)?;
-                writer.take_back_if_blank(before, "<small>", "</small>");
-            }
+            writer.cell(1, |writer| {
+                writer.text(&column.cell, scope)?;
+                column.detail.as_ref().map_or(Ok(()), |detail| writer.detail(detail, scope))
+            })?;
             writer.push("</td>");
             if let Some(total) = &column.total {
                 sums.take(at, total, writer, scope)?;
