@@ -28,7 +28,7 @@ pub(crate) fn load(pdf: &[u8]) -> Result<Document, PdfError> {
 }
 
 /// The value behind a reference, or the value itself.
-fn resolved<'d>(document: &'d Document, value: &'d Object) -> Option<&'d Object> {
+pub(crate) fn resolved<'d>(document: &'d Document, value: &'d Object) -> Option<&'d Object> {
     document.dereference(value).ok().map(|(_, value)| value)
 }
 

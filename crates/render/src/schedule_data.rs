@@ -187,7 +187,11 @@ mod tests {
         assert_eq!(as_object(json!([1]), None), json!({"items": [1]}));
         assert_eq!(as_object(json!({"a": 1}), Some("rows")), json!({"a": 1}));
         assert_eq!(encoded("a b&c=ü"), "a%20b%26c%3D%C3%BC");
-        let filled = filled_in(&json!({"from": "{{parameters.day}}", "n": [1, "x"]}), &json!({"parameters": {"day": "2026-11-01"}}));
-        assert_eq!(filled.unwrap(), json!({"from": "2026-11-01", "n": [1, "x"]}));
+        let when = When { now: jiff::Timestamp::UNIX_EPOCH, time_zone: jiff::tz::TimeZone::UTC };
+        let data = json!({"parameters": {"day": "2026-11-01"}});
+        assert_eq!(
+            filled_in(&json!({"from": "{{parameters.day}}", "n": [1, "x"]}), &data, &when).unwrap(),
+            json!({"from": "2026-11-01", "n": [1, "x"]})
+        );
     }
 }
