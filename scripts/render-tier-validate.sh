@@ -105,31 +105,19 @@ closed() {
     done
 }
 
-killed() {
+# away_and_back HOW WHAT: under load, `docker HOW` takes one worker after the other away.
+away_and_back() {
     local victim
     begin
     go_on 300
     for victim in $(workers); do
-        docker kill "$victim" >/dev/null
+        docker "$1" "$victim" >/dev/null
         go_on 300
         docker start "$victim" >/dev/null
         healthy "$victim"
         go_on 100
     done
-    end "kill -9 of one worker after the other"
-}
-ended() {
-    local victim
-    begin
-    go_on 300
-    for victim in $(workers); do
-        docker stop "$victim" >/dev/null
-        go_on 300
-        docker start "$victim" >/dev/null
-        healthy "$victim"
-        go_on 100
-    done
-    end "SIGTERM of one worker after the other"
+    end "$2"
 }
 none() {
     local began status
@@ -157,7 +145,7 @@ step "docker compose up, two servers and two workers" stack up --detach --wait
 key=$(sed -n 's/^API_KEY_ADMIN=//p' "$secrets")
 ask --fail-with-body -o /dev/null "$url/templates" --data-binary @examples/invoice/template.json
 step "who has a browser, and whom it reaches" closed
-step "workers are killed" killed
-step "workers are ended" ended
+step "workers are killed" away_and_back kill "kill -9 of one worker after the other"
+step "workers are ended" away_and_back stop "SIGTERM of one worker after the other"
 step "no worker is there" none
 say "Everything held in $SECONDS s."

@@ -25,6 +25,7 @@ mod lease;
 mod local;
 mod memory;
 mod options;
+mod pace;
 mod page;
 mod pipe;
 mod pool;

@@ -12,13 +12,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::browser::Browser;
 use crate::lease::Lease;
+use crate::pace::{self, Pace, count};
 use crate::queue::{Queue, Want};
 use crate::session::CallError;
 use crate::tab::{Purpose, Tab};
 use crate::{ChromiumError, Phase, PoolOptions, Priority};
 
-/// How much one print moves the estimate of their duration.
-const SMOOTHING: f64 = 0.1;
 /// Failures in a row to open a tab after which the browser itself is taken for broken.
 const OPEN_ATTEMPTS: u32 = 3;
 
@@ -51,7 +50,7 @@ struct State {
     in_use: usize,
     large_in_use: usize,
     batch_in_use: usize,
-    print_seconds: f64,
+    pace: Pace,
 }
 
 /// What a lease counts against.
@@ -96,7 +95,7 @@ impl Slots {
                 in_use: 0,
                 large_in_use: 0,
                 batch_in_use: 0,
-                print_seconds: 0.05,
+                pace: Pace::of(0.05),
             }),
             returned: Notify::new(),
             renewing: Arc::new(Semaphore::new(1)),
@@ -130,7 +129,7 @@ impl Slots {
                 return Err(self.saturated(&state));
             }
             // Whose turn would come too late is told so now, and not when its time is over.
-            let expected = Duration::from_secs_f64(self.wait_behind(state.queue.ahead_of(want), &state));
+            let expected = state.pace.wait_behind(state.queue.ahead_of(want), self.options.tabs);
             if !want.again && expected > deadline.saturating_duration_since(Instant::now()) {
                 metrics::counter!("pulp_chromium_refused_by_deadline_total").increment(1);
                 return Err(self.saturated(&state));
@@ -159,13 +158,7 @@ impl Slots {
     }
 
     fn likely_wait(&self, state: &State) -> Duration {
-        let wait_s = self.wait_behind(state.queue.waiting(Priority::Interactive), state);
-        Duration::from_secs_f64(wait_s.clamp(1.0, 60.0).ceil())
-    }
-
-    /// How many seconds a job waits behind so many others, as long as prints took lately.
-    fn wait_behind(&self, others: usize, state: &State) -> f64 {
-        count(others + 1) / count(self.options.tabs) * state.print_seconds
+        pace::retry_after(state.pace.wait_behind(state.queue.waiting(Priority::Interactive), self.options.tabs))
     }
 
     /// Takes an idle tab that lives, for a want that may be served now.
@@ -222,7 +215,7 @@ impl Slots {
         if state.queue.len() > 0 {
             self.serve(&mut state);
         }
-        state.print_seconds += SMOOTHING * (busy.as_secs_f64() - state.print_seconds);
+        state.pace.note(busy);
         drop(state);
         self.returned.notify_waiters();
     }
@@ -417,9 +410,4 @@ impl Drop for Place<'_> {
         state.queue.leave(self.ticket);
         metrics::gauge!("pulp_chromium_queue_depth").set(count(state.queue.len()));
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "queue lengths and tab counts are far below 2^52")]
-fn count(number: usize) -> f64 {
-    number as f64
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod page_shapes;
 pub(crate) mod shape;
+pub(crate) mod size;
 
 use domain::asset_references::{asset_references, font_name};
 use domain::assets::AssetName;
@@ -122,6 +123,12 @@ pub(crate) struct RenderConfig {
 impl Compiled {
     /// Reads and checks a definition. The error lists every problem up to the limit, not only the first.
     pub fn compile(definition: &Value, limits: &Limits) -> Result<Self, DocumentError> {
+        size::check(definition, limits)?;
+        Self::compile_whole(definition, limits)
+    }
+
+    /// The same for what was put together from parts, which have a limit of their own.
+    pub(crate) fn compile_whole(definition: &Value, limits: &Limits) -> Result<Self, DocumentError> {
         let Some(object) = definition.as_object() else {
             let found = crate::issues::short(definition);
             let issue = domain::Issue::new("", format!("the definition is {found}; accepted: an object with \"document\" or \"html\""));
@@ -332,7 +339,7 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
         refused.issues.into_iter().for_each(|issue| fields.reading.issues.push(issue));
         RenderOptions::default()
     });
-    let custom_css = fields.string("customCss").map(|sheet| css::without_loads(sheet, &mut warnings)).unwrap_or_default();
+    let custom_css = fields.string("customCss").map(|sheet| css::without_loads(sheet, "customCss", &mut warnings)).unwrap_or_default();
     for (index, _) in fields.list("fontImports").unwrap_or_default().iter().enumerate() {
         let path = pointer(&at, format_args!("fontImports/{index}"));
         warn(&mut warnings, "font_import", || format!("{path}: fonts are not loaded from elsewhere; it was left out"));

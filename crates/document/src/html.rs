@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::assets::AssetMap;
-use crate::css::in_style_element;
+use crate::css::{elements_without_loads, find_ignoring_case, in_style_element, without_loads};
 use crate::definition::{Body, Compiled};
 use crate::error::DocumentError;
 use crate::fields::Text;
@@ -138,6 +138,10 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
     let data = mapping::fix(data, input.fixed_data);
+    let data = match &compiled.schema {
+        Some(schema) => schema.filled(data, &mut writer)?,
+        None => data,
+    };
     let data_issues = compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits, input.cancelled))?;
     if !data_issues.is_empty() && on_problem == OnProblem::Stop {
         return Err(DocumentError::Data(data_issues));
@@ -172,11 +176,15 @@ pub(crate) fn write(compiled: &Compiled, input: &Input<'_>, limits: &Limits, on_
                 writer.style_sheet(sheet, &scope)?;
             }
             let author_css = writer.take();
+            let author_css = without_loads(&author_css, "css", &mut writer.report.warnings);
             writer.check_images_in(&author_css)?;
             let author_css = writer.inlined(author_css)?;
             writer.begin("html");
             writer.markup(html, &scope)?;
-            let body = writer.take();
+            let body = elements_without_loads(writer.take(), &mut writer.report.warnings);
+            if find_ignoring_case(&body, "<script").is_some() {
+                writer.warn("script", "scripts do not run in documents; the page is printed as it is without them".to_owned());
+            }
             writer.check_images_in(&body)?;
             let body = writer.inlined(body)?;
             if let Some(anatomy) = head::anatomy(&body) {

@@ -6,7 +6,7 @@
 //! for readers it is escaped or harmless. The attribute is renamed, which keeps the text of the link.
 
 /// What may stand in front of the colon.
-const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
+pub(crate) const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 /// Data that an element shows or applies itself (`<image>`, `<link>`), and no page.
 const DATA: [&str; 4] = ["image/", "font/", "application/font", "text/css"];
 /// Characters of a scheme; longer ones are none that a program registers.

@@ -6,10 +6,11 @@ use std::sync::LazyLock;
 use ammonia::Builder;
 
 use crate::issues::clip;
+use crate::links::SCHEMES;
 use crate::tags::{attributes_of, tag_end};
 
 /// Elements that stay. None of them loads, runs or links to anything but `a`.
-pub(crate) const ELEMENTS: [&str; 37] = [
+const ELEMENTS: [&str; 43] = [
     "a",
     "abbr",
     "b",
@@ -17,6 +18,8 @@ pub(crate) const ELEMENTS: [&str; 37] = [
     "br",
     "caption",
     "code",
+    "col",
+    "colgroup",
     "del",
     "div",
     "em",
@@ -45,11 +48,13 @@ pub(crate) const ELEMENTS: [&str; 37] = [
     "table",
     "tbody",
     "td",
+    "tfoot",
     "th",
+    "thead",
     "tr",
+    "u",
+    "ul",
 ];
-/// More of tables and lists, which editors write.
-const MORE: [&str; 6] = ["thead", "tfoot", "ul", "u", "col", "colgroup"];
 /// Elements that are taken out with what is in them: it is not for readers.
 const WITH_CONTENT: [&str; 8] = ["script", "style", "title", "iframe", "object", "template", "noscript", "svg"];
 /// Attributes that stay, on these elements (`*` is all).
@@ -77,8 +82,6 @@ const STYLES: [&str; 13] = [
     "margin-bottom",
     "width",
 ];
-/// Where links may lead.
-const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 /// Elements that HTML opens again in every paragraph until somebody closes them: a thousand of them and a thousand paragraphs
 /// are a million elements.
 const REOPENED: [&str; 14] = ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
@@ -99,7 +102,7 @@ static ALLOWED: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let attributes: HashMap<&str, HashSet<&str>> =
         ATTRIBUTES.iter().filter(|(tag, _)| *tag != "*").map(|(tag, names)| (*tag, names.iter().copied().collect())).collect();
     builder
-        .tags(ELEMENTS.into_iter().chain(MORE).collect())
+        .tags(ELEMENTS.into_iter().collect())
         .clean_content_tags(WITH_CONTENT.into_iter().collect())
         .generic_attributes(ATTRIBUTES[0].1.iter().copied().collect())
         .tag_attributes(attributes)
@@ -172,7 +175,7 @@ fn left_out(markup: &str) -> Vec<String> {
     for tag in tags(markup) {
         let inside = tag[1..].trim_end_matches('>');
         let name = name_of(inside);
-        if !ELEMENTS.iter().chain(&MORE).any(|known| *known == name) {
+        if !ELEMENTS.contains(&name.as_str()) {
             found.insert(format!("<{name}>"));
             continue;
         }
@@ -208,8 +211,6 @@ fn styles_left_out(style: &str) -> impl Iterator<Item = String> {
         .map(|(name, _)| name.trim().to_ascii_lowercase())
         .filter(|name| !name.is_empty() && !STYLES.contains(&name.as_str()))
         .map(|name| format!("the style {}", clip(&name, 30)))
-        .collect::<Vec<_>>()
-        .into_iter()
 }
 
 #[cfg(test)]

@@ -60,6 +60,17 @@ pub(crate) enum Takes {
     Other(&'static str, &'static str),
 }
 
+/// The words of a table of choices, for [`Takes::Words`].
+pub(crate) const fn words<T, const N: usize>(choices: &[(&'static str, T); N]) -> [&'static str; N] {
+    let mut words = [""; N];
+    let mut at = 0;
+    while at < N {
+        words[at] = choices[at].0;
+        at += 1;
+    }
+    words
+}
+
 impl Shape {
     pub(crate) fn find(&self, name: &str) -> Option<&'static Property> {
         self.all().find(|property| property.name == name || property.aliases.contains(&name))

@@ -5,6 +5,7 @@ mod pictures;
 
 use domain::Issue;
 use expressions::{BudgetKind, Escape, Evaluated, ExpressionError, Run, Scope};
+use serde_json::Value;
 
 use crate::assets::{AssetMap, Inlining};
 use crate::error::DocumentError;
@@ -189,6 +190,14 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
+    /// Takes back what was written since, where nothing but blanks stands between these two.
+    pub(crate) fn take_back_if_blank(&mut self, from: usize, before: &str, after: &str) {
+        let inner = self.out[from..].strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        if inner.is_some_and(|text| text.trim().is_empty()) {
+            self.out.truncate(from);
+        }
+    }
+
     /// Writes a template whose own text is markup; its values are escaped.
     pub(crate) fn markup(&mut self, text: &Text, scope: &Scope<'_>) -> Result<(), DocumentError> {
         self.run.set_escape(Escape::Html);
@@ -315,6 +324,16 @@ impl<'w> Writer<'w> {
 /// Steps for going over this many bytes once.
 pub(crate) fn steps_of(bytes: usize) -> u64 {
     1 + u64::try_from(bytes / 256).unwrap_or(u64::MAX)
+}
+
+/// Steps for going over a value once, or copying it: one for each value in it, with long texts counted by their length.
+pub(crate) fn weight(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => steps_of(text.len()),
+        Value::Array(items) => items.iter().map(weight).fold(1, u64::saturating_add),
+        Value::Object(members) => members.values().map(weight).fold(1, u64::saturating_add),
+        _ => 1,
+    }
 }
 
 fn stopped(kind: BudgetKind, problem: Box<ExpressionProblem>) -> DocumentError {

@@ -3,7 +3,7 @@
 //! Every tag that is written stands in this file; all text and every address is escaped; raw HTML and pictures are left out; links lead
 //! nowhere but to the web, to mail and to telephones.
 
-use pulldown_cmark::{Alignment, CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Alignment, Event, Options, Parser, Tag, TagEnd};
 
 use crate::escape::push_escaped;
 use crate::value::Markup;
@@ -139,7 +139,7 @@ impl Writer {
             Tag::Paragraph => self.begin_block("<p>"),
             Tag::Heading { level, .. } => self.begin_block(&format!("<{level}>")),
             Tag::BlockQuote(_) => self.block("<blockquote>"),
-            Tag::CodeBlock(CodeBlockKind::Indented | CodeBlockKind::Fenced(_)) => self.begin_block("<pre><code>"),
+            Tag::CodeBlock(_) => self.begin_block("<pre><code>"),
             Tag::List(first) => {
                 self.lists.push(first);
                 match first {

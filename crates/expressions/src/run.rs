@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{BudgetKind, Position};
 use crate::language::Regional;
 use crate::limits::Budget;
+use crate::localized::formatters::Formatters;
 
 /// How `{{value}}` is written; `{{{value}}}` is always written as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,7 @@ pub struct Run<'b> {
     pub(crate) escape: Escape,
     pub(crate) missing: Missing,
     pub(crate) regional: Regional,
+    pub(crate) formatters: Formatters,
     /// What is written stands inside a tag of a template around it.
     pub(crate) in_tag: bool,
     steps_left: u64,
@@ -96,6 +98,7 @@ impl<'b> Run<'b> {
             escape: Escape::Html,
             missing: Missing::Lenient,
             regional: Regional::default(),
+            formatters: Formatters::default(),
             in_tag: false,
             steps_left: budget.steps,
             until_check: 0,

@@ -318,3 +318,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_document_wrote_before_changes_nothing_of_what_it_writes_next() {
+    let calls = [
+        "number 1234.5",
+        "number 1234.5 grouping=false",
+        "percent 0.125",
+        "percent 0.125 sign=\"always\"",
+        "percent 12.5 grouping=false",
+        "currency 1234.5 \"EUR\"",
+        "currency 1234.5 \"USD\"",
+        "currency 1234.5 \"JPY\"",
+        "currency -1234.5 \"CAD\" display=\"narrow\"",
+        "currency -1234.5 \"CAD\" display=\"code\"",
+        "currency -1234.5 \"CAD\" display=\"name\"",
+        "currency -1234.5 \"CAD\" display=\"none\"",
+        "currency -1234.5 \"CAD\" negative=\"accounting\"",
+        "currency 1234.56 \"CHF\" rounding=\"cash\"",
+        "currency 1234.56 \"CHF\" decimals=1",
+        "currency 1 \"EUR\" display=\"name\" decimals=0",
+        "currency 1234.5 \"EUR\" grouping=false",
+        "date \"2026-12-01T14:30:15\"",
+        "date \"2026-12-01T14:30:15\" \"short\"",
+        "date \"2026-12-01T14:30:15\" \"full\" time=\"short\"",
+        "date \"2026-12-01T14:30:15\" \"full\" time=\"medium\"",
+        "date \"2026-12-01T14:30:15\" \"time\"",
+    ];
+    let calls = ["en-US", "de-CH", "ar-EG", "fr"].map(|tag| calls.map(|call| format!("{{{{{call} locale=\"{tag}\"}}}}")));
+    // Each comes after every other one, and there are more than are kept.
+    let calls: Vec<String> = calls.iter().flatten().chain(calls.iter().rev().flatten()).cloned().collect();
+    let alone: Vec<String> = calls.iter().map(|call| render(call)).collect();
+    assert_eq!(render(&calls.join("|")), alone.join("|"));
+}

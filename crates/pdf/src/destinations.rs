@@ -3,7 +3,7 @@
 use lopdf::ObjectId;
 
 use crate::error::PdfError;
-use crate::graft::{load, member, resolved};
+use crate::graft::{destination, load, member};
 
 /// The page of each named destination, from 1; none for a name that the file does not have.
 ///
@@ -14,9 +14,6 @@ pub fn pages_of(pdf: &[u8], names: &[&str]) -> Result<Vec<Option<u32>>, PdfError
     let catalog = source.catalog().map_err(|_| PdfError::Unreadable("it has no catalog"))?;
     let Some(places) = member(&source, catalog, b"Dests") else { return Ok(vec![None; names.len()]) };
     let numbers: std::collections::HashMap<ObjectId, u32> = source.page_iter().zip(1..).collect();
-    let page_of = |name: &&str| {
-        let place = resolved(&source, places.get(name.as_bytes()).ok()?)?.as_array().ok()?;
-        numbers.get(&place.first()?.as_reference().ok()?).copied()
-    };
+    let page_of = |name: &&str| numbers.get(&destination(&source, places, name)?).copied();
     Ok(names.iter().map(page_of).collect())
 }

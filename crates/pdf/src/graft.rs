@@ -28,13 +28,19 @@ pub(crate) fn load(pdf: &[u8]) -> Result<Document, PdfError> {
 }
 
 /// The value behind a reference, or the value itself.
-pub(crate) fn resolved<'d>(document: &'d Document, value: &'d Object) -> Option<&'d Object> {
+fn resolved<'d>(document: &'d Document, value: &'d Object) -> Option<&'d Object> {
     document.dereference(value).ok().map(|(_, value)| value)
 }
 
 /// The dictionary that `holder` has under `key`, be it by reference.
 pub(crate) fn member<'d>(document: &'d Document, holder: &'d Dictionary, key: &[u8]) -> Option<&'d Dictionary> {
     resolved(document, holder.get(key).ok()?)?.as_dict().ok()
+}
+
+/// The page that the destination `name` leads to, where `places` are the named destinations of the document.
+pub(crate) fn destination(document: &Document, places: &Dictionary, name: &str) -> Option<ObjectId> {
+    let place = resolved(document, places.get(name.as_bytes()).ok()?)?.as_array().ok()?;
+    place.first()?.as_reference().ok()
 }
 
 /// The file that is being made.

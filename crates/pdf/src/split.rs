@@ -4,7 +4,7 @@ use bytes::Bytes;
 use lopdf::{Dictionary, Object, ObjectId};
 
 use crate::error::PdfError;
-use crate::graft::{Graft, Target, load, member, resolved};
+use crate::graft::{Graft, Target, destination, load, member};
 use crate::ruler::{self, Ruler};
 
 /// What of the catalog is about the whole file and does not go into its pieces.
@@ -23,10 +23,7 @@ pub fn split(pdf: &[u8], marks: &[&str], ruler: Option<Ruler<'_>>) -> Result<Vec
     let catalog = source.catalog().map_err(|_| PdfError::Unreadable("it has no catalog"))?;
     let mut pages: Vec<ObjectId> = source.page_iter().collect();
     let places = member(&source, catalog, b"Dests").ok_or(PdfError::Unreadable("it has no named destinations"))?;
-    let page_of = |mark: &str| {
-        let place = resolved(&source, places.get(mark.as_bytes()).ok()?)?.as_array().ok()?;
-        place.first()?.as_reference().ok()
-    };
+    let page_of = |mark: &str| destination(&source, places, mark);
     if let Some(ruler) = ruler {
         let last = pages.pop().filter(|last| page_of(ruler.mark) == Some(*last));
         if !last.is_some_and(|last| ruler::is_true(ruler, &source, last)) {

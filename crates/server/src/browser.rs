@@ -31,7 +31,7 @@ pub async fn start(config: &Config) -> Result<Browser, ServerError> {
             let mut options = RemoteOptions::new(workers.clone(), security.clone());
             options.output_bytes = config.browser.max_output_bytes;
             // Renders are admitted one room above, batches and jobs beside them; this is the bound where that one errs.
-            options.prints = 4 * (config.browser.max_concurrent_pages + config.browser.max_queue_depth);
+            options.prints = 4 * config.browser.in_flight();
             Ok(Browser { pool: Pool::connect(options).await?, sandbox: "that of the render workers".to_owned() })
         }
         RenderMode::Container(containers) => {
@@ -88,7 +88,7 @@ fn container_options(config: &Config, containers: &Containers) -> ContainerOptio
         // The same after another start, so that what this one leaves is found then.
         label: format!("pulp-engine.render={}-{}", instance::machine(), config.port),
         tabs: config.browser.max_concurrent_pages,
-        queue_depth: config.browser.max_concurrent_pages + config.browser.max_queue_depth,
+        queue_depth: config.browser.in_flight(),
         html_bytes,
         output_bytes: config.browser.max_output_bytes,
     }
@@ -106,7 +106,7 @@ fn options(config: &BrowserSettings, executable: &Path) -> PoolOptions {
     options.tabs = config.max_concurrent_pages;
     options.reserved_tabs = config.reserved_slots;
     // Renders are admitted one room above; while tabs are being replaced, all of them may have to wait.
-    options.queue_depth = config.max_concurrent_pages + config.max_queue_depth;
+    options.queue_depth = config.in_flight();
     options.budgets.output_bytes = config.max_output_bytes;
     options
 }

@@ -68,8 +68,7 @@ async fn until_stopped(config: &WorkerConfig, address: &Address, security: &Secu
         }
     };
     let tabs = config.browser.max_concurrent_pages;
-    let queue_depth = tabs + config.browser.max_queue_depth;
-    let options = ServeOptions { grace: config.grace, ..ServeOptions::new(security.clone(), tabs, queue_depth) };
+    let options = ServeOptions { grace: config.grace, ..ServeOptions::new(security.clone(), tabs, config.browser.in_flight()) };
     let drain = CancellationToken::new();
     let serving = remote::serve(listener, browser.pool.clone(), options, drain.clone());
     tokio::pin!(serving);

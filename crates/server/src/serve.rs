@@ -179,9 +179,7 @@ impl Running {
             connections: connection_limits(config),
             request_timeout: config.connections.request_timeout,
             // Every render that may be under way can bring the largest body, and as many other requests.
-            bodies_bytes: config
-                .body_limit_bytes
-                .saturating_mul(2 * (config.browser.max_concurrent_pages + config.browser.max_queue_depth)),
+            bodies_bytes: config.body_limit_bytes.saturating_mul(2 * config.browser.in_flight()),
             heavy_reads: api::HeavyReads::beside(config.database.max_connections),
             repeats: api::Repeats::default(),
             uploads: api::Uploads::new(uploads, config.assets.max_bytes),
@@ -281,11 +279,7 @@ async fn renderer(
         datasets: config.datasets,
         data_urls: config.outbound.data_urls.map(|options| {
             // Half of the renders under way at most wait for somebody else's server.
-            render::DataUrls::new(
-                outbound.clone(),
-                options,
-                usize::midpoint(config.browser.max_concurrent_pages, config.browser.max_queue_depth),
-            )
+            render::DataUrls::new(outbound.clone(), options, config.browser.in_flight() / 2)
         }),
     }))
 }
@@ -329,7 +323,7 @@ fn limits(config: &Config) -> render::Limits {
         deadline_ms: config.render_timeout_ms,
         max_pages: config.max_pages,
         max_output_bytes: config.browser.max_output_bytes,
-        in_flight: config.browser.max_concurrent_pages + config.browser.max_queue_depth,
+        in_flight: config.browser.in_flight(),
         tabs: config.browser.max_concurrent_pages,
         // While all tabs for batches print, one more document is written.
         batch_renders: (config.browser.max_concurrent_pages - config.browser.reserved_slots).max(1) + 1,

@@ -39,6 +39,8 @@ mod drafts;
 mod draining;
 #[path = "suite/duties.rs"]
 mod duties;
+#[path = "suite/examples.rs"]
+mod examples;
 #[path = "suite/excess.rs"]
 mod excess;
 #[path = "suite/first_minutes.rs"]

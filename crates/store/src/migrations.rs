@@ -101,8 +101,8 @@ pub(crate) async fn unfinished_restore(connection: &mut PgConnection) -> Result<
 /// Applies what is missing, up to a version where one is given. In a transaction of the caller each migration is a part of that.
 pub(crate) async fn apply(connection: &mut PgConnection, up_to: Option<i64>) -> Result<MigrationReport, StoreError> {
     let before = applied(connection).await?;
-    let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if let Some(found) = newer_that_serves(connection, &before, known).await? {
+    let known = newest_migration();
+    if let Some(found) = newer_that_serves(connection, &before).await? {
         tracing::info!(found, known, "the tables are those of a newer release, and this one works on them");
         return Ok(MigrationReport { applied: Vec::new(), schema: found });
     }
@@ -116,8 +116,14 @@ pub(crate) async fn apply(connection: &mut PgConnection, up_to: Option<i64>) -> 
     Ok(MigrationReport { applied: new, schema: up_to.unwrap_or(known) })
 }
 
-/// The newest migration that was applied, where it is newer than the newest `known` one and left everything that older releases need.
-pub(crate) async fn newer_that_serves(connection: &mut PgConnection, applied: &[i64], known: i64) -> Result<Option<i64>, StoreError> {
+/// The newest migration that this release knows.
+pub(crate) fn newest_migration() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// The newest migration that was applied, where this release does not know it and it left everything that older releases need.
+pub(crate) async fn newer_that_serves(connection: &mut PgConnection, applied: &[i64]) -> Result<Option<i64>, StoreError> {
+    let known = newest_migration();
     let Some(&found) = applied.iter().max().filter(|&&found| found > known) else { return Ok(None) };
     let said: bool = sqlx::query_scalar("SELECT to_regprocedure('schema_floor()') IS NOT NULL").fetch_one(&mut *connection).await?;
     if !said {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::connect::{Store, speak};
 use crate::error::{Outage, StoreError};
-use crate::migrations::MIGRATOR;
+use crate::migrations::newest_migration;
 
 /// A replica that was last seen longer ago is not counted as alive: three beats.
 pub const REPLICA_ALIVE: Duration = Duration::from_secs(15);
@@ -213,9 +213,4 @@ async fn list(connection: &mut sqlx::PgConnection) -> Result<ClusterView, StoreE
         })
     });
     Ok(ClusterView { replicas: replicas.collect(), at, schema_version, duties })
-}
-
-/// The newest migration that this release knows.
-fn newest_migration() -> i64 {
-    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
 }

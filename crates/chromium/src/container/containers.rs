@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::vessel::{self, Vessel};
 use super::{ContainerError, ContainerOptions};
+use crate::pace::{self, Pace};
 use crate::queue::{Queue, Want};
 use crate::{ChromiumError, Phase, PoolStatus, PrintJob, Printed, Priority};
 
@@ -20,8 +21,6 @@ const ATTEMPTS: u32 = 2;
 const STARTING: usize = 2;
 /// The shortest and the longest pause after a container that did not start.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How much one print moves the estimate of how long a place is taken.
-const SMOOTHING: f64 = 0.1;
 
 /// The containers.
 #[derive(Debug)]
@@ -44,7 +43,7 @@ pub(crate) struct Containers {
 #[derive(Debug)]
 struct State {
     queue: Queue<oneshot::Sender<Handed>>,
-    place_seconds: f64,
+    pace: Pace,
     version: String,
     failing: bool,
 }
@@ -72,7 +71,7 @@ impl Containers {
         let tabs = options.tabs.max(1);
         let containers = Arc::new(Self {
             options: Arc::new(options),
-            state: Mutex::new(State { queue: Queue::default(), place_seconds: 0.1, version: String::new(), failing: false }),
+            state: Mutex::new(State { queue: Queue::default(), pace: Pace::of(0.1), version: String::new(), failing: false }),
             wanted: Notify::new(),
             places: Arc::new(Semaphore::new(tabs)),
             starting: Semaphore::new(STARTING),
@@ -238,16 +237,13 @@ impl Containers {
 
     fn note(&self, took: Duration) {
         let mut state = self.state();
-        state.place_seconds += SMOOTHING * (took.as_secs_f64() - state.place_seconds);
+        state.pace.note(took);
         drop(state);
         self.wanted.notify_waiters();
     }
 
     fn likely_wait(&self, state: &State) -> Duration {
-        let places = u32::try_from(self.options.tabs.max(1)).unwrap_or(u32::MAX);
-        let ahead = u32::try_from(state.queue.waiting(Priority::Interactive) + 1).unwrap_or(u32::MAX);
-        let wait_s = f64::from(ahead) / f64::from(places) * state.place_seconds;
-        Duration::from_secs_f64(wait_s.clamp(1.0, 60.0).ceil())
+        pace::retry_after(state.pace.wait_behind(state.queue.waiting(Priority::Interactive), self.options.tabs.max(1)))
     }
 
     pub(crate) fn retry_after(&self) -> Duration {

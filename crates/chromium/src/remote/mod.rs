@@ -14,7 +14,6 @@ mod worker;
 mod workers;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 pub use address::{ADDRESS_FORM, Address, AddressError};
 pub(crate) use connection::{Broken, Connection};
@@ -82,9 +81,4 @@ pub async fn ask_status(address: &Address, security: &Security) -> Result<(PoolS
     let mut connection = connection::Connection::open(&place, &trust).await.map_err(|error| RemoteError::Unreached(error.to_string()))?;
     let status = connection.status().await.map_err(|error| RemoteError::Unreached(error.to_string()))?;
     Ok((status.pool, if status.draining { Standing::Draining } else { Standing::Ready }))
-}
-
-/// A wait as `Retry-After` says it: whole seconds, from one to a minute.
-fn whole_seconds(wait: Duration) -> Duration {
-    Duration::from_secs_f64(wait.as_secs_f64().clamp(1.0, 60.0).ceil())
 }

@@ -1,7 +1,6 @@
 //! The worker's side: who is let in, what is asked, and how it ends.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -11,13 +10,12 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::RemoteError;
 use super::handshake::{self, HandshakeFault};
 use super::listener::{Caller, Listener};
 use super::stream::{self, Stream};
 use super::trust::{Security, Trust};
 use super::wire::{self, Ask, Failed, HEAD_BYTES, Say, WireFault, WorkerStatus, whole_ms};
-use super::{RemoteError, address::Address};
-use crate::fonts::Coverage;
 use crate::{ChromiumError, Pool, PrintJob, Printed};
 
 /// Connections whose other side is not known yet.
@@ -116,10 +114,7 @@ impl Strangers {
 /// # Errors
 /// [`RemoteError::Unprotected`] for a port without secret or certificates, [`RemoteError::Certificate`].
 pub async fn serve(listener: Listener, pool: Pool, options: ServeOptions, drain: CancellationToken) -> Result<(), RemoteError> {
-    let trust = Trust::read(&options.security)?;
-    if matches!(listener.address, Address::Tcp { .. }) && !trust.is_some() {
-        return Err(RemoteError::Unprotected { address: listener.address.clone() });
-    }
+    let trust = Trust::read(&options.security, std::slice::from_ref(&listener.address))?;
     let grace = options.grace;
     let prints = bound(options.prints);
     let shared = Arc::new(Shared::new(pool, trust, options, drain.clone()));
@@ -322,7 +317,7 @@ impl Shared {
         if let Some(known) = self.fonts.get() {
             return known.clone();
         }
-        match Coverage::of_installed_fonts(Path::new("fc-list")).await {
+        match self.pool.installed_fonts().await {
             Ok(coverage) => self.fonts.get_or_init(|| coverage.to_bytes()).clone(),
             Err(error) => {
                 tracing::warn!(%error, "missing glyphs will not be reported");

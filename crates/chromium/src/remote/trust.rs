@@ -8,6 +8,7 @@ use domain::SecretText;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 
 use super::RemoteError;
+use super::address::Address;
 use super::tls;
 
 /// What the operator gave.
@@ -45,18 +46,17 @@ pub(crate) struct Tls {
 }
 
 impl Trust {
-    /// Reads the files, once: other certificates need another start.
-    pub(crate) fn read(security: &Security) -> Result<Self, RemoteError> {
+    /// Reads the files, once: other certificates need another start. A port among the addresses needs more than the rights of a file.
+    pub(crate) fn read(security: &Security, addresses: &[Address]) -> Result<Self, RemoteError> {
+        let open = addresses.iter().find(|address| matches!(address, Address::Tcp { .. }));
+        if let Some(open) = open.filter(|_| security.secret.is_none() && security.tls.is_none()) {
+            return Err(RemoteError::Unprotected { address: open.clone() });
+        }
         Ok(Self { secret: security.secret.clone(), tls: security.tls.as_ref().map(tls::read).transpose()? })
     }
 
     /// The same, for asking the worker that has these very files: its name does not matter, its certificate does.
     pub(crate) fn of_own_worker(security: &Security) -> Result<Self, RemoteError> {
         Ok(Self { secret: security.secret.clone(), tls: security.tls.as_ref().map(tls::read_pinned).transpose()? })
-    }
-
-    /// Whether it is more than the rights of a file.
-    pub(crate) fn is_some(&self) -> bool {
-        self.secret.is_some() || self.tls.is_some()
     }
 }

@@ -7,13 +7,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::RemoteError;
 use super::address::Address;
 use super::directory::{Directory, WorkerStanding};
 use super::trust::{Security, Trust};
 use super::worker::{Elsewhere, Standing};
-use super::{RemoteError, whole_seconds};
 use crate::fonts::{Coverage, FontsError};
-use crate::{ChromiumError, Phase, PoolStatus, PrintJob, Printed};
+use crate::{ChromiumError, Phase, PoolStatus, PrintJob, Printed, pace};
 
 /// Workers that one document asks for a place.
 const ASKED: u32 = 3;
@@ -72,11 +72,7 @@ impl Workers {
             metrics::counter!("pulp_render_worker_retries_total", "reason" => reason).increment(0);
         }
         metrics::gauge!("pulp_render_worker_connections").set(0);
-        let trust = Trust::read(&options.security)?;
-        let open = options.workers.iter().find(|address| matches!(address, Address::Tcp { .. }));
-        if let Some(address) = open.filter(|_| !trust.is_some()) {
-            return Err(RemoteError::Unprotected { address: address.clone() });
-        }
+        let trust = Trust::read(&options.security, &options.workers)?;
         let workers = Self {
             directory: Directory::begin(options.workers.clone(), trust),
             prints: Semaphore::new(options.prints.clamp(1, Semaphore::MAX_PERMITS)),
@@ -171,7 +167,7 @@ impl Workers {
 
     /// The soonest that a worker said.
     pub(crate) fn retry_after(&self) -> Duration {
-        self.directory.retry_after().map_or(AGAIN_AFTER, whole_seconds)
+        self.directory.retry_after().map_or(AGAIN_AFTER, pace::retry_after)
     }
 
     /// The sum over all workers that answer.

@@ -2,7 +2,7 @@
 
 use super::scale::Scale;
 use super::svg::Svg;
-use super::{Area, Chart, Kind, Stacking, TEXT, Values, width_of};
+use super::{Area, Chart, Kind, Stacking, TEXT, Values, float, widest, width_of};
 use crate::issues::clip;
 
 pub(super) const GRID: &str = "#e3e6ea";
@@ -24,10 +24,10 @@ pub(super) fn draw<E>(
     let room = if chart.values == Values::Shown && chart.stacking == Stacking::Beside { (high - low) * 0.07 } else { 0.0 };
     let below = if low < 0.0 { room } else { 0.0 };
     let scale = Scale::new(low - below, high + room, chart.least, chart.most);
-    let ticks = scale.ticks.iter().map(|tick| Ok((*tick, clip(&text(*tick)?, LABEL_CHARACTERS)))).collect::<Result<Vec<_>, E>>()?;
-    let widest = ticks.iter().map(|(_, label)| width_of(label, TEXT)).fold(0.0, f64::max);
+    let ticks = ticks_of(&scale, text)?;
+    let widest_tick = widest(ticks.iter().map(|(_, label)| label));
     let labels: Vec<String> = chart.labels.iter().map(|label| clip(label, LABEL_CHARACTERS)).collect();
-    let mut plot = Area { left: area.left + widest + 5.0, top: area.top + TEXT * 0.6, ..area };
+    let mut plot = Area { left: area.left + widest_tick + 5.0, top: area.top + TEXT * 0.6, ..area };
     let turned = Turned::of(&labels, plot.right - plot.left);
     plot.bottom -= turned.height(&labels);
     if turned == Turned::Slanted {
@@ -44,6 +44,11 @@ pub(super) fn draw<E>(
     Ok((plot, scale))
 }
 
+/// The numbers at the axis of values, each as it is written there.
+pub(super) fn ticks_of<E>(scale: &Scale, text: &mut dyn FnMut(f64) -> Result<String, E>) -> Result<Vec<(f64, String)>, E> {
+    scale.ticks.iter().map(|tick| Ok((*tick, clip(&text(*tick)?, LABEL_CHARACTERS)))).collect()
+}
+
 /// The y of a value.
 pub(super) fn height_of(plot: &Area, scale: &Scale, value: f64) -> f64 {
     plot.bottom - scale.share(value) * (plot.bottom - plot.top)
@@ -51,7 +56,7 @@ pub(super) fn height_of(plot: &Area, scale: &Scale, value: f64) -> f64 {
 
 /// Where place `at` of `count` begins and ends along the axis.
 pub(super) fn place(plot: &Area, at: usize, count: usize) -> (f64, f64) {
-    let share = |at: usize| f64::from(u32::try_from(at).unwrap_or(0)) / f64::from(u32::try_from(count.max(1)).unwrap_or(1));
+    let share = |at: usize| float(at) / float(count.max(1));
     let width = plot.right - plot.left;
     (plot.left + width * share(at), plot.left + width * share(at + 1))
 }
@@ -85,21 +90,20 @@ enum Turned {
 
 impl Turned {
     fn of(labels: &[String], width: f64) -> Self {
-        let count = f64::from(u32::try_from(labels.len().max(1)).unwrap_or(1));
-        let slot = width / count;
-        let widest = labels.iter().map(|label| width_of(label, TEXT)).fold(0.0, f64::max);
+        let slot = width / float(labels.len().max(1));
+        let widest = widest(labels);
         if widest + 3.0 <= slot {
             Self::Level
         } else if labels.len() <= MAX_TURNED {
             Self::Slanted
         } else {
-            let every = (1..=labels.len()).find(|every| slot * f64::from(u32::try_from(*every).unwrap_or(1)) >= widest + 6.0);
+            let every = (1..=labels.len()).find(|every| slot * float(*every) >= widest + 6.0);
             Self::Some(every.unwrap_or(labels.len()).max(1))
         }
     }
 
     fn height(self, labels: &[String]) -> f64 {
-        let widest = labels.iter().map(|label| width_of(label, TEXT)).fold(0.0, f64::max);
+        let widest = widest(labels);
         match self {
             Self::Slanted => TEXT + 3.0 + widest * 0.6,
             _ if widest == 0.0 => 2.0,

@@ -1,13 +1,11 @@
 //! Bars that lie: places from top to bottom with their labels in front, values from left to right.
 
-use super::axes::{BASE, GRID, LABEL_CHARACTERS, reach};
+use super::axes::{BASE, GRID, LABEL_CHARACTERS, reach, ticks_of};
 use super::scale::Scale;
 use super::svg::Svg;
-use super::{Area, Chart, Stacking, TEXT, Values, color, width_of};
+use super::{Area, Chart, FILLED, Stacking, TEXT, Values, color, float, widest, width_of};
 use crate::issues::clip;
 
-/// Part of a place that its bars fill.
-const FILLED: f64 = 0.72;
 /// Part of the width that labels may take.
 const MOST_LABEL: f64 = 0.4;
 
@@ -18,8 +16,8 @@ pub(super) fn draw<E>(chart: &Chart, area: Area, svg: &mut Svg, text: &mut dyn F
     let room = if chart.values == Values::Shown && is_beside { (high - low) * 0.1 } else { 0.0 };
     let scale = Scale::new(if low < 0.0 { low - room } else { low }, high + room, chart.least, chart.most);
     let labels: Vec<String> = chart.labels.iter().map(|label| clip(label, 2 * LABEL_CHARACTERS)).collect();
-    let widest = labels.iter().map(|label| width_of(label, TEXT)).fold(0.0, f64::max).min((area.right - area.left) * MOST_LABEL);
-    let ticks = scale.ticks.iter().map(|tick| Ok((*tick, clip(&text(*tick)?, LABEL_CHARACTERS)))).collect::<Result<Vec<_>, E>>()?;
+    let widest = widest(&labels).min((area.right - area.left) * MOST_LABEL);
+    let ticks = ticks_of(&scale, text)?;
     let last = ticks.last().map_or(0.0, |(_, label)| width_of(label, TEXT) / 2.0);
     let plot = Area { left: area.left + widest + 6.0, right: area.right - last, bottom: area.bottom - TEXT - 6.0, ..area };
     let x_of = |value: f64| plot.left + scale.share(value) * (plot.right - plot.left);
@@ -28,19 +26,15 @@ pub(super) fn draw<E>(chart: &Chart, area: Area, svg: &mut Svg, text: &mut dyn F
         svg.line((x, plot.top), (x, plot.bottom), GRID, 0.5);
         svg.text((x, plot.bottom + TEXT + 4.0), "m", label);
     }
-    let height = (plot.bottom - plot.top) / number(labels.len().max(1));
+    let height = (plot.bottom - plot.top) / float(labels.len().max(1));
     for (at, label) in labels.iter().enumerate() {
-        let top = plot.top + height * number(at);
+        let top = plot.top + height * float(at);
         svg.text((plot.left - 4.0, top + height / 2.0 + TEXT * 0.35), "e", label);
         bars(chart, at, (top, height), &x_of, svg, text)?;
     }
     let base = x_of(0.0);
     svg.line((base, plot.top), (base, plot.bottom), BASE, 0.75);
     Ok(())
-}
-
-fn number(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// The bars of one place.
@@ -54,13 +48,13 @@ fn bars<E>(
 ) -> Result<(), E> {
     let is_stacked = chart.stacking == Stacking::Stacked;
     let beside = if is_stacked { 1 } else { chart.series.len().max(1) };
-    let thick = height * FILLED / number(beside);
+    let thick = height * FILLED / float(beside);
     let first = top + height * (1.0 - FILLED) / 2.0;
     // What is stacked up so far, above zero and below.
     let mut ends = [0.0, 0.0];
     for (place, series) in chart.series.iter().enumerate() {
         let Some(value) = series.values.get(at).copied().flatten() else { continue };
-        let y = if is_stacked { first } else { first + thick * number(place) };
+        let y = if is_stacked { first } else { first + thick * float(place) };
         let end = &mut ends[usize::from(value < 0.0)];
         let start = if is_stacked { *end } else { 0.0 };
         *end = start + value;

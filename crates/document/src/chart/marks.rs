@@ -3,10 +3,8 @@
 use super::axes::{height_of, place};
 use super::scale::Scale;
 use super::svg::{Svg, through};
-use super::{Area, Chart, Kind, Stacking, TEXT, Values, color, width_of};
+use super::{Area, Chart, FILLED, Kind, Stacking, TEXT, Values, color, float, width_of};
 
-/// Part of a place that its bars fill.
-const FILLED: f64 = 0.72;
 /// Points of a line that get a dot each.
 const MAX_DOTS: usize = 40;
 
@@ -23,28 +21,24 @@ pub(super) fn draw<E>(
     }
 }
 
-fn number(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
-}
-
 fn bars<E>(chart: &Chart, plot: Area, scale: &Scale, svg: &mut Svg, text: &mut dyn FnMut(f64) -> Result<String, E>) -> Result<(), E> {
     let is_stacked = chart.stacking == Stacking::Stacked;
     let beside = if is_stacked { 1 } else { chart.series.len().max(1) };
     for at in 0..chart.labels.len() {
         let (from, to) = place(&plot, at, chart.labels.len());
-        let width = (to - from) * FILLED / number(beside);
+        let width = (to - from) * FILLED / float(beside);
         let first = from + (to - from) * (1.0 - FILLED) / 2.0;
         // What is stacked up so far, above zero and below.
         let mut ends = [0.0, 0.0];
-        for (number_of, series) in chart.series.iter().enumerate() {
+        for (series_at, series) in chart.series.iter().enumerate() {
             let Some(value) = series.values.get(at).copied().flatten() else { continue };
-            let x = if is_stacked { first } else { first + width * number(number_of) };
+            let x = if is_stacked { first } else { first + width * float(series_at) };
             let end = &mut ends[usize::from(value < 0.0)];
             let start = if is_stacked { *end } else { 0.0 };
             *end = start + value;
             let (y0, y1) = (height_of(&plot, scale, start), height_of(&plot, scale, start + value));
             let gap = if beside > 1 { width * 0.06 } else { 0.0 };
-            svg.bar((x + gap, y0), (x + width - gap, y1), &color(chart, number_of));
+            svg.bar((x + gap, y0), (x + width - gap, y1), &color(chart, series_at));
             if chart.values == Values::Shown {
                 let said = text(value)?;
                 let middle = x + width / 2.0;

@@ -73,6 +73,8 @@ pub(crate) enum Values {
     Shown,
 }
 
+/// Part of a place along the axis that its bars fill.
+const FILLED: f64 = 0.72;
 /// Places along the axis, and slices of a pie.
 pub(crate) const MAX_POINTS: usize = 500;
 pub(crate) const MAX_SLICES: usize = 24;
@@ -124,6 +126,11 @@ fn color(chart: &Chart, at: usize) -> String {
     own.map_or_else(of_theme, str::to_owned)
 }
 
+/// A count as a length.
+fn float(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 /// Roughly how wide a text is, without knowing the font: letters of half their height, those of East Asia as wide as high.
 fn width_of(text: &str, size: f64) -> f64 {
     let letters: f64 = text
@@ -137,4 +144,9 @@ fn width_of(text: &str, size: f64) -> f64 {
         })
         .sum();
     letters * size
+}
+
+/// How wide the widest of these labels is.
+fn widest<'l>(labels: impl IntoIterator<Item = &'l String>) -> f64 {
+    labels.into_iter().map(|label| width_of(label, TEXT)).fold(0.0, f64::max)
 }

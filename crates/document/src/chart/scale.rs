@@ -1,5 +1,7 @@
 //! The axis of values: from where to where, with ticks at round numbers.
 
+use super::float;
+
 /// Ticks that are aimed at; there are up to twice as many.
 const WANTED: f64 = 5.0;
 /// Ticks at most, whatever the author's ends are.
@@ -29,8 +31,7 @@ impl Scale {
         let first = (least / step - 1e-9).ceil();
         let mut ticks = Vec::new();
         for count in 0..MOST {
-            // A count is small enough for a float.
-            let tick = (first + f64::from(u32::try_from(count).unwrap_or(0))) * step;
+            let tick = (first + float(count)) * step;
             if tick > most + step * 1e-6 {
                 break;
             }

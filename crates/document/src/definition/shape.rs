@@ -31,7 +31,7 @@ pub(crate) static DEFINITION: Shape = Shape {
             "inputSchema",
             Takes::Other("JSON Schema", r#"{"type": ["object", "boolean"]}"#),
             "any data",
-            "What the data has to be, after the mappings.",
+            "What the data has to be, after the mappings; an absent property that has a `default` gets it.",
         ),
         optional("fieldMappings", Takes::List(&mapping::SHAPE), "none", "From the caller's payload to the data of this template."),
         optional("sampleData", Takes::Other("object", r#"{"type": "object"}"#), "made from `inputSchema`", "Data for previews."),
@@ -45,7 +45,7 @@ pub(crate) static DEFINITION: Shape = Shape {
         optional("layout", REFERENCE, "", "The frame whose slots this content fills."),
         optional("document", Takes::Object(&DOCUMENT), "", "The content as a tree of nodes; either this or `html`."),
         optional("html", Takes::Text, "", "The content as HTML with expressions; either this or `document`."),
-        optional("css", Takes::Text, "", "The style sheet of `html`."),
+        optional("css", Takes::Text, "", "The style sheet of `html`; it can load nothing from elsewhere."),
         optional(
             "components",
             Takes::Other("object of names and references", r#"{"type": "object"}"#),

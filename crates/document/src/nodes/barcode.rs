@@ -8,7 +8,7 @@ use super::{Content, NODE};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Text};
-use crate::shapes::{Property, Shape, Takes};
+use crate::shapes::{Property, Shape, Takes, words};
 use crate::style::Style;
 use crate::writer::Writer;
 
@@ -20,7 +20,7 @@ pub(crate) struct Barcode {
     options: BarcodeOptions,
 }
 
-/// Steps per character of the content, as the helpers for codes charge them, and for the smallest code.
+/// Steps per character of the content and for the smallest code: those of the helpers for codes and some more, whatever the kind.
 const STEPS_PER_CHARACTER: u64 = 40;
 const STEPS: u64 = 2_000;
 /// Characters after which the work does not grow: longer contents are refused before they are drawn.
@@ -31,14 +31,14 @@ pub(crate) static SHAPE: Shape = Shape {
     base: NODE,
     properties: &[
         Property::required("value", Takes::Text, "What the code holds; nothing is drawn where it is empty."),
-        Property::optional("symbology", Takes::Words(&["qr", "code128", "ean13", "datamatrix", "pdf417"]), "`qr`", "The kind of code."),
+        Property::optional("symbology", Takes::Words(&words(&Symbology::NAMES)), "`qr`", "The kind of code."),
         Property::optional("width", Takes::Number(5.0, 1_000.0), "bars of 0.33, squares of 0.5", "Width of the whole code in millimetres."),
         Property::optional("height", Takes::Number(2.0, 1_000.0), "`15`", "Height of the bars of `code128` and `ean13` in millimetres."),
         Property::optional("caption", Takes::Flag, "`true`", "Whether the content stands below `code128` and `ean13`."),
         Property::optional("quietZone", Takes::Flag, "`true`", "Whether the clear space that readers need is part of the picture."),
         Property::optional(
             "errorCorrection",
-            Takes::Words(&["L", "M", "Q", "H"]),
+            Takes::Words(&words(&ErrorCorrection::NAMES)),
             "`M`",
             "How much of a `qr` code may be damaged: 7, 15, 25 or 30 per cent.",
         ),
@@ -48,14 +48,12 @@ pub(crate) static SHAPE: Shape = Shape {
 pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
     let value = fields.required_text(&["value"]);
     let symbology = fields.choice("symbology", &Symbology::NAMES).unwrap_or(Symbology::QrCode);
-    let levels =
-        [("L", ErrorCorrection::Low), ("M", ErrorCorrection::Medium), ("Q", ErrorCorrection::Quartile), ("H", ErrorCorrection::High)];
     let options = BarcodeOptions {
         width_mm: fields.number("width"),
         height_mm: fields.number("height"),
         quiet_zone: if fields.flag("quietZone").unwrap_or(true) { QuietZone::Standard } else { QuietZone::Omitted },
         caption: if fields.flag("caption").unwrap_or(true) { Caption::Shown } else { Caption::Hidden },
-        error_correction: fields.choice("errorCorrection", &levels).unwrap_or_default(),
+        error_correction: fields.choice("errorCorrection", &ErrorCorrection::NAMES).unwrap_or_default(),
     };
     Some(Content::Barcode(Barcode { symbology, value: value?, options }))
 }

@@ -13,7 +13,7 @@ use crate::fields::{Fields, Formula, Text};
 use crate::issues::short;
 use crate::shapes::{Property, Shape, Takes};
 use crate::style::Style;
-use crate::writer::Writer;
+use crate::writer::{Writer, weight};
 
 /// Fields that one component is given by name.
 const MOST_FIELDS: usize = 200;
@@ -113,7 +113,8 @@ fn read_field(fields: &mut Fields<'_, '_>, name: &str, value: &Value) -> Option<
         Err(error) => {
             let path = pointer(&fields.at("data"), name);
             let message = format!("\"{property}\", line {}, column {}: {}", error.line(), error.column(), error.message());
-            fields.reading.issues.push(domain::Issue::new(path, message).with_code("template_expression_error"));
+            let issue = fields.reading.issue(path, &message).with_code("template_expression_error");
+            fields.reading.issues.push(issue);
             None
         }
     }
@@ -186,14 +187,4 @@ fn gathered(fields: &[(Box<str>, Field)], writer: &mut Writer<'_>, scope: &Scope
         data.insert(name.to_string(), value);
     }
     Ok(Value::Object(data))
-}
-
-/// Steps for copying a value.
-fn weight(value: &Value) -> u64 {
-    match value {
-        Value::String(text) => crate::writer::steps_of(text.len()),
-        Value::Array(items) => items.iter().map(weight).fold(1, u64::saturating_add),
-        Value::Object(object) => object.values().map(weight).fold(1, u64::saturating_add),
-        _ => 1,
-    }
 }

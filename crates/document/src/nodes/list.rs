@@ -4,11 +4,11 @@ use expressions::Scope;
 use serde_json::Value;
 
 use super::tree::Tree;
-use super::{Content, NODE, Node, members, write_all};
+use super::{Content, Member, NODE, Node, members, write_all};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
-use crate::shapes::{Property, Shape, Takes};
+use crate::shapes::{Property, Shape, Takes, words};
 use crate::style::Style;
 use crate::writer::Writer;
 
@@ -74,7 +74,7 @@ pub(crate) static SHAPE: Shape = Shape {
         Property::optional("ordered", Takes::Flag, "`false`", "Whether entries are counted."),
         Property::optional(
             "marker",
-            Takes::Words(&["disc", "circle", "square", "none", "decimal", "lower-alpha", "upper-alpha", "lower-roman", "upper-roman"]),
+            Takes::Words(&words(&MARKERS)),
             "`disc`, or `decimal` where `ordered`",
             "What stands in front of an entry.",
         ),
@@ -146,23 +146,18 @@ impl List {
                 Ok(())
             }
             Entries::FromData(from) => {
-                let items = &from.items;
-                let Some(found) = writer.evaluate(items, scope)? else { return Ok(()) };
+                let Some(found) = writer.evaluate(&from.items, scope)? else { return Ok(()) };
                 let value = found.as_value();
-                let is_list = value.as_deref().is_some_and(|value| value.is_array() || value.is_object());
-                if !is_list {
-                    writer.note_missing_collection(items, value.as_deref());
+                let items = members(value.as_deref(), writer)?;
+                if items.is_none() {
+                    writer.note_missing_collection(&from.items, value.as_deref());
                 }
-                let is_empty = value.as_deref().is_none_or(|value| match value {
-                    Value::Array(items) => items.is_empty(),
-                    Value::Object(members) => members.is_empty(),
-                    _ => true,
-                });
-                if is_empty {
+                let items = items.unwrap_or_default();
+                if items.is_empty() {
                     writer.rehearse(|writer| self.item(writer, &scope.item(&Value::Null, 0, 1, None, None), 1))?;
                     return writer.text_in("<p class=\"empty\">", self.empty_text.as_ref(), "</p>", scope);
                 }
-                self.items(style, value.as_deref(), writer, scope, 1)
+                self.items(style, &items, writer, scope, 1)
             }
         }
     }
@@ -174,12 +169,11 @@ impl List {
     fn items<'w>(
         &'w self,
         style: &Style,
-        value: Option<&Value>,
+        items: &[Member<'_>],
         writer: &mut Writer<'w>,
         scope: &Scope<'_>,
         level: usize,
     ) -> Result<(), DocumentError> {
-        let items = members(value, writer)?.unwrap_or_default();
         if items.is_empty() {
             return Ok(());
         }
@@ -205,7 +199,9 @@ impl List {
         if let Some(nested) = nested
             && let Some(found) = writer.evaluate(nested, scope)?
         {
-            self.items(&Style::default(), found.as_value().as_deref(), writer, scope, level + 1)?;
+            let value = found.as_value();
+            let items = members(value.as_deref(), writer)?.unwrap_or_default();
+            self.items(&Style::default(), &items, writer, scope, level + 1)?;
         }
         writer.push("</li>");
         Ok(())

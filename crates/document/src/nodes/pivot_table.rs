@@ -14,7 +14,7 @@ use super::{Content, NODE, members};
 use crate::bindings::Uses;
 use crate::error::DocumentError;
 use crate::fields::{Fields, Formula, Text};
-use crate::shapes::{Property, Shape, Takes};
+use crate::shapes::{Property, Shape, Takes, words};
 use crate::style::Style;
 use crate::writer::{Writer, steps_of};
 use keys::{Keys, Order};
@@ -56,7 +56,7 @@ pub(crate) static SHAPE: Shape = Shape {
         Property::optional("value", Takes::Expression, "the item", "What counts of an item."),
         Property::optional(
             "total",
-            Takes::Words(&["sum", "avg", "count", "min", "max"]),
+            Takes::Words(&words(&TOTALS)),
             "`sum` with a `value`, `count` without",
             "What stands in a cell, reckoned in decimal digits.",
         ),

@@ -1,5 +1,7 @@
 //! `richText`: formatted text from an editor or from data, let through by an allow-list.
 
+use std::sync::OnceLock;
+
 use expressions::Scope;
 
 use super::tree::Tree;
@@ -16,7 +18,23 @@ use crate::writer::Writer;
 #[derive(Debug)]
 pub(crate) struct RichText {
     content: Text,
+    /// What a text without expressions comes to, once a document has found it out: it is the same for all.
+    literal: OnceLock<Clean>,
 }
+
+/// Markup that was let through.
+#[derive(Debug)]
+struct Clean {
+    html: String,
+    /// A sentence about what is gone.
+    left_out: Option<String>,
+    /// What cleaning it cost, which every document is charged.
+    steps: u64,
+}
+
+/// How many times its own length a text may come to and be kept: templates are counted by their length where they are kept, and
+/// one whose elements are never closed becomes many times as long.
+const MOST_KEPT: usize = 2;
 
 pub(crate) static SHAPE: Shape = Shape {
     what: "richText",
@@ -30,7 +48,7 @@ pub(crate) static SHAPE: Shape = Shape {
 };
 
 pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
-    Some(Content::RichText(RichText { content: fields.required_text(&["content", "html"])? }))
+    Some(Content::RichText(RichText { content: fields.required_text(&["content", "html"])?, literal: OnceLock::new() }))
 }
 
 impl RichText {
@@ -40,15 +58,31 @@ impl RichText {
 
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         let markup = writer.markup_text(&self.content, scope)?;
+        if let Some(known) = self.literal.get() {
+            writer.charge(known.steps)?;
+            known.write(style, writer);
+            return Ok(());
+        }
         let steps = rich_text::steps(&markup).map_err(|(what, limit)| DocumentError::TooLarge { what, limit: limit as u64 })?;
         writer.charge(steps)?;
-        let (clean, left_out) = rich_text::clean(&markup);
-        if let Some(left_out) = left_out {
-            writer.warn("rich_text", left_out);
+        let (html, left_out) = rich_text::clean(&markup);
+        let clean = Clean { html, left_out, steps };
+        clean.write(style, writer);
+        if self.content.template.is_literal() && clean.html.len() <= MOST_KEPT * markup.len() {
+            // Another document may have found out the same meanwhile.
+            let _ = self.literal.set(clean);
+        }
+        Ok(())
+    }
+}
+
+impl Clean {
+    fn write(&self, style: &Style, writer: &mut Writer<'_>) {
+        if let Some(left_out) = &self.left_out {
+            writer.warn("rich_text", left_out.clone());
         }
         writer.open("div", "rich", style);
-        writer.push(&clean);
+        writer.push(&self.html);
         writer.push("</div>");
-        Ok(())
     }
 }

@@ -44,7 +44,15 @@ fn refusals(definition: &Value) -> Vec<String> {
     error.issues().iter().map(|issue| format!("{}: {}", issue.path, issue.message)).collect()
 }
 
+fn validate(compiled: &Compiled, data: &Value, limits: &Limits) -> Result<Vec<domain::Issue>, DocumentError> {
+    document::validate(compiled, data, NOW.parse().unwrap(), limits, None)
+}
+
 fn write_with(definition: &Value, data: &Value, options: &Value) -> Result<Written, DocumentError> {
+    write_compiled(&compile(definition), data, options)
+}
+
+fn write_compiled(compiled: &Compiled, data: &Value, options: &Value) -> Result<Written, DocumentError> {
     let options = RenderOptions::from_json(options, "/options").unwrap();
     let input = Input {
         data,
@@ -55,7 +63,7 @@ fn write_with(definition: &Value, data: &Value, options: &Value) -> Result<Writt
         cancelled: None,
         assets: None,
     };
-    write_html(&compile(definition), &input, &Limits::default())
+    write_html(compiled, &input, &Limits::default())
 }
 
 fn written(definition: &Value, data: &Value) -> Written {

@@ -3,7 +3,7 @@
 use document::with_pages;
 use serde_json::{Value, json};
 
-use crate::{body, compile, refusals, tree, write_with, written};
+use crate::{body, compile, refusals, tree, write_compiled, write_with, written};
 
 #[expect(clippy::needless_pass_by_value, reason = "every caller makes the values on the spot")]
 pub(crate) fn node(node: Value, data: Value) -> String {
@@ -76,6 +76,26 @@ fn rich_text_keeps_its_form_and_loses_what_is_not_on_the_list() {
 }
 
 #[test]
+fn rich_text_without_expressions_is_the_same_in_every_document_of_its_template() {
+    // The second text becomes many times as long, as nothing in it is closed.
+    let long = "<p><b title=1><i title=2><u title=3></p>".repeat(20);
+    let compiled = compile(&tree(json!([
+        {"id": "a", "type": "richText", "content": "<p onclick=\"x()\">a <b>{{! nothing }}b</b> &amp; c</p><script>alert(1)</script>"},
+        {"id": "b", "type": "richText", "content": long},
+        {"id": "c", "type": "richText", "content": "<p>{{{name}}}</p>"},
+    ])));
+    let of = |name: &str| {
+        let written = write_compiled(&compiled, &json!({"name": name}), &json!({})).unwrap();
+        (written.html.replace(name, "NAME"), written.warnings)
+    };
+    let first = of("Ada");
+    assert!(first.0.contains("<div class=\"rich\"><p>a <b>b</b> &amp; c</p></div>"), "{}", first.0);
+    assert!(first.0.contains("<div class=\"rich\"><p>NAME</p></div>"), "{}", first.0);
+    assert!(first.1.iter().any(|warning| warning.message.contains("onclick")), "{:?}", first.1);
+    assert_eq!([of("Grace"), of("Edsger")], [first.clone(), first]);
+}
+
+#[test]
 fn a_signature_has_a_line_a_name_and_a_date_and_its_picture_is_checked() {
     let field = json!({"id": "s", "type": "signatureField", "name": "{{who}}", "label": "Seller", "dateLabel": "Date", "src": "{{scan}}", "width": "100mm", "height": "20mm"});
     let pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=";
@@ -88,6 +108,52 @@ fn a_signature_has_a_line_a_name_and_a_date_and_its_picture_is_checked() {
     );
     let foreign = write_with(&tree(json!([field])), &json!({"who": "x", "scan": "http://x/y.png"}), &json!({})).unwrap_err();
     assert_eq!(foreign.code(), domain::ErrorCode::AssetBlocked);
+}
+
+#[test]
+fn a_signature_without_a_date_has_a_line_as_wide_as_the_field() {
+    assert_eq!(
+        node(json!({"id": "s", "type": "signatureField", "name": "Ada", "width": "60mm"}), json!({})),
+        "<div class=\"signature undated\" style=\"width:60mm\"><div><div class=\"line\" style=\"height:16mm\"></div><p>Ada</p></div></div>"
+    );
+}
+
+#[test]
+fn a_box_has_the_height_it_is_given_and_columns_stand_where_they_are_told() {
+    let text = json!({"id": "t", "type": "text", "content": "x"});
+    assert_eq!(
+        node(json!({"id": "c", "type": "container", "width": "80mm", "height": "45mm", "place": "end", "children": [text]}), json!({})),
+        "<div class=\"container\" style=\"width:80mm;margin-inline-start:auto;box-sizing:border-box;min-height:45mm\"><p>x</p></div>"
+    );
+    for (align, css) in [("top", ";align-items:start"), ("middle", ";align-items:center"), ("baseline", ";align-items:baseline")] {
+        assert_eq!(
+            node(json!({"id": "c", "type": "columns", "align": align, "children": [text]}), json!({})),
+            format!("<div class=\"columns\" style=\"grid-template-columns:minmax(0,1fr);gap:6mm{css}\"><div><p>x</p></div></div>")
+        );
+    }
+}
+
+#[test]
+fn a_style_names_fonts_and_draws_lines_at_single_sides() {
+    let style = json!({"borderTop": "1pt solid #999", "borderBottom": false, "borderStart": "2pt dotted red", "borderEnd": true, "borderRadius": "1mm",
+        "fontFamily": "Liberation Serif, Noto Naskh Arabic, serif", "letterSpacing": "0.08em"});
+    let found = node(json!({"id": "t", "type": "text", "content": "x", "style": style}), json!({}));
+    for wanted in [
+        "border-top:1pt solid #999",
+        "border-bottom:none",
+        "border-inline-start:2pt dotted red",
+        "border-inline-end:0.75pt solid #c4c9d0",
+        "border-radius:1mm",
+        "font-family:'Liberation Serif','Noto Naskh Arabic',serif",
+        "letter-spacing:0.08em",
+    ] {
+        assert!(found.contains(wanted), "{wanted} is missing in {found}");
+    }
+    for hostile in ["a\"b", "a'b", "x;color:red", "x\\", "a,,b", "", "url(x)", "a,b,c,d,e,f"] {
+        let refused = refusals(&tree(json!([{"id": "t", "type": "text", "content": "x", "style": {"fontFamily": hostile}}])));
+        assert!(refused[0].starts_with("/document/children/0/style/fontFamily: Text 1: style.fontFamily is "), "{refused:?}");
+        assert!(refused[0].contains("accepted: one to five names of fonts"), "{refused:?}");
+    }
 }
 
 fn book() -> Value {

@@ -107,6 +107,11 @@ pub enum BarcodeError {
     },
 }
 
+impl ErrorCorrection {
+    /// All of them by the letter in templates, which is that of the standard.
+    pub const NAMES: [(&'static str, Self); 4] = [("L", Self::Low), ("M", Self::Medium), ("Q", Self::Quartile), ("H", Self::High)];
+}
+
 impl Symbology {
     /// All of them by the name in templates.
     pub const NAMES: [(&'static str, Self); 5] = [

@@ -10,6 +10,7 @@ use icu_datetime::pattern::{DateTimePattern, FixedCalendarDateTimeNames, Pattern
 use writeable::TryWriteable as _;
 
 use super::NoData;
+use super::formatters::Formatters;
 use super::moments::Moment;
 use crate::language::Language;
 
@@ -51,7 +52,21 @@ pub(crate) enum BadPattern {
 }
 
 /// In a named style. A time style needs a time.
-pub(crate) fn styled(moment: &Moment, day: DateStyle, time: TimeStyle, language: &Language) -> Result<String, NoData> {
+pub(crate) fn styled(
+    moment: &Moment,
+    day: DateStyle,
+    time: TimeStyle,
+    language: &Language,
+    formatters: &mut Formatters,
+) -> Result<String, NoData> {
+    let formatter = formatters.dates.get(language, (day, time), || {
+        FixedCalendarDateTimeFormatter::try_new(language.locale().into(), fields(day, time)).map_err(|_| NoData)
+    })?;
+    Ok(formatter.format(&input(moment).ok_or(NoData)?).to_string())
+}
+
+/// What is written in these styles.
+fn fields(day: DateStyle, time: TimeStyle) -> CompositeDateTimeFieldSet {
     let precision = match time {
         TimeStyle::None => None,
         TimeStyle::Short => Some(TimePrecision::Minute),
@@ -63,7 +78,7 @@ pub(crate) fn styled(moment: &Moment, day: DateStyle, time: TimeStyle, language:
         DateStyle::Long => Some(YMD::long()),
         DateStyle::Full | DateStyle::None => None,
     };
-    let fields = match (plain, day, precision) {
+    match (plain, day, precision) {
         (Some(day), _, None) => CompositeDateTimeFieldSet::Date(DateFieldSet::YMD(day)),
         (Some(day), _, Some(precision)) => CompositeDateTimeFieldSet::DateTime(DateAndTimeFieldSet::YMDT(day.with_time(precision))),
         (None, DateStyle::None, precision) => {
@@ -71,9 +86,7 @@ pub(crate) fn styled(moment: &Moment, day: DateStyle, time: TimeStyle, language:
         }
         (None, _, None) => CompositeDateTimeFieldSet::Date(DateFieldSet::YMDE(YMDE::long())),
         (None, _, Some(precision)) => CompositeDateTimeFieldSet::DateTime(DateAndTimeFieldSet::YMDET(YMDE::long().with_time(precision))),
-    };
-    let formatter = FixedCalendarDateTimeFormatter::<Gregorian, _>::try_new(language.locale().into(), fields).map_err(|_| NoData)?;
-    Ok(formatter.format(&input(moment).ok_or(NoData)?).to_string())
+    }
 }
 
 /// By a pattern of CLDR's letters that [`super::patterns`] has let through.

@@ -5,6 +5,7 @@
 pub(crate) mod addresses;
 pub(crate) mod dates;
 mod digits;
+pub(crate) mod formatters;
 pub(crate) mod moments;
 pub(crate) mod money;
 pub(crate) mod numbers;

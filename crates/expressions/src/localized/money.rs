@@ -1,6 +1,5 @@
 //! Amounts of money: digits by currency, symbol and its place by language.
 
-use fixed_decimal::Decimal as Shown;
 use icu_decimal::DecimalFormatter;
 use icu_decimal::options::GroupingStrategy;
 use icu_decimal::provider::{DecimalDigitsV1, DecimalSymbolsV1};
@@ -17,6 +16,7 @@ use icu_plurals::provider::PluralsCardinalV1;
 use icu_provider::prelude::*;
 use rust_decimal::{Decimal, RoundingStrategy};
 
+use super::formatters::Formatters;
 use super::{Fraction, NoData, NumberStyle, SignDisplay};
 use crate::language::Language;
 
@@ -81,7 +81,13 @@ impl Currency {
 }
 
 /// `€1,234.50` in `en-IE`, `1.234,50 €` in `de`.
-pub(crate) fn money(amount: Decimal, currency: Currency, style: MoneyStyle, language: &Language) -> Result<String, NoData> {
+pub(crate) fn money(
+    amount: Decimal,
+    currency: Currency,
+    style: MoneyStyle,
+    language: &Language,
+    formatters: &mut Formatters,
+) -> Result<String, NoData> {
     let own = currency.digits()?;
     let info = match style.rounding {
         MoneyRounding::Account => own,
@@ -98,8 +104,9 @@ pub(crate) fn money(amount: Decimal, currency: Currency, style: MoneyStyle, lang
         let digits = u32::from(info.digits);
         (plain(style, Fraction { min: digits, max: digits }).shown(to_coins(amount, info), 0), info)
     };
-    let text = written(&shown, currency, &Source { info, grouping: style.grouping }, style, language)?;
-    Ok(with_own_separators(text, language))
+    let style = AmountStyle { currency, display: style.display, usage: style.usage, source: Source { info, grouping: style.grouping } };
+    let formatter = formatters.amounts.get(language, style, || style.formatter(language))?;
+    Ok(with_own_separators(formatter.format_fixed_decimal(&shown).to_string(), language))
 }
 
 /// Languages and regions whose amounts have another separator than their numbers, which CLDR knows and icu does not read: what stands
@@ -137,20 +144,32 @@ fn plain(style: MoneyStyle, fraction: Fraction) -> NumberStyle {
     NumberStyle { fraction, sign: style.sign, grouping: style.grouping }
 }
 
-fn written(shown: &Shown, currency: Currency, source: &Source, style: MoneyStyle, language: &Language) -> Result<String, NoData> {
-    let prefs = language.locale().into();
-    let options = CurrencyFormatterOptions::from(style.usage);
-    let formatter: Result<CurrencyFormatter<DecimalFormatter>, DataError> = match style.display {
-        CurrencyDisplay::Symbol => CurrencyFormatter::try_new_symbol_unstable(source, prefs, currency.0, options),
-        CurrencyDisplay::Narrow => CurrencyFormatter::try_new_symbol_narrow_unstable(source, prefs, currency.0, options),
-        CurrencyDisplay::Code => CurrencyFormatter::try_new_code_unstable(source, prefs, currency.0, options),
-        CurrencyDisplay::Name => CurrencyFormatter::try_new_name_unstable(source, prefs, currency.0),
-        CurrencyDisplay::None => CurrencyFormatter::try_new_no_currency_unstable(source, prefs, currency.0, options),
-    };
-    Ok(formatter.map_err(|_| NoData)?.format_fixed_decimal(shown).to_string())
+/// What a formatter of amounts is made for, beside its language.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct AmountStyle {
+    currency: Currency,
+    display: CurrencyDisplay,
+    usage: CurrencyUsage,
+    source: Source,
+}
+
+impl AmountStyle {
+    fn formatter(self, language: &Language) -> Result<CurrencyFormatter<DecimalFormatter>, NoData> {
+        let (source, prefs, Currency(currency)) = (&self.source, language.locale().into(), self.currency);
+        let options = CurrencyFormatterOptions::from(self.usage);
+        let formatter: Result<_, DataError> = match self.display {
+            CurrencyDisplay::Symbol => CurrencyFormatter::try_new_symbol_unstable(source, prefs, currency, options),
+            CurrencyDisplay::Narrow => CurrencyFormatter::try_new_symbol_narrow_unstable(source, prefs, currency, options),
+            CurrencyDisplay::Code => CurrencyFormatter::try_new_code_unstable(source, prefs, currency, options),
+            CurrencyDisplay::Name => CurrencyFormatter::try_new_name_unstable(source, prefs, currency),
+            CurrencyDisplay::None => CurrencyFormatter::try_new_no_currency_unstable(source, prefs, currency, options),
+        };
+        formatter.map_err(|_| NoData)
+    }
 }
 
 /// The compiled data, but for the digits and groups that a template asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Source {
     info: FractionInfo,
     grouping: GroupingStrategy,

@@ -49,9 +49,8 @@ fn barcode<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, E
 
 fn common(call: &mut Invocation<'_, '_, '_, '_>) -> Result<BarcodeOptions, ExpressionError> {
     let quiet_zone = if call.option_flag("quiet", true)? { QuietZone::Standard } else { QuietZone::Omitted };
-    let levels =
-        [("L", ErrorCorrection::Low), ("M", ErrorCorrection::Medium), ("Q", ErrorCorrection::Quartile), ("H", ErrorCorrection::High)];
-    Ok(BarcodeOptions { quiet_zone, error_correction: call.option_choice("level", &levels)?, ..BarcodeOptions::default() })
+    let error_correction = call.option_choice("level", &ErrorCorrection::NAMES)?;
+    Ok(BarcodeOptions { quiet_zone, error_correction, ..BarcodeOptions::default() })
 }
 
 fn drawn<'s>(

@@ -52,7 +52,10 @@ fn date<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, Expr
         return Err(no_time(call));
     }
     match look {
-        Look::Style(day) => written(call, dates::styled(&moment, day, time, &language)),
+        Look::Style(day) => {
+            let text = dates::styled(&moment, day, time, &language, &mut call.evaluator.run.formatters);
+            written(call, text)
+        }
         Look::Iso => Ok(Evaluated::Owned(Value::String(iso(&moment, time)))),
         Look::Pattern(_) if time != TimeStyle::None => {
             Err(call.wrong("`date` takes time= with a named style; in a pattern write letters such as HH:mm".to_owned()))

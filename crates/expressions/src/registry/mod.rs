@@ -41,7 +41,7 @@ static GROUPS: [&[Helper]; 13] = [
     markdown::HELPERS,
 ];
 
-/// Characters of an unknown name that an error repeats.
+/// Characters of an unknown name, or of a refused text, that an error repeats.
 const MAX_SHOWN_CHARACTERS: usize = 40;
 
 /// One entry of the table.
@@ -113,9 +113,7 @@ impl Helper {
             if wanted.ends_with(" 1") || wanted == "exactly 1" { "" } else { "s" }
         ))
     }
-}
 
-impl Helper {
     fn unknown_option(&self, found: &str, options: &[&str]) -> String {
         let name = self.name;
         let shown: String = found.chars().take(MAX_SHOWN_CHARACTERS).collect();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Act, Helper, Invocation};
 use crate::error::ExpressionError;
 use crate::language::Language;
+use crate::localized::formatters::Formatters;
 use crate::localized::money::{self, Currency, CurrencyDisplay, MoneyRounding, MoneyStyle};
 use crate::localized::{Fraction, NoData, NumberStyle, SignDisplay, numbers};
 use crate::value::{Evaluated, View};
@@ -31,7 +32,7 @@ pub(super) const HELPERS: &[Helper] = &[
 /// Digits after the decimal separator that can be asked for.
 const MAX_DECIMALS: u32 = 20;
 
-type Format = fn(Decimal, NumberStyle, &Language) -> Result<String, NoData>;
+type Format = fn(Decimal, NumberStyle, &Language, &mut Formatters) -> Result<String, NoData>;
 
 fn plain<'s>(call: &mut Invocation<'_, '_, '_, 's>, max: u32, format: Format) -> Result<Evaluated<'s>, ExpressionError> {
     let number = call.number(0)?;
@@ -40,7 +41,8 @@ fn plain<'s>(call: &mut Invocation<'_, '_, '_, 's>, max: u32, format: Format) ->
     let language = call.language(|regional| &regional.numbers)?;
     let Some(number) = number else { return Ok(Evaluated::Undefined) };
     call.charge(STEPS)?;
-    written(call, format(number, style, &language))
+    let text = format(number, style, &language, &mut call.evaluator.run.formatters);
+    written(call, text)
 }
 
 /// Steps that looking up a language and writing a number is worth.
@@ -109,7 +111,8 @@ fn currency<'s>(call: &mut Invocation<'_, '_, '_, 's>) -> Result<Evaluated<'s>, 
     };
     let (Some(amount), Some(currency)) = (amount, currency) else { return Ok(Evaluated::Undefined) };
     call.charge(2 * STEPS)?;
-    written(call, money::money(amount, currency, style, &language))
+    let text = money::money(amount, currency, style, &language, &mut call.evaluator.run.formatters);
+    written(call, text)
 }
 
 /// The currency by its code; without one that of the language's region. None where the code is missing from the data.

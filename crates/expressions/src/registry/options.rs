@@ -5,14 +5,11 @@ use std::borrow::Cow;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 
-use super::Invocation;
 use super::arguments::{kind_of, number_of};
+use super::{Invocation, MAX_SHOWN_CHARACTERS};
 use crate::error::ExpressionError;
-use crate::language::Language;
+use crate::language::{Language, Regional};
 use crate::value::{Evaluated, View};
-
-/// Characters of a refused text that an error repeats.
-const MAX_SHOWN_CHARACTERS: usize = 40;
 
 impl<'s> Invocation<'_, '_, '_, 's> {
     /// A named argument that is there and not null.
@@ -73,7 +70,7 @@ impl<'s> Invocation<'_, '_, '_, 's> {
     }
 
     /// The language of `locale=`, or the one of the document that `of_document` picks.
-    pub(crate) fn language(&mut self, of_document: impl Fn(&crate::language::Regional) -> &Language) -> Result<Language, ExpressionError> {
+    pub(crate) fn language(&mut self, of_document: impl Fn(&Regional) -> &Language) -> Result<Language, ExpressionError> {
         let Some(tag) = self.option_text("locale")? else { return Ok(of_document(&self.evaluator.run.regional).clone()) };
         Language::parse(&tag).ok_or_else(|| self.refused_option("locale", "a BCP 47 tag such as \"de-CH\"", View::Text(&tag)))
     }

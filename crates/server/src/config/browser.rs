@@ -28,6 +28,11 @@ pub struct BrowserSettings {
 }
 
 impl BrowserSettings {
+    /// Documents that are printed or wait for it.
+    pub fn in_flight(&self) -> usize {
+        self.max_concurrent_pages + self.max_queue_depth
+    }
+
     pub(super) fn read(values: &Values, cores: usize) -> Self {
         let max_concurrent_pages = values.parsed(&known::RENDER_MAX_CONCURRENT_PAGES).unwrap_or_else(|| (cores + 1).min(50));
         Self {

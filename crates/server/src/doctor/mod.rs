@@ -4,6 +4,7 @@ mod browser;
 mod database;
 mod folder;
 mod fonts;
+mod print;
 mod render_workers;
 
 use std::fmt::Write as _;

@@ -1,18 +1,13 @@
 //! Which render workers answer, and whether one prints a page.
 
-use std::time::Duration;
-
-use chromium::PrintJob;
 use chromium::remote::Standing;
 use tokio::time::Instant;
 
-use super::{Finding, fonts};
+use super::{Finding, fonts, print};
 use crate::browser;
 use crate::config::Config;
 
 const WHAT: &str = "render workers";
-/// A warm tab prints a word in about 10 ms; a cold machine needs some seconds.
-const PRINT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub async fn check(config: &Config) -> Vec<Finding> {
     let connected = match browser::start(config).await {
@@ -37,14 +32,12 @@ pub async fn check(config: &Config) -> Vec<Finding> {
             (Standing::Unknown, _) => Finding::warn(WHAT, format!("{}: no answer yet", worker.place), "look into its log"),
         })
         .collect();
-    let began = Instant::now();
-    let job = PrintJob::new("<!doctype html><title>doctor</title><p>Hello</p>".to_owned(), "doctor".to_owned());
-    findings.push(match pool.print(job, began + PRINT_TIMEOUT).await {
-        Ok(_) => Finding::ok(WHAT, format!("one of them printed a page in {} ms", began.elapsed().as_millis())),
-        Err(error) => Finding::fail(WHAT, error.to_string(), "start a render worker, and see docs/operations/render-workers.md"),
+    findings.push(match print::a_page(&pool).await {
+        Ok(print_ms) => Finding::ok(WHAT, format!("one of them printed a page in {print_ms} ms")),
+        Err(reason) => Finding::fail(WHAT, reason, "start a render worker, and see docs/operations/render-workers.md"),
     });
     findings.push(fonts::judge(pool.installed_fonts().await));
-    pool.close(Instant::now() + PRINT_TIMEOUT).await;
+    pool.close(Instant::now() + print::TIMEOUT).await;
     findings
 }
 
@@ -58,14 +51,11 @@ pub async fn check_containers(config: &Config) -> Finding {
         Err(error) => return Finding::fail(what, error.to_string(), remedy),
     };
     let started_ms = began.elapsed().as_millis();
-    let began = Instant::now();
-    let job = PrintJob::new("<!doctype html><title>doctor</title><p>Hello</p>".to_owned(), "doctor".to_owned());
-    let printed = pool.print(job, began + PRINT_TIMEOUT).await;
-    let print_ms = began.elapsed().as_millis();
+    let printed = print::a_page(&pool).await;
     let version = pool.status().version;
-    pool.close(Instant::now() + PRINT_TIMEOUT).await;
+    pool.close(Instant::now() + print::TIMEOUT).await;
     match printed {
-        Ok(_) => Finding::ok(what, format!("{version} started in {started_ms} ms and printed a page in {print_ms} ms")),
-        Err(error) => Finding::fail(what, error.to_string(), remedy),
+        Ok(print_ms) => Finding::ok(what, format!("{version} started in {started_ms} ms and printed a page in {print_ms} ms")),
+        Err(reason) => Finding::fail(what, reason, remedy),
     }
 }

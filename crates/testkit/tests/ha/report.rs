@@ -9,7 +9,7 @@ const PROCESSES: &str = "## Server processes behind HAProxy";
 const COMPOSE: &str = "## The compose stack";
 const HEAD: &str = "| | scenario | found |\n|---|---|---|\n";
 
-/// How much is asked: the figures for a report, less for each change.
+/// How much is asked: as much as a report tells of, or less, for each change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Width {
     /// Some minutes in all.

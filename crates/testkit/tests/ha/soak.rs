@@ -57,7 +57,7 @@ pub async fn soak(stack: &mut Stack, template: &str) {
     let Some(processes) = stack.processes() else { return };
     let places: Vec<_> = processes.replicas.iter().map(|replica| (replica.pid(), replica.folder().to_owned())).collect();
     let looks = || places.iter().map(|(pid, folder)| look(*pid, folder)).collect::<Vec<_>>();
-    let lasts = if Width::asked() == Width::Full { Duration::from_mins(5) } else { Duration::from_secs(20) };
+    let lasts = if Width::asked() == Width::Full { Duration::from_mins(30) } else { Duration::from_secs(20) };
     let load = Load::of(stack, template);
     sleep(WARM_UP).await;
     let (began, before) = (Instant::now(), looks());

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::fields::{Fields, Formula};
 use crate::issues::short;
-use crate::shapes::{Property, Shape, Takes};
-use crate::writer::steps_of;
+use crate::shapes::{Property, Shape, Takes, words};
+use crate::writer::{steps_of, weight};
 
 #[derive(Debug)]
 pub(super) struct Test {
@@ -84,15 +84,7 @@ pub(super) static CONDITION: Shape = Shape {
 };
 
 /// The words of the operators.
-pub(super) static WORDS: [&str; OPERATORS.len()] = {
-    let mut words = [""; OPERATORS.len()];
-    let mut at = 0;
-    while at < words.len() {
-        words[at] = OPERATORS[at].0;
-        at += 1;
-    }
-    words
-};
+pub(super) static WORDS: [&str; OPERATORS.len()] = words(&OPERATORS);
 
 pub(super) fn read_test(fields: &mut Fields<'_, '_>, subjects: &[&'static str]) -> Option<Test> {
     let subject = fields.required_formula(subjects);
@@ -152,15 +144,6 @@ fn pattern(fields: &mut Fields<'_, '_>, source: &str) -> Option<Regex> {
 
 /// Bytes of a compiled pattern; those of people need some thousand.
 const PATTERN_BYTES: usize = 256 * 1024;
-
-fn weight(value: &Value) -> u64 {
-    match value {
-        Value::String(text) => steps_of(text.len()),
-        Value::Array(items) => items.iter().map(weight).sum::<u64>() + 1,
-        Value::Object(members) => members.values().map(weight).sum::<u64>() + 1,
-        _ => 1,
-    }
-}
 
 impl Test {
     /// What looking at the value found may cost at most: a text by its length, a list by its comparisons.
