@@ -79,10 +79,15 @@ fn style(name: &str, level: u8, headings: &[Found]) -> String {
     rules
 }
 
-/// A title as a string of CSS. One that may be read from right to left is kept from turning around what stands beside it.
+/// A title as a string of CSS. One that is read from right to left is kept from turning around what stands beside it.
 fn symbol(title: &str) -> String {
     let title = clip(title.trim(), TITLE_CHARACTERS);
-    css::string(&if title.is_ascii() { title } else { format!("\u{2068}{title}\u{2069}") })
+    let is_turned = title.chars().any(|character| {
+        let blocks =
+            ['\u{590}'..='\u{8ff}', '\u{fb1d}'..='\u{fdff}', '\u{fe70}'..='\u{fefe}', '\u{10800}'..='\u{10fff}', '\u{1e800}'..='\u{1efff}'];
+        blocks.iter().any(|block| block.contains(&character))
+    });
+    css::string(&if is_turned { format!("\u{2068}{title}\u{2069}") } else { title })
 }
 
 #[cfg(test)]
@@ -105,6 +110,9 @@ mod tests {
         assert!(titles(2, &book).contains("symbols: \"A1\" \"A2\" \"A2\" \"A3\" \"B\" \"C1\";"), "{}", titles(2, &book));
         assert!(titles(1, &[(1, "late", 3)]).contains("symbols: \"\" \"\" \"late\";"));
         assert_eq!(titles(1, &[(2, "only a section", 1)]), "");
+        // Digits beside it would be read as a part of it.
+        assert!(titles(1, &[(1, "שלום", 1)]).contains("symbols: \"\u{2068}שלום\u{2069}\";"));
+        assert!(titles(1, &[(1, "Ζωή 世界", 1)]).contains("symbols: \"Ζωή 世界\";"));
     }
 
     #[test]
