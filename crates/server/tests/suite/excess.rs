@@ -82,7 +82,7 @@ async fn depth_is_refused_in_data_in_nodes_and_in_templates() {
         if expected == 400 {
             let issue = serde_json::from_slice::<Value>(&bytes).unwrap()["issues"][0].take();
             assert!(said.contains("the 127 levels accepted"), "{said}");
-            assert_eq!((&issue["nodeId"], &issue["nodeType"]), (&json!(format!("s{}", levels - 61)), &json!("section")), "{issue}");
+            assert_eq!((&issue["nodeId"], &issue["nodeType"]), (&json!(format!("s{}", levels - 62)), &json!("section")), "{issue}");
             assert!(issue["path"].as_str().unwrap().starts_with("/definition/document/children/0/children/0/"), "{issue}");
         }
     }
