@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::Setup;
+use crate::deep_json;
 use crate::error::ApiError;
 use crate::incoming;
 
@@ -43,7 +44,8 @@ impl FromRequest<Setup> for AnyJson {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
-        serde_json::from_slice(&given(request, setup).await?).map(Self).map_err(|error| malformed(&error))
+        let bytes = given(request, setup).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| malformed(&bytes, &error))
     }
 }
 
@@ -56,7 +58,7 @@ impl FromRequest<Setup> for JsonBytes {
     async fn from_request(request: Request, setup: &Setup) -> Result<Self, ApiError> {
         let bytes = given(request, setup).await?;
         // Not as something to be ignored, which may be deeper and hold other numbers and characters than what is read.
-        serde_json::from_slice::<Value>(&bytes).map_err(|error| malformed(&error))?;
+        serde_json::from_slice::<Value>(&bytes).map_err(|error| malformed(&bytes, &error))?;
         Ok(Self(bytes))
     }
 }
@@ -81,9 +83,9 @@ fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         Some(b'0'..=b'9' | b'-') => "a number",
         Some(b't' | b'f') => "true or false",
         Some(b'n') => "null",
-        _ => return serde_json::from_slice(bytes).map_err(|error| malformed(&error)),
+        _ => return serde_json::from_slice(bytes).map_err(|error| malformed(bytes, &error)),
     };
-    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| malformed(&error))?;
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| malformed(bytes, &error))?;
     Err(ApiError::bad_request(format!("the body is {found}; accepted: a JSON object with the fields that /docs lists")))
 }
 
@@ -113,8 +115,11 @@ fn check_content_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-fn malformed(error: &serde_json::Error) -> ApiError {
+fn malformed(bytes: &[u8], error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
+    if text.starts_with("recursion limit exceeded") {
+        return deep_json::refused(bytes);
+    }
     // serde_json appends the place; it is said in our own words below.
     let reason = text.split(" at line ").next().unwrap_or(&text);
     ApiError::bad_request(format!("the body is not the JSON that is expected: {reason} (line {}, column {})", error.line(), error.column()))

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::issues::IssueNode;
 use domain::quotas::QuotaStanding;
 use domain::{ErrorCode, Issue};
 use jiff::Timestamp;
@@ -68,7 +69,8 @@ pub struct ErrorEnvelope {
 }
 
 /// One thing that is wrong with the input.
-#[derive(Serialize, ToSchema)]
+#[derive(Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct IssueBody {
     /// A JSON Pointer into the input; for an expression the way through the nodes, for a binding its path.
     pub path: String,
@@ -77,11 +79,22 @@ pub struct IssueBody {
     /// The stable name of the kind of problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
+    /// The id of the node that it is about, where it is about one; `html`, `css` and the like for what is no node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_id: Option<String>,
+    /// The type of that node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_type: Option<String>,
+    /// The way to that node for people, such as `Section 'Body' > Text 1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_path: Option<String>,
 }
 
 impl From<Issue> for IssueBody {
     fn from(issue: Issue) -> Self {
-        Self { path: issue.path, message: issue.message, code: issue.code }
+        let IssueNode { node_id, node_type, node_path } = issue.node.map(|node| *node).unwrap_or_default();
+        let node_path = Some(node_path).filter(|path| !path.is_empty());
+        Self { path: issue.path, message: issue.message, code: issue.code, node_id, node_type, node_path }
     }
 }
 
@@ -382,10 +395,10 @@ fn clipped(mut text: String) -> String {
 
 fn listed(issues: Vec<Issue>) -> Vec<IssueBody> {
     let more = issues.len().saturating_sub(MOST_ISSUES);
-    let clip = |issue: Issue| IssueBody { path: clipped(issue.path), message: clipped(issue.message), code: issue.code };
+    let clip = |issue: Issue| IssueBody::from(Issue { path: clipped(issue.path), message: clipped(issue.message), ..issue });
     let mut listed: Vec<IssueBody> = issues.into_iter().take(MOST_ISSUES).map(clip).collect();
     if more > 0 {
-        listed.push(IssueBody { path: String::new(), message: format!("and {more} more"), code: None });
+        listed.push(IssueBody { message: format!("and {more} more"), ..IssueBody::default() });
     }
     listed
 }
@@ -461,8 +474,8 @@ mod tests {
 
     use super::*;
 
-    /// The most bytes that an answer of this kind may have: every issue with the longest path and message, escaped.
-    const LARGEST: usize = (MOST_ISSUES + 2) * 2 * (MOST_CHARACTERS + 1) * 6;
+    /// The most bytes that an answer of this kind may have: every issue with the longest path, message and node, escaped.
+    const LARGEST: usize = (MOST_ISSUES + 2) * 4 * (MOST_CHARACTERS + 1) * 6;
 
     fn any_issue() -> impl Strategy<Value = Issue> {
         let code = prop_oneof![Just(None), Just(Some("INVALID_TEMPLATE"))];

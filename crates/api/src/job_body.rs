@@ -273,11 +273,12 @@ impl From<ItemRefusal> for ApiError {
 /// What is wrong with an item, with pointers into the whole request.
 fn refused_item(index: usize, refused: &RefusedBody) -> Vec<Issue> {
     let code = refused.code.as_str();
-    let of = |path: &str, message: &str| Issue { code: Some(code), ..Issue::new(format!("/items/{index}{path}"), message) };
+    let at = |path: &str, message: &str| Issue::new(format!("/items/{index}{path}"), message).with_code(code);
     if refused.issues.is_empty() {
-        return vec![of("", &refused.message)];
+        return vec![at("", &refused.message)];
     }
-    refused.issues.iter().map(|issue| of(&issue.path, &issue.message)).collect()
+    let of = |issue: &Issue| Issue { node: issue.node.clone(), ..at(&issue.path, &issue.message) };
+    refused.issues.iter().map(of).collect()
 }
 
 /// An item's words over those of all; what is no object stays for its reader to refuse.

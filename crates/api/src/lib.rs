@@ -30,6 +30,7 @@ mod data_conversion;
 mod datasets;
 mod dead_letters;
 mod deadlines;
+mod deep_json;
 mod diffs;
 mod docs;
 mod document_links;

@@ -49,7 +49,7 @@ pub struct RenderBody {
     /// says the same. Without it the side is the control.
     bucket_key: Option<String>,
     /// `paperSize`, `orientation`, `margins`, `locale`, `timeZone`, `direction`, `metadata`, `filename`, `disposition`,
-    /// `bookmarks`, `pageHeader`, `pageFooter`.
+    /// `bookmarks`, `pageHeader`, `pageFooter`, `watermark`, `printProduction`.
     #[schema(value_type = Object)]
     options: Option<Value>,
     /// Words to find the render by in the log of renders: up to 50 names with text.

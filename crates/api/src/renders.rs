@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use document::ExpressionProblem;
 use domain::documents::{DocumentName, RespondWith};
 use domain::options::Disposition;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -146,13 +147,13 @@ pub async fn validate(
     let (request, _) = render_body::read(body, bucket.0, &caller, Format::Pdf)?;
     reach(&caller, &request.source)?;
     let report = setup.renderer.dry_run(request).await?;
-    let problems = report.expressions.errors.iter().map(|problem| render_issue(problem.whole_message()));
+    let problems = report.expressions.errors.iter().map(render_issue);
     let issues: Vec<IssueBody> = report.validation.errors.into_iter().map(Into::into).chain(problems).collect();
     Ok(Json(json!({ "valid": issues.is_empty(), "issues": issues })))
 }
 
-fn render_issue(message: String) -> IssueBody {
-    IssueBody { path: String::new(), message, code: Some("RENDER_ERROR") }
+fn render_issue(problem: &ExpressionProblem) -> IssueBody {
+    IssueBody { path: String::new(), code: Some("RENDER_ERROR"), ..problem.as_issue().into() }
 }
 
 /// Who asks, and where.

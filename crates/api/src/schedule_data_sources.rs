@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Extension, State};
+use document::words::When;
 use domain::relative_dates::{check_parameters, resolve_parameters};
 use domain::schedule_secrets::keep;
 use domain::schedule_sources::{Burst, DataSource};
@@ -58,7 +59,8 @@ pub async fn preview(
         Some(data) => data.clone(),
         None => data(&setup, &caller, &given).await?.map_err(refused)?,
     };
-    let bursted = tokio::task::spawn_blocking(move || document::burst::burst(&burst, &data)).await;
+    let when = When { now: setup.clock.now(), time_zone: zone_of(&given) };
+    let bursted = tokio::task::spawn_blocking(move || document::burst::burst(&burst, &data, &when)).await;
     let bursted = bursted.map_err(|_| ApiError::new(ErrorCode::InternalError, "something is broken on our side"))?;
     let made = bursted.map_err(|error| ApiError::new(error.code(), error.to_string()))?;
     let sample: Vec<Value> = made
@@ -114,9 +116,14 @@ async fn data(setup: &Setup, caller: &Caller, given: &Map<String, Value>) -> Res
     let parameters = given.get("parameters").filter(|given| !given.is_null());
     let parameters = parameters.or_else(|| known.as_ref().and_then(|known| known.input.definition.get("parameters"))).unwrap_or(&empty);
     check_parameters(parameters, "/parameters").map_err(invalid)?;
-    let zone = given.get("timezone").and_then(Value::as_str).and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
-    let resolved = parameters.as_object().map(|own| resolve_parameters(own, setup.clock.now(), &zone)).unwrap_or_default();
-    Ok(setup.renderer.schedule_data(&store, &template, &source, &resolved).await)
+    let when = When { now: setup.clock.now(), time_zone: zone_of(given) };
+    let resolved = parameters.as_object().map(|own| resolve_parameters(own, when.now, &when.time_zone)).unwrap_or_default();
+    Ok(setup.renderer.schedule_data(&store, &template, &source, &resolved, &when).await)
+}
+
+/// The zone of the schedule's clock, as far as one is given.
+fn zone_of(given: &Map<String, Value>) -> TimeZone {
+    given.get("timezone").and_then(Value::as_str).and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
 }
 
 fn object(body: Value) -> Result<Map<String, Value>, ApiError> {

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::definition::{Body, Compiled};
 use crate::fields::{Formula, Text};
-use crate::furniture::Furniture;
 use crate::nodes::Node;
 use crate::schema_depth::percent_decoded;
 
@@ -64,10 +63,7 @@ impl Compiled {
         };
         uses.trail.push("Page");
         for furniture in [&self.config.header, &self.config.footer].into_iter().flatten() {
-            match furniture {
-                Furniture::Markup(text) => uses.text(text),
-                Furniture::Texts(texts) => texts.iter().flatten().for_each(|text| uses.text(text)),
-            }
+            furniture.texts().for_each(|text| uses.text(text));
         }
         uses.trail.clear();
         match &self.body {

@@ -4,7 +4,7 @@ use domain::ErrorCode;
 use domain::schedule_sources::Burst;
 use serde_json::{Map, Value};
 
-use crate::words::{WordsError, holds, value_at};
+use crate::words::{When, WordsError, holds, value_at};
 
 /// Characters of an element's name.
 const KEY_CHARS: usize = 255;
@@ -80,10 +80,10 @@ impl BurstError {
     }
 }
 
-/// Makes the data of each document.
-pub fn burst(burst: &Burst, data: &Value) -> Result<Bursted, BurstError> {
+/// Makes the data of each document, with conditions and places as they are at `when`.
+pub fn burst(burst: &Burst, data: &Value, when: &When) -> Result<Bursted, BurstError> {
     let words = |field| move |error| BurstError::Words { field, error };
-    let found = value_at(&burst.items_path, data).map_err(words("itemsPath"))?;
+    let found = value_at(&burst.items_path, data, when).map_err(words("itemsPath"))?;
     let Some(Value::Array(list)) = found else {
         return Err(BurstError::NoList { path: burst.items_path.clone(), found: found.as_ref().map_or("nothing", kind_of) });
     };
@@ -111,12 +111,12 @@ pub fn burst(burst: &Burst, data: &Value) -> Result<Bursted, BurstError> {
             return Err(BurstError::TooLarge);
         }
         let key = match &burst.key_path {
-            Some(path) => value_at(path, &element).map_err(words("keyPath"))?.and_then(named),
+            Some(path) => value_at(path, &element, when).map_err(words("keyPath"))?.and_then(named),
             None => None,
         };
         let data = data_of(&parent, burst.item_as.as_deref(), element);
         if let Some(condition) = &burst.item_condition
-            && !holds(condition, &data).map_err(words("itemCondition"))?
+            && !holds(condition, &data, when).map_err(words("itemCondition"))?
         {
             made.filtered += 1;
             continue;
@@ -175,6 +175,10 @@ mod tests {
 
     use super::*;
 
+    fn when() -> When {
+        When { now: jiff::Timestamp::UNIX_EPOCH, time_zone: jiff::tz::TimeZone::UTC }
+    }
+
     fn of(value: &Value) -> Burst {
         Burst::from_json(value, "").unwrap()
     }
@@ -183,32 +187,33 @@ mod tests {
     fn what_is_merged_into_every_element_is_counted_before_it_is_copied() {
         let data = json!({"big": "x".repeat(400_000), "xs": vec![0; 10_000]});
         let wanted = json!({"itemsPath": "xs", "mergeParent": true, "maxItems": 10_000});
-        assert_eq!(burst(&of(&wanted), &data), Err(BurstError::TooLarge));
+        assert_eq!(burst(&of(&wanted), &data, &when()), Err(BurstError::TooLarge));
         let few = json!({"itemsPath": "xs", "mergeParent": true, "maxItems": 100, "onOverflow": "truncate"});
-        let made = burst(&of(&few), &data).unwrap();
+        let made = burst(&of(&few), &data, &when()).unwrap();
         assert_eq!((made.items.len(), made.truncated), (100, 9_900));
     }
 
     #[test]
     fn each_element_is_the_data_of_its_document() {
         let data = json!({"title": "T", "customers": [{"id": 7, "name": "a"}, {"id": "x", "name": "b"}]});
-        let plain = burst(&of(&json!({"itemsPath": "customers", "keyPath": "id"})), &data).unwrap();
+        let plain = burst(&of(&json!({"itemsPath": "customers", "keyPath": "id"})), &data, &when()).unwrap();
         assert_eq!(plain.items[0], BurstItem { key: Some("7".to_owned()), data: json!({"id": 7, "name": "a"}) });
-        let merged = burst(&of(&json!({"itemsPath": "customers", "itemAs": "customer", "mergeParent": true})), &data).unwrap();
+        let merged = burst(&of(&json!({"itemsPath": "customers", "itemAs": "customer", "mergeParent": true})), &data, &when()).unwrap();
         assert_eq!(merged.items[1].data, json!({"title": "T", "customer": {"id": "x", "name": "b"}}), "without the list itself");
-        let bare = burst(&of(&json!({"itemsPath": "xs"})), &json!({"xs": [1, null]})).unwrap();
+        let bare = burst(&of(&json!({"itemsPath": "xs"})), &json!({"xs": [1, null]}), &when()).unwrap();
         assert_eq!(bare.items[1].data, json!({"item": null}));
     }
 
     #[test]
     fn a_condition_leaves_out_and_a_bound_cuts_or_fails() {
         let data = json!({"xs": [{"n": 1}, {"n": 0}, {"n": 2}, {"n": 3}]});
-        let cut = burst(&of(&json!({"itemsPath": "xs", "itemCondition": "n", "maxItems": 2, "onOverflow": "truncate"})), &data).unwrap();
+        let cut =
+            burst(&of(&json!({"itemsPath": "xs", "itemCondition": "n", "maxItems": 2, "onOverflow": "truncate"})), &data, &when()).unwrap();
         assert_eq!((cut.total, cut.filtered, cut.truncated, cut.items.len()), (4, 1, 1, 2));
-        let refused = burst(&of(&json!({"itemsPath": "xs", "maxItems": 2})), &data).unwrap_err();
+        let refused = burst(&of(&json!({"itemsPath": "xs", "maxItems": 2})), &data, &when()).unwrap_err();
         assert_eq!((refused.code(), refused), (ErrorCode::BurstOverflow, BurstError::Overflow { found: 4, limit: 2 }));
         assert_eq!(
-            burst(&of(&json!({"itemsPath": "ys"})), &data).unwrap_err().to_string(),
+            burst(&of(&json!({"itemsPath": "ys"})), &data, &when()).unwrap_err().to_string(),
             "ys leads to nothing; it has to lead to a list"
         );
     }

@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicBool;
 
 use domain::Issue;
+use domain::options::RenderOptions;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::definition::Compiled;
@@ -10,6 +12,7 @@ use crate::error::DocumentError;
 use crate::html::{self, Bindings, Input, write};
 use crate::limits::Limits;
 use crate::mapping;
+use crate::page::EffectiveOptions;
 use crate::report::{DryRun, ExpressionProblem, Expressions, Severity, Validation, Warnings};
 use crate::writer::{Gathered, OnProblem, Recording, Writer};
 
@@ -66,32 +69,27 @@ fn problem(message: String) -> ExpressionProblem {
     ExpressionProblem { message, location: None, suggestion: None }
 }
 
-/// Whether data fits the template: the mappings, then the schema. The answer is empty where it does.
+/// Whether data fits the template: the mappings at the moment `now`, then the schema. The answer is empty where it does.
 ///
-/// Ends at the deadline of the limits' budget.
-pub fn validate(compiled: &Compiled, data: &Value, limits: &Limits) -> Result<Vec<domain::Issue>, DocumentError> {
-    validate_within(compiled, data, limits, None)
-}
-
-/// The same, ending soon after `cancelled` becomes true.
-pub fn validate_unless(
-    cancelled: &AtomicBool,
+/// Ends at the deadline of the limits' budget, and soon after `cancelled` becomes true.
+pub fn validate(
     compiled: &Compiled,
     data: &Value,
-    limits: &Limits,
-) -> Result<Vec<domain::Issue>, DocumentError> {
-    validate_within(compiled, data, limits, Some(cancelled))
-}
-
-fn validate_within(
-    compiled: &Compiled,
-    data: &Value,
+    now: Timestamp,
     limits: &Limits,
     cancelled: Option<&AtomicBool>,
 ) -> Result<Vec<domain::Issue>, DocumentError> {
-    let mut writer = Writer::new(html::run(cancelled, limits), limits, OnProblem::Stop);
+    let options = EffectiveOptions::resolve(&RenderOptions::default(), &compiled.config.options);
+    let run = html::run(cancelled, limits).with_regional(options.regional(now));
+    let mut writer = Writer::new(run, limits, OnProblem::Stop);
     let (data, _) = mapping::apply(&compiled.mappings, data, &mut writer)?;
-    compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits, cancelled))
+    match &compiled.schema {
+        Some(schema) => {
+            let data = schema.filled(data, &mut writer)?;
+            schema.check(&data, limits, cancelled)
+        }
+        None => Ok(Vec::new()),
+    }
 }
 
 fn report(errors: Vec<domain::Issue>, field_mappings_applied: usize, gathered: Gathered) -> DryRun {

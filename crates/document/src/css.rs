@@ -1,10 +1,10 @@
 //! Text that becomes part of a style sheet, made so that it cannot become anything else.
 
+mod loads;
+
 use std::fmt::Write as _;
 
-use domain::assets::AssetName;
-
-use crate::report::{Warning, warn};
+pub(crate) use loads::{elements_without_loads, without_loads};
 
 /// `text` as a CSS string with its quotes. Everything but plain characters is written as an escape.
 pub(crate) fn string(text: &str) -> String {
@@ -63,83 +63,6 @@ pub(crate) fn in_style_element(sheet: &str) -> String {
     out
 }
 
-/// Takes `@import` rules and every `url()` that is neither a data URI nor the address of an asset out of a style sheet, with a warning each.
-///
-/// Names may be written with escapes (`u\72l(`): a sheet with a backslash outside of strings is refused as a whole,
-/// because only a full CSS parser could tell what it loads.
-pub(crate) fn without_loads(sheet: &str, warnings: &mut Vec<Warning>) -> String {
-    let mut out = String::with_capacity(sheet.len());
-    let mut rest = sheet;
-    while let Some(first) = rest.chars().next() {
-        if let Some(end) = rest.starts_with("/*").then(|| rest[2..].find("*/").map_or(rest.len(), |end| end + 4)) {
-            rest = &rest[end..];
-        } else if matches!(first, '"' | '\'') {
-            let end = string_end(rest, first);
-            out.push_str(&rest[..end]);
-            rest = &rest[end..];
-        } else if first == '\\' {
-            warn(warnings, "css_escape", || {
-                "customCss was left out: it holds a backslash outside of a string, so what it loads cannot be told".into()
-            });
-            return String::new();
-        } else if starts_ignoring_case(rest, "@import") {
-            let end = rest.find(';').map_or(rest.len(), |end| end + 1);
-            warn(warnings, "css_import", || "an @import rule of customCss was left out".into());
-            rest = &rest[end..];
-        } else if let Some(name) = ["url(", "image-set(", "src("].into_iter().find(|name| starts_ignoring_case(rest, name)) {
-            let (argument, end) = function_argument(&rest[name.len()..]);
-            let inside = argument.trim().trim_matches(['"', '\'']);
-            // What names an asset is replaced by its bytes before the sheet is used.
-            if name == "url(" && (starts_ignoring_case(inside, "data:") || AssetName::of_address(inside).is_some()) {
-                out.push_str(&rest[..name.len() + end]);
-            } else {
-                warn(warnings, "css_url", || format!("a {name}) of customCss was left out; only data: and asset: are accepted"));
-                out.push_str("none");
-            }
-            rest = &rest[name.len() + end..];
-        } else {
-            out.push(first);
-            rest = &rest[first.len_utf8()..];
-        }
-    }
-    out
-}
-
-fn string_end(text: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, character) in text.char_indices().skip(1) {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            // An unclosed string ends with its line.
-            '\n' | '\r' | '\x0c' => return at,
-            _ if character == quote => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// What stands before the closing parenthesis, and the place behind it.
-fn function_argument(text: &str) -> (&str, usize) {
-    let mut at = 0;
-    let mut depth = 0_usize;
-    while let Some(character) = text[at..].chars().next() {
-        match character {
-            '"' | '\'' => {
-                at += string_end(&text[at..], character);
-                continue;
-            }
-            '(' => depth += 1,
-            ')' if depth == 0 => return (&text[..at], at + 1),
-            ')' => depth -= 1,
-            _ => {}
-        }
-        at += character.len_utf8();
-    }
-    (text, text.len())
-}
-
 fn starts_ignoring_case(text: &str, prefix: &str) -> bool {
     text.as_bytes().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
@@ -174,19 +97,5 @@ mod tests {
         for bad in ["", "1", "-1pt", "pt", "1..2pt", "1e3pt", "1pt;", "calc(1pt)", "12345pt", "1.pt"] {
             assert!(!is_length(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_custom_sheet_loads_nothing() {
-        let mut warnings = Vec::new();
-        let sheet = "@import 'http://x/a.css';p{background:URL( \"http://x/(b).png\" ) red}/* url(x) */q{content:\"url(\";background:url(data:image/png;base64,AA)}";
-        let clean = without_loads(sheet, &mut warnings);
-        assert_eq!(clean, "p{background:none red}q{content:\"url(\";background:url(data:image/png;base64,AA)}");
-        assert_eq!(warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["css_import", "css_url"]);
-        for end in ["\n", "\r", "\x0c"] {
-            let open = format!("p{{content:'{end};background:url(http://x)}}");
-            assert!(!without_loads(&open, &mut warnings).contains("http"), "{open}");
-        }
-        assert_eq!(without_loads("p{background:u\\72l(http://x)}", &mut warnings), "");
     }
 }

@@ -1,6 +1,8 @@
 //! A template definition: read from JSON, checked whole, and kept in the form that documents are written from.
 
+pub(crate) mod page_shapes;
 pub(crate) mod shape;
+pub(crate) mod size;
 
 use domain::asset_references::{asset_references, font_name};
 use domain::assets::AssetName;
@@ -21,7 +23,7 @@ use crate::mapping::{self, Mapping};
 use crate::nodes::{Document, read_document};
 use crate::report::{Warning, warn};
 use crate::schema::Schema;
-use crate::{css, sample};
+use crate::{css, sample, watermark};
 
 /// What existing clients send along with a definition and what changes nothing here.
 pub(crate) const HARMLESS: [&str; 17] = [
@@ -121,6 +123,12 @@ pub(crate) struct RenderConfig {
 impl Compiled {
     /// Reads and checks a definition. The error lists every problem up to the limit, not only the first.
     pub fn compile(definition: &Value, limits: &Limits) -> Result<Self, DocumentError> {
+        size::check(definition, limits)?;
+        Self::compile_whole(definition, limits)
+    }
+
+    /// The same for what was put together from parts, which have a limit of their own.
+    pub(crate) fn compile_whole(definition: &Value, limits: &Limits) -> Result<Self, DocumentError> {
         let Some(object) = definition.as_object() else {
             let found = crate::issues::short(definition);
             let issue = domain::Issue::new("", format!("the definition is {found}; accepted: an object with \"document\" or \"html\""));
@@ -293,7 +301,7 @@ fn bounded(fields: &mut Fields<'_, '_>, name: &'static str, max_characters: usiz
 }
 
 /// Options that an author can set for every document, by their names in a request.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 13] = [
     "paperSize",
     "orientation",
     "margins",
@@ -305,6 +313,8 @@ const OPTIONS: [&str; 11] = [
     "bookmarks",
     "pageHeader",
     "pageFooter",
+    "watermark",
+    "printProduction",
 ];
 
 fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
@@ -329,7 +339,7 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
         refused.issues.into_iter().for_each(|issue| fields.reading.issues.push(issue));
         RenderOptions::default()
     });
-    let custom_css = fields.string("customCss").map(|sheet| css::without_loads(sheet, &mut warnings)).unwrap_or_default();
+    let custom_css = fields.string("customCss").map(|sheet| css::without_loads(sheet, "customCss", &mut warnings)).unwrap_or_default();
     for (index, _) in fields.list("fontImports").unwrap_or_default().iter().enumerate() {
         let path = pointer(&at, format_args!("fontImports/{index}"));
         warn(&mut warnings, "font_import", || format!("{path}: fonts are not loaded from elsewhere; it was left out"));
@@ -354,6 +364,9 @@ fn read_config(outer: &mut Fields<'_, '_>, value: &Value) -> RenderConfig {
     };
     let header = compiled(&options.page_header, "pageHeader");
     let footer = compiled(&options.page_footer, "pageFooter");
+    if let Some(Err(issue)) = options.watermark.as_ref().map(|watermark| watermark::check(watermark, &pointer(&at, "watermark"))) {
+        fields.reading.issues.push(issue);
+    }
     fields.finish();
     RenderConfig { options, custom_css, header, footer, fonts, warnings }
 }

@@ -1,20 +1,30 @@
 //! Reads one object of a definition: what is asked for is known, the rest is refused with the nearest known name.
 
 use domain::Issue;
-use domain::issues::pointer;
+use domain::issues::{IssueNode, near_names, pointer};
 use expressions::{Expression, ExpressionError, Partials, Template};
 use serde_json::{Map, Value};
 
 use crate::issues::{Issues, clip, hint, short};
 use crate::limits::Limits;
-use crate::shapes::{Property, Shape, Takes};
+use crate::shapes::{Preset, Property, Shape, Takes};
 
 /// What all readers of one definition share.
 pub(crate) struct Reading<'l> {
     pub(crate) limits: &'l Limits,
     pub(crate) issues: Issues,
-    /// Labels of the nodes around, outermost first.
-    pub(crate) trail: Vec<Box<str>>,
+    /// The nodes around, outermost first.
+    pub(crate) trail: Vec<Around>,
+}
+
+/// A node around what is being read.
+#[derive(Debug)]
+pub(crate) struct Around {
+    /// Its part of a breadcrumb.
+    pub(crate) label: Box<str>,
+    pub(crate) id: Option<Box<str>>,
+    /// As it is written.
+    pub(crate) kind: Option<Box<str>>,
 }
 
 /// A template of a definition, and the property it was read from.
@@ -193,7 +203,7 @@ impl<'r, 'l> Fields<'r, 'l> {
     /// A template that may call partials, from text that was read before.
     pub(crate) fn template(&mut self, name: &'static str, source: &str, partials: &Partials) -> Option<Text> {
         match Template::parse_with(source, &self.reading.limits.parsing, partials) {
-            Ok(template) => Some(Text { template, property: name.into() }),
+            Ok(template) => Some(Text { template, property: format!("{}{name}", self.prefix).into() }),
             Err(error) => self.refuse_expression(name, &error),
         }
     }
@@ -288,8 +298,8 @@ impl<'r, 'l> Fields<'r, 'l> {
     fn refuse_expression<T>(&mut self, name: &str, error: &ExpressionError) -> Option<T> {
         let path = self.at(name);
         let message = format!("\"{}{name}\", line {}, column {}: {}", self.prefix, error.line(), error.column(), error.message());
-        let message = self.reading.in_place(&message);
-        self.reading.issues.push(Issue::new(path, message).with_code("template_expression_error"));
+        let issue = self.reading.issue(path, &message).with_code("template_expression_error");
+        self.reading.issues.push(issue);
         None
     }
 
@@ -304,24 +314,36 @@ impl<'r, 'l> Fields<'r, 'l> {
 
     /// Refuses every property nobody asked for.
     pub(crate) fn finish(self) {
-        let what = self.shape.what;
-        let known: Vec<&str> = self.known.clone();
-        let silent = &self.silent;
-        for name in self.object.keys().filter(|name| !known.contains(&name.as_str()) && !silent.contains(&name.as_str())) {
-            let message = format!("\"{}{}\" is no property of {what}{}", self.prefix, clip(name, 60), hint(name, known.iter().copied()));
-            self.reading.refuse(pointer(&self.pointer, name), &message);
+        let Self { reading, shape, object, pointer: at, prefix, known, silent } = self;
+        let declared = shape.all().filter(|property| property.default != Preset::Internal && !silent.contains(&property.name));
+        let declared: Vec<&str> = declared.flat_map(|property| property.aliases.iter().chain([&property.name])).copied().collect();
+        for name in object.keys().filter(|name| !known.contains(&name.as_str()) && !silent.contains(&name.as_str())) {
+            let (what, clipped) = (shape.what, clip(name, 60));
+            let message = if declared.contains(&name.as_str()) {
+                format!("\"{prefix}{clipped}\" does not go with the other properties given; accepted beside them: {}", known.join(", "))
+            } else {
+                let meant =
+                    near_names(name, known.iter().chain(&declared).copied()).first().map(|near| format!(" did you mean \"{near}\"?"));
+                let (meant, known) = (meant.unwrap_or_default(), known.join(", "));
+                format!("\"{prefix}{clipped}\" is no property of {what};{meant} accepted: {known}")
+            };
+            reading.refuse(pointer(&at, name), &message);
         }
     }
 }
 
 impl Reading<'_> {
-    /// A problem at a pointer, with the breadcrumb of the node in front.
+    /// A problem at a pointer, in the node that is being read.
     pub(crate) fn refuse(&mut self, path: String, message: &str) {
-        let message = self.in_place(message);
-        self.issues.push(Issue::new(path, message));
+        let issue = self.issue(path, message);
+        self.issues.push(issue);
     }
 
-    fn in_place(&self, message: &str) -> String {
-        if self.trail.is_empty() { message.to_owned() } else { format!("{}: {message}", self.trail.join(" > ")) }
+    /// The problem with the breadcrumb of the node in front.
+    pub(crate) fn issue(&self, path: String, message: &str) -> Issue {
+        let Some(node) = self.trail.last() else { return Issue::new(path, message) };
+        let breadcrumb = self.trail.iter().map(|around| &*around.label).collect::<Vec<_>>().join(" > ");
+        let message = format!("{breadcrumb}: {message}");
+        Issue::new(path, message).about(IssueNode::new(node.id.as_deref(), node.kind.as_deref(), breadcrumb))
     }
 }

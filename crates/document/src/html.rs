@@ -3,23 +3,26 @@
 use std::sync::atomic::AtomicBool;
 
 use domain::options::{METADATA_CHARACTERS, Metadata, RenderOptions};
+use domain::paper::MAX_LENGTH_MM;
 use expressions::{Run, Scope, Template};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::assets::AssetMap;
-use crate::css::in_style_element;
+use crate::css::{elements_without_loads, find_ignoring_case, in_style_element, without_loads};
 use crate::definition::{Body, Compiled};
 use crate::error::DocumentError;
 use crate::fields::Text;
-use crate::furniture::{self, Known};
+use crate::furniture::{self, Edge, Known, PageRules};
 use crate::limits::Limits;
-use crate::outline::Heading;
+use crate::outline::{Heading, RunningTitles};
 use crate::page::EffectiveOptions;
+use crate::print_sheet::PrintSheet;
 use crate::report::{Severity, UnresolvedBinding, Warning};
 use crate::tables::{Table, tables_of_html};
+use crate::watermark::Around;
 use crate::writer::{Gathered, OnProblem, Recording, Writer, escape_into};
-use crate::{head, mapping, nodes};
+use crate::{head, mapping, nodes, running_titles, watermark};
 
 /// For trees of blocks: a finished look.
 const TREE_CSS: &str = include_str!("default.css");
@@ -78,9 +81,11 @@ pub struct Written {
     pub warnings: Vec<Warning>,
     /// Field mappings that set a value.
     pub mappings_applied: usize,
-    /// The headings of a document with a table of contents, in their order; empty without one. Their pages, once it is printed,
-    /// are what [`crate::with_page_numbers`] takes.
+    /// The headings of a document that says on which pages they are, in their order; empty for others. Their pages, once it is
+    /// printed, are what [`crate::with_pages`] takes.
     pub headings: Vec<Heading>,
+    /// The sheet around the pages, where they are printed on a larger one.
+    pub sheet: Option<PrintSheet>,
 }
 
 /// Writes a document as one self-contained HTML page.
@@ -118,6 +123,7 @@ fn written(outcome: Outcome, input: &Input<'_>) -> Result<Written, DocumentError
         warnings,
         mappings_applied: outcome.mappings_applied,
         headings: outcome.headings,
+        sheet: outcome.sheet,
     })
 }
 
@@ -131,6 +137,7 @@ pub(crate) struct Outcome {
     pub(crate) data_issues: Vec<domain::Issue>,
     pub(crate) gathered: Gathered,
     pub(crate) headings: Vec<Heading>,
+    pub(crate) sheet: Option<PrintSheet>,
     pub(crate) tables: Vec<Table>,
 }
 
@@ -143,11 +150,19 @@ pub(crate) fn write(
 ) -> Result<Outcome, DocumentError> {
     // 1. The data, as the template wants it.
     let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
+    if let Some((side, _)) = options.sheet.map(|sheet| sheet.size_mm()).filter(|(width, height)| width.max(*height) > MAX_LENGTH_MM) {
+        let message = format!("makes a sheet that is longer than the {MAX_LENGTH_MM}mm accepted on a side; its width would be {side}mm");
+        return Err(DocumentError::Options(vec![domain::Issue::new("/options/printProduction", message)]));
+    }
     let run = run(input.cancelled, limits).with_regional(options.regional(input.now));
     let mut writer = Writer::new(run, limits, on_problem).with_assets(input.assets).with_recording(recording);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
     let (data, mappings_applied) = mapping::apply(&compiled.mappings, input.data, &mut writer)?;
     let data = mapping::fix(data, input.fixed_data);
+    let data = match &compiled.schema {
+        Some(schema) => schema.filled(data, &mut writer)?,
+        None => data,
+    };
     let data_issues = compiled.schema.as_ref().map_or(Ok(Vec::new()), |schema| schema.check(&data, limits, input.cancelled))?;
     if !data_issues.is_empty() && on_problem == OnProblem::Stop {
         return Err(DocumentError::Data(data_issues));
@@ -183,11 +198,15 @@ pub(crate) fn write(
                 writer.style_sheet(sheet, &scope)?;
             }
             let author_css = writer.take();
+            let author_css = without_loads(&author_css, "css", &mut writer.report.warnings);
             writer.check_images_in(&author_css)?;
             let author_css = writer.inlined(author_css)?;
             writer.begin("html");
             writer.markup(html, &scope)?;
-            let body = writer.take();
+            let body = elements_without_loads(writer.take(), &mut writer.report.warnings);
+            if find_ignoring_case(&body, "<script").is_some() {
+                writer.warn("script", "scripts do not run in documents; the page is printed as it is without them".to_owned());
+            }
             if recording == Recording::On {
                 tables_of_body = tables_of_html(&body, limits)?;
             }
@@ -198,12 +217,15 @@ pub(crate) fn write(
                 let known = ours.clone().or_else(|| anatomy.title.clone());
                 let css = head_css(compiled, &options, known.as_deref(), "", &author_css, &mut writer, &scope, input.now)?;
                 let head = head_markup(ours.as_deref(), &css);
+                // Headings come behind the head, whose places stay as they are.
+                let body = writer.with_named_headings(body)?;
                 writer.push(&head::inject(&body, &anatomy, &options.html_attributes(), &head));
                 known
             } else {
                 let title = title.or_else(|| compiled.name.clone());
                 let css = head_css(compiled, &options, title.as_deref(), FRAGMENT_CSS, &author_css, &mut writer, &scope, input.now)?;
                 open_document(&mut writer, &options, title.as_deref(), &css, &crate::style::Style::default());
+                let body = writer.with_named_headings(body)?;
                 writer.push(&body);
                 writer.push("</body></html>");
                 title
@@ -229,6 +251,7 @@ pub(crate) fn write(
         data_issues,
         gathered,
         headings,
+        sheet: options.sheet,
         tables,
     })
 }
@@ -277,20 +300,31 @@ fn head_css(
     now: Timestamp,
 ) -> Result<String, DocumentError> {
     let date = now.to_zoned(options.time_zone.clone()).date().to_string();
-    let known = Known { date: &date, title: title.unwrap_or_default() };
+    let known = Known {
+        date: &date,
+        title: title.unwrap_or_default(),
+        options,
+        page_rules: page_rules(&[author_css, &compiled.config.custom_css]),
+    };
     let mut css = options.page_css();
-    let edges = [(&compiled.config.header, "pageHeader", "top"), (&compiled.config.footer, "pageFooter", "bottom")];
+    let edges = [(&compiled.config.header, "pageHeader", Edge::Top), (&compiled.config.footer, "pageFooter", Edge::Bottom)];
     for ((of_template, place, edge), requested) in edges.into_iter().zip(&options.requested_furniture) {
         let compile = |own| furniture::compile(own, place, &format!("/options/{place}"), writer.limits);
         let own = requested.as_ref().map(compile).transpose();
         let own = own.map_err(|issue| DocumentError::Options(vec![issue]))?;
         if let Some(furniture) = own.as_ref().or(of_template.as_ref()) {
             writer.begin(place);
-            let boxes = furniture::write_css(furniture, edge, &known, writer, scope)?;
-            css.push_str("@page{");
-            css.push_str(&boxes);
-            css.push('}');
+            css.push_str(&furniture::write_css(furniture, edge, &known, writer, scope)?);
         }
+    }
+    if let Some(watermark) = &options.watermark {
+        writer.begin("watermark");
+        watermark::check(watermark, "/options/watermark").map_err(|issue| DocumentError::Options(vec![issue]))?;
+        let around = Around { options, page_rules: known.page_rules, fonts: &compiled.config.fonts };
+        css.push_str(&watermark::write_css(watermark, &around, writer)?);
+    }
+    if writer.outline.running_titles == RunningTitles::Named {
+        css.push_str(&running_titles::empty_css());
     }
     writer.begin("renderConfig.fonts");
     css.push_str(&writer.font_faces(&compiled.config.fonts)?);
@@ -299,6 +333,11 @@ fn head_css(
     writer.begin("renderConfig.customCss");
     css.push_str(&writer.inlined(compiled.config.custom_css.clone())?);
     Ok(in_style_element(&css))
+}
+
+fn page_rules(sheets: &[&str]) -> PageRules {
+    let says = sheets.iter().any(|sheet| crate::css::find_ignoring_case(sheet, "@page").is_some());
+    if says { PageRules::StyleSheet } else { PageRules::Options }
 }
 
 fn head_markup(title: Option<&str>, css: &str) -> String {

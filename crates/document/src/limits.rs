@@ -5,6 +5,8 @@ use crate::data_input::DataInputLimits;
 /// Limits of one definition and of one document. Every excess is an error that names the limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// Bytes of a definition as JSON, without its parts. Default 8 MiB: some 50,000 blocks of text; pictures are assets.
+    pub definition_bytes: usize,
     /// Nodes in a tree. Default 20,000: a hundred times the largest tree made by hand.
     pub nodes: usize,
     /// Nodes inside each other. Default 100; the writer recurses once per level and has to fit a 2 MiB stack.
@@ -47,6 +49,7 @@ impl Default for Limits {
     fn default() -> Self {
         let html_bytes = 64 * 1024 * 1024;
         Self {
+            definition_bytes: 8 * 1024 * 1024,
             nodes: 20_000,
             depth: MAX_DEPTH,
             html_bytes,

@@ -120,7 +120,8 @@ pub(crate) fn fix<'d>(mut data: Cow<'d, Value>, fixed: Option<&Map<String, Value
     data
 }
 
-fn size_bytes(value: &Value) -> usize {
+/// Bytes that a value takes in memory, roughly.
+pub(crate) fn size_bytes(value: &Value) -> usize {
     let mut sum = 0;
     let mut open = vec![value];
     while let Some(value) = open.pop() {

@@ -19,6 +19,20 @@ pub(crate) enum Place {
     Right,
 }
 
+/// Every place, from left to right.
+pub(crate) const PLACES: [Place; 3] = [Place::Left, Place::Center, Place::Right];
+
+impl Place {
+    /// What it is called in templates and in CSS.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Center => "center",
+            Self::Right => "right",
+        }
+    }
+}
+
 /// One box.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cell {

@@ -1,17 +1,19 @@
 //! The headings of a document in their order, and the tables of contents that are made of them.
 //!
 //! What comes first in a document names what comes later, so a table of contents is filled in when everything else is written.
-//! The pages of headings are known only when it has been printed: see [`with_page_numbers`].
+//! The pages of headings are known only when it has been printed: see [`with_pages`].
 
 use crate::error::DocumentError;
+use crate::html_headings::{named, push_link};
 use crate::limits::Limits;
 use crate::nodes::TableOfContents;
-use crate::writer::Writer;
+use crate::running_titles;
+use crate::writer::{Writer, steps_of};
 
 /// Headings of a document with a table of contents; more are no contents.
 const MAX_HEADINGS: usize = 2_000;
 
-/// A heading of a document that has a table of contents.
+/// A heading of a document that has a table of contents, or headers that name the title of their page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heading {
     /// Its id in the document, which is a named destination of the PDF.
@@ -27,6 +29,7 @@ pub struct Heading {
 pub(crate) struct Outline<'w> {
     pub(crate) gathering: Gathering,
     pub(crate) headings: Vec<Heading>,
+    pub(crate) running_titles: RunningTitles,
     /// The tables, each with the place behind its title.
     places: Vec<(usize, &'w TableOfContents)>,
 }
@@ -39,6 +42,14 @@ pub(crate) enum Gathering {
     Yes,
 }
 
+/// Whether a header or footer names the chapter or the section of its page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RunningTitles {
+    #[default]
+    No,
+    Named,
+}
+
 impl<'w> Outline<'w> {
     /// The id of the next heading.
     pub(crate) fn next_anchor(&self) -> String {
@@ -47,7 +58,8 @@ impl<'w> Outline<'w> {
 
     pub(crate) fn add(&mut self, heading: Heading) -> Result<(), DocumentError> {
         if self.headings.len() >= MAX_HEADINGS {
-            return Err(DocumentError::TooLarge { what: "table of contents (headings)", limit: MAX_HEADINGS as u64 });
+            let what = if self.has_tables() { "table of contents (headings)" } else { "titles in page headers (headings)" };
+            return Err(DocumentError::TooLarge { what, limit: MAX_HEADINGS as u64 });
         }
         self.headings.push(heading);
         Ok(())
@@ -84,10 +96,17 @@ impl<'w> Outline<'w> {
 pub(crate) const SLOT: &str = "<b data-heading=\"";
 const SLOT_END: &str = "\"></b>";
 
-/// A finished document with the page of each heading in its tables of contents, in the order of
-/// [`crate::Written::headings`]; none leaves its place empty. The document is as long with the numbers as without: their places
-/// are as wide.
-pub fn with_page_numbers(html: &str, pages: &[Option<u32>]) -> String {
+/// A finished document with what it says about the pages of its `headings`, which are those of [`crate::Written::headings`]: their
+/// numbers in its tables of contents, their titles in its headers and footers. `pages` has the page of each, from 1; what is not known
+/// stays empty. The document has the same pages with it as without: the places of numbers are as wide, and those of titles are in the margins.
+pub fn with_pages(html: &str, headings: &[Heading], pages: &[Option<u32>]) -> String {
+    match running_titles::with_titles(html, headings, pages) {
+        Some(titled) => with_page_numbers(&titled, pages),
+        None => with_page_numbers(html, pages),
+    }
+}
+
+fn with_page_numbers(html: &str, pages: &[Option<u32>]) -> String {
     let mut out = String::with_capacity(html.len() + 8 * pages.len());
     let mut rest = html;
     while let Some((before, behind)) = rest.split_once(SLOT) {
@@ -105,6 +124,15 @@ pub fn with_page_numbers(html: &str, pages: &[Option<u32>]) -> String {
 }
 
 impl Writer<'_> {
+    /// An author's own HTML, in which each heading has a name where a header or footer shows it.
+    pub(crate) fn with_named_headings(&mut self, html: String) -> Result<String, DocumentError> {
+        if self.outline.running_titles == RunningTitles::No {
+            return Ok(html);
+        }
+        self.charge(steps_of(html.len()))?;
+        named(&html, &mut self.outline)
+    }
+
     /// Begins a heading, which the tables of contents lead to where there are any.
     pub(crate) fn open_heading(&mut self, tag: &str, style: &crate::style::Style) -> usize {
         if self.gathers_headings() {
@@ -121,7 +149,13 @@ impl Writer<'_> {
         if self.gathers_headings() {
             let level = tag.as_bytes().get(1).map_or(1, |digit| digit.saturating_sub(b'0'));
             let heading = Heading { anchor: self.outline.next_anchor(), level, html: self.since(from).to_owned() };
+            let anchor = (self.outline.running_titles == RunningTitles::Named).then(|| heading.anchor.clone());
             self.outline.add(heading)?;
+            if let Some(anchor) = anchor {
+                let mut link = String::new();
+                push_link(&anchor, &mut link);
+                self.push(&link);
+            }
         }
         self.close(tag);
         Ok(())

@@ -3,11 +3,16 @@
 use std::fmt::Write as _;
 
 use domain::furniture::PageFurniture;
-use domain::options::{Direction, Margins, Metadata, Orientation, RenderOptions};
+use domain::margins::{Margins, Sides};
+use domain::options::{Direction, Metadata, Orientation, RenderOptions};
 use domain::paper::{Length, PaperSize};
+use domain::watermark::Watermark;
 use expressions::{Language, Regional};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+use crate::furniture::{Edge, PageClass};
+use crate::print_sheet::{PrintSheet, thousandths};
 
 /// All four margins where nobody sets them.
 const DEFAULT_MARGIN: Length = Length::from_mm(20.0);
@@ -36,11 +41,21 @@ pub struct EffectiveOptions {
     pub filename: Option<String>,
     /// The header and the footer that the request puts in place of the template's.
     pub(crate) requested_furniture: [Option<PageFurniture>; 2],
+    /// What stands across the pages.
+    pub(crate) watermark: Option<Watermark>,
+    /// The sheet around the page, where it is larger.
+    pub(crate) sheet: Option<PrintSheet>,
 }
 
 impl EffectiveOptions {
     /// `request` over `template` over the defaults: A4 upright, 20 mm, UTC.
     pub(crate) fn resolve(request: &RenderOptions, template: &RenderOptions) -> Self {
+        let mut options = Self::of_page(request, template);
+        options.sheet = request.print_production.or(template.print_production).map(|production| PrintSheet::of(production, options.size()));
+        options
+    }
+
+    fn of_page(request: &RenderOptions, template: &RenderOptions) -> Self {
         // The two are said together.
         let (locale, number_locale) = match &request.locale {
             Some(_) => (&request.locale, &request.number_locale),
@@ -67,6 +82,8 @@ impl EffectiveOptions {
             },
             filename: pick(&request.filename, &template.filename),
             requested_furniture: [request.page_header.clone(), request.page_footer.clone()],
+            watermark: request.watermark.clone().or_else(|| template.watermark.clone()),
+            sheet: None,
         }
     }
 
@@ -86,19 +103,41 @@ impl EffectiveOptions {
     ///
     /// `!important` lets the second stand in front of the author's style sheet as well.
     pub(crate) fn page_css(&self) -> String {
+        if let Some(sheet) = &self.sheet {
+            return self.css_of(sheet);
+        }
         let mut css = String::from("@page{");
         let (width, height) = self.size();
         // Writing to a String does not fail.
         let _ = write!(css, "size:{width}mm {height}mm;margin:");
-        for side in [self.margins.top, self.margins.right, self.margins.bottom, self.margins.left] {
+        for (_, side) in self.margins.sides.named() {
             let _ = write!(css, "{}mm ", millimetres(side.unwrap_or(DEFAULT_MARGIN)));
         }
         css.truncate(css.trim_end().len());
         css.push('}');
+        css.push_str(&by_class(&self.margins, ""));
         let requested = self.requested_css();
         if !requested.is_empty() {
             let _ = write!(css, "@page{{{requested}}}");
         }
+        css.push_str(&by_class(&self.requested_margins, IMPORTANT));
+        css
+    }
+
+    /// The rules of a page that lies on a larger sheet. No style sheet of the author says anything about its size and margins: what
+    /// is around the page has to be where the marks are.
+    fn css_of(&self, sheet: &PrintSheet) -> String {
+        let (width, height) = sheet.size_mm();
+        let [right, left, first] = [On::Right, On::Left, On::First].map(|on| self.margins_on(on));
+        let reaching = self.reaching();
+        let mut css =
+            format!("@page{{size:{}mm {}mm !important;{}}}", thousandths(width), thousandths(height), sheet.margins(right, reaching));
+        for (class, own) in [(":left", left), (":first", first)] {
+            if own != right {
+                css.extend(["@page ", class, "{", &sheet.margins(own, reaching), "}"]);
+            }
+        }
+        css.push_str(&sheet.reach_css(reaching));
         css
     }
 
@@ -108,13 +147,47 @@ impl EffectiveOptions {
             let (width, height) = self.size();
             let _ = write!(css, "size:{width}mm {height}mm !important;");
         }
-        let Margins { top, right, bottom, left } = self.requested_margins;
-        for (name, side) in [("top", top), ("right", right), ("bottom", bottom), ("left", left)] {
-            if let Some(side) = side {
-                let _ = write!(css, "margin-{name}:{}mm !important;", millimetres(side));
-            }
-        }
+        css.push_str(&margins(self.requested_margins.sides.named(), IMPORTANT));
         css
+    }
+
+    /// The margin above or below pages of a class, where no style sheet of the author says otherwise.
+    pub(crate) fn margin(&self, edge: Edge, class: PageClass) -> Length {
+        let [top, _, bottom, _] = self.margins_on(On::of(class));
+        if edge == Edge::Top { top } else { bottom }
+    }
+
+    /// Width and height of what is between the margins of pages of a class, in millimetres.
+    pub(crate) fn area_mm(&self, class: PageClass) -> (f64, f64) {
+        let ((width, height), [top, right, bottom, left]) = (self.size(), self.margins_on(On::of(class)).map(Length::mm));
+        let between = |side: f64, margins: f64| thousandths((side - margins).max(0.0));
+        let bleed = self.sheet.map_or(0.0, |sheet| sheet.bleed_mm);
+        let [above, at_right, below, at_left] = self.reaching().map(|reaches| if reaches { bleed } else { 0.0 });
+        (between(width + at_left + at_right, left + right), between(height + above + below, top + bottom))
+    }
+
+    /// The sides on which the content reaches into the bleed, from the upper one around: those without a margin.
+    fn reaching(&self) -> [bool; 4] {
+        let [right, left] = [On::Right, On::Left].map(|on| self.margins_on(on).map(|side| side.mm() <= 0.0));
+        let mut both = right.into_iter().zip(left).map(|(right, left)| right && left);
+        [(); 4].map(|()| both.next().unwrap_or(false))
+    }
+
+    /// The margins of some pages, from the upper one around: as the rules of [`EffectiveOptions::page_css`] have it.
+    fn margins_on(&self, on: On) -> [Length; 4] {
+        let begins_left = self.direction == Some(Direction::Rtl);
+        let is_left = on == On::Left || on == On::First && begins_left;
+        let of = |margins: &Margins| {
+            let Margins { sides, inside, outside, first } = *margins;
+            let (at_left, at_right) = if is_left { (outside, inside) } else { (inside, outside) };
+            let every = Sides { left: at_left.or(sides.left), right: at_right.or(sides.right), ..sides };
+            let first = if on == On::First { first } else { Sides::default() };
+            let pairs = first.named().into_iter().zip(every.named());
+            pairs.map(|((_, first), (_, every))| first.or(every)).collect::<Vec<_>>()
+        };
+        let both = of(&self.requested_margins).into_iter().zip(of(&self.margins));
+        let mut sides = both.map(|(requested, own)| requested.or(own).unwrap_or(DEFAULT_MARGIN));
+        [(); 4].map(|()| sides.next().unwrap_or(DEFAULT_MARGIN))
     }
 
     fn size(&self) -> (f64, f64) {
@@ -143,7 +216,42 @@ impl EffectiveOptions {
     }
 }
 
-/// In thousandths: finer than any printer, and short in the sheet.
+/// Pages that may have margins of their own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    Left,
+    Right,
+    First,
+}
+
+impl On {
+    /// A page of a class. Both pages of a book have as much between their margins, and the same above and below.
+    fn of(class: PageClass) -> Self {
+        if class == PageClass::First { Self::First } else { Self::Right }
+    }
+}
+
+/// Where the author's style sheet does not win.
+const IMPORTANT: &str = " !important";
+
+/// The rules for the pages whose margins differ from those of others.
+fn by_class(of: &Margins, importance: &str) -> String {
+    let Margins { inside, outside, .. } = *of;
+    let classes = [
+        // The binding is between a left-hand page and the right-hand page behind it.
+        (":right", margins([("left", inside), ("right", outside)], importance)),
+        (":left", margins([("right", inside), ("left", outside)], importance)),
+        (":first", margins(of.first.named(), importance)),
+    ];
+    let rules = classes.into_iter().filter(|(_, css)| !css.is_empty());
+    rules.map(|(class, css)| format!("@page {class}{{{css}}}")).collect()
+}
+
+fn margins<const N: usize>(sides: [(&str, Option<Length>); N], importance: &str) -> String {
+    let set = sides.into_iter().filter_map(|(side, length)| Some((side, length?)));
+    set.map(|(side, length)| format!("margin-{side}:{}mm{importance};", millimetres(length))).collect()
+}
+
 fn millimetres(length: Length) -> f64 {
-    (length.mm() * 1000.0).round() / 1000.0
+    thousandths(length.mm())
 }

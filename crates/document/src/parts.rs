@@ -16,9 +16,10 @@ use domain::template_references::{Pin, ReferenceVia};
 use domain::templates::{TemplateKey, TemplateVersion};
 use serde_json::Value;
 
-use crate::definition::Compiled;
+use crate::definition::{Compiled, size};
 use crate::error::DocumentError;
 use crate::limits::Limits;
+use crate::nodes::node_at;
 use expansion::Expansion;
 use origins::Origin;
 
@@ -106,7 +107,7 @@ impl Effective {
     /// # Errors
     /// As [`Compiled::compile`].
     pub fn compile(&self, limits: &Limits) -> Result<Compiled, DocumentError> {
-        Compiled::compile(&self.definition, limits).map_err(|error| match error {
+        Compiled::compile_whole(&self.definition, limits).map_err(|error| match error {
             DocumentError::Definition(issues) => {
                 DocumentError::Definition(issues.into_iter().map(|issue| origins::told_where_it_stands(&self.origins, issue)).collect())
             }
@@ -130,14 +131,18 @@ pub fn not_found_code(via: ReferenceVia) -> &'static str {
 /// `Definition`, with a pointer to each reference that leads nowhere or to another kind of template, into a circle or past a
 /// limit. What else is wrong is found by compiling the outcome.
 pub fn effective(definition: &Value, parts: &Parts, limits: &Limits) -> Result<Effective, DocumentError> {
+    size::check(definition, limits)?;
     let mut expansion = Expansion::new(parts, limits);
-    let definition = expansion.whole(definition);
+    let whole = expansion.whole(definition);
     let issues: Vec<Issue> = expansion.issues.into_list();
     if issues.is_empty() {
-        Ok(Effective { definition, parts: expansion.used, origins: expansion.origins })
-    } else {
-        Err(DocumentError::Definition(issues))
+        return Ok(Effective { definition: whole, parts: expansion.used, origins: expansion.origins });
     }
+    let named = |issue: Issue| match node_at(definition, &issue.path) {
+        Some(node) => issue.about(node),
+        None => issue,
+    };
+    Err(DocumentError::Definition(issues.into_iter().map(named).collect()))
 }
 
 impl std::fmt::Display for UsedPart {

@@ -1,6 +1,7 @@
 //! The answer of a dry run, and its parts that errors share. The shapes are part of the wire contract.
 
 use domain::Issue;
+use domain::issues::IssueNode;
 use serde::Serialize;
 
 /// What a render would meet, without rendering.
@@ -94,9 +95,14 @@ impl ExpressionProblem {
         }
     }
 
-    pub(crate) fn as_issue(&self) -> Issue {
+    /// The problem as error envelopes list it, about the node that holds the expression.
+    pub fn as_issue(&self) -> Issue {
         let path = self.location.as_ref().map(|at| at.node_path.clone()).unwrap_or_default();
-        Issue::new(path, self.whole_message()).with_code("template_expression_error")
+        let issue = Issue::new(path, self.whole_message()).with_code("template_expression_error");
+        match &self.location {
+            Some(at) => issue.about(IssueNode::new(Some(&at.node_id), Some(&at.node_type), at.node_path.clone())),
+            None => issue,
+        }
     }
 }
 
@@ -142,7 +148,8 @@ impl UnresolvedBinding {
     pub(crate) fn as_issue(&self) -> Issue {
         let hint = self.suggestions.first().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         let message = format!("{} (line {}, column {}): `{}` has no value{hint}", self.node_path, self.line, self.column, self.path);
-        Issue::new(self.path.clone(), message).with_code(self.reason.as_str())
+        let node = IssueNode::new(Some(&self.node_id), Some(&self.node_type), self.node_path.clone());
+        Issue::new(self.path.clone(), message).with_code(self.reason.as_str()).about(node)
     }
 }
 

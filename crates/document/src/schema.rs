@@ -1,5 +1,6 @@
 //! `inputSchema`: the JSON Schema that mapped data has to fit.
 
+use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 
 use domain::Issue;
@@ -10,8 +11,10 @@ use crate::error::DocumentError;
 use crate::issues::Issues;
 use crate::limits::Limits;
 use crate::metered::{Allowance, GivenUp, Measured, Metered, within};
+use crate::schema_defaults;
 use crate::schema_depth;
 use crate::schema_steps::{self, Siblings};
+use crate::writer::Writer;
 
 /// Steps back that one regular expression may take on one text.
 const BACKTRACK_LIMIT: usize = 100_000;
@@ -41,6 +44,8 @@ pub(crate) struct Schema {
     validator: Validator<Metered>,
     /// With references followed.
     levels: usize,
+    /// Whether it says what absent properties are.
+    has_defaults: bool,
 }
 
 impl Schema {
@@ -92,7 +97,12 @@ impl Schema {
             })
         });
         let validator = built.unwrap_or_else(|| Err(refuse("", "the schema could not be read: no thread could be started".into())))?;
-        Ok(Self { source: source.clone(), validator, levels })
+        Ok(Self { source: source.clone(), validator, levels, has_defaults: schema_defaults::are_in(source) })
+    }
+
+    /// The data with what it leaves out and the schema has a default for.
+    pub(crate) fn filled<'d>(&self, data: Cow<'d, Value>, writer: &mut Writer<'_>) -> Result<Cow<'d, Value>, DocumentError> {
+        if self.has_defaults { schema_defaults::filled(&self.source, data, writer) } else { Ok(data) }
     }
 
     /// What in `data` does not fit, at most as many as the limit.

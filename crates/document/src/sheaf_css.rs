@@ -224,7 +224,8 @@ fn rules(css: &str, mut at: usize, depth: usize, out: &mut String) -> Option<usi
                 kind @ ("page" | "font-face") if about.is_empty() => {
                     let end = end_of_block(css, open + 1)?;
                     let block = &css[open + 1..end];
-                    if kind == "page" && ["counter", "element("].iter().any(|word| find(block, word).is_some()) {
+                    // A drawing of a whole page lies over the mark at the end of a print.
+                    if kind == "page" && ["counter", "element(", "data:image/svg"].iter().any(|word| find(block, word).is_some()) {
                         return None;
                     }
                     out.push_str(&css[at..=end]);

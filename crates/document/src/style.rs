@@ -8,20 +8,36 @@ use crate::issues::short;
 use crate::shapes::{Property, Shape, Takes};
 
 /// The set, with the CSS property each one becomes.
-const PROPERTIES: [(&str, &str, Check); 12] = [
+const PROPERTIES: [(&str, &str, Check); 19] = [
     ("align", "text-align", align),
     ("bold", "font-weight", bold),
     ("italic", "font-style", italic),
     ("color", "color", color),
+    ("fontFamily", "font-family", font_family),
     ("fontSize", "font-size", length),
+    ("letterSpacing", "letter-spacing", length),
     ("lineHeight", "line-height", line_height),
     ("marginTop", "margin-top", length),
     ("marginBottom", "margin-bottom", length),
     ("background", "background-color", color),
     ("border", "border", border),
+    ("borderTop", "border-top", border),
+    ("borderBottom", "border-bottom", border),
+    ("borderStart", "border-inline-start", border),
+    ("borderEnd", "border-inline-end", border),
+    ("borderRadius", "border-radius", length),
     ("padding", "padding", padding),
     ("keepTogether", "break-inside", keep_together),
 ];
+
+/// Fonts that a style may name at a time, the first that there is being taken.
+const MAX_FAMILIES: usize = 5;
+
+/// What `fontFamily` takes.
+const FAMILIES: &str = "names of fonts such as `Liberation Serif, serif`";
+
+/// What a border of one side takes.
+const LINE: Takes = Takes::Either(&[Takes::Flag, Takes::Other("width, line and colour", r#"{"type": "string"}"#)]);
 
 pub(crate) static SHAPE: Shape = Shape {
     what: "a style",
@@ -31,7 +47,9 @@ pub(crate) static SHAPE: Shape = Shape {
         Property::optional("bold", Takes::Flag, "", "Weight of the letters."),
         Property::optional("italic", Takes::Flag, "", "Slant of the letters."),
         Property::optional("color", Takes::Color, "", "Of the letters."),
+        Property::optional("fontFamily", Takes::Other(FAMILIES, r#"{"type": "string"}"#), "`Liberation Sans`", "Typeface of the letters."),
         Property::optional("fontSize", Takes::Length, "`10pt`", "Size of the letters."),
+        Property::optional("letterSpacing", Takes::Length, "", "Room between letters, such as `0.08em` for a line of capitals."),
         Property::optional("lineHeight", Takes::Number(0.5, 10.0), "`1.45`", "Height of a line in font sizes."),
         Property::optional("marginTop", Takes::Length, "", "Room above."),
         Property::optional("marginBottom", Takes::Length, "", "Room below."),
@@ -42,6 +60,11 @@ pub(crate) static SHAPE: Shape = Shape {
             "none",
             "Around the node; lines are `solid`, `dashed`, `dotted` or `double`.",
         ),
+        Property::optional("borderTop", LINE, "none", "Above the node."),
+        Property::optional("borderBottom", LINE, "none", "Below the node."),
+        Property::optional("borderStart", LINE, "none", "At the side where lines begin: left, or right where `direction` is `rtl`."),
+        Property::optional("borderEnd", LINE, "none", "At the side where lines end."),
+        Property::optional("borderRadius", Takes::Length, "", "Radius of the corners of a border or a background."),
         Property::optional(
             "padding",
             Takes::Either(&[Takes::Length, Takes::Other("up to four lengths such as `4pt 8pt`", r#"{"type": "string"}"#)]),
@@ -127,6 +150,24 @@ pub(crate) fn length(value: &Value) -> Result<String, &'static str> {
 
 fn line_height(value: &Value) -> Result<String, &'static str> {
     value.as_f64().filter(|factor| (0.5..=10.0).contains(factor)).map(|factor| factor.to_string()).ok_or("a factor from 0.5 to 10")
+}
+
+/// Names in quotes, so that each stays a name; the words for kinds of fonts as they are.
+fn font_family(value: &Value) -> Result<String, &'static str> {
+    const ACCEPTED: &str = "one to five names of fonts with commas between them, such as \"Liberation Serif, serif\"";
+    let names: Vec<&str> = value.as_str().ok_or(ACCEPTED)?.split(',').map(str::trim).collect();
+    let is_name = |name: &&str| {
+        let is_plain = |character: char| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_' | '.');
+        (1..=64).contains(&name.len()) && name.chars().all(is_plain)
+    };
+    if names.len() > MAX_FAMILIES || !names.iter().all(is_name) {
+        return Err(ACCEPTED);
+    }
+    let quoted = |name: &&str| match *name {
+        kind @ ("serif" | "sans-serif" | "monospace") => kind.to_owned(),
+        name => format!("'{name}'"),
+    };
+    Ok(names.iter().map(quoted).collect::<Vec<_>>().join(","))
 }
 
 fn padding(value: &Value) -> Result<String, &'static str> {

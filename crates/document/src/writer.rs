@@ -15,7 +15,7 @@ use crate::images::ImageCheck;
 use crate::limits::Limits;
 use crate::links;
 use crate::nodes::{Node, TableOfContents};
-use crate::outline::{Gathering, Heading, Outline};
+use crate::outline::{Gathering, Heading, Outline, RunningTitles};
 use crate::report::{ExpressionProblem, UnresolvedBinding, Warning};
 use crate::style::Style;
 use crate::tables::Recorder;
@@ -267,7 +267,8 @@ impl<'w> Writer<'w> {
 
     /// Whether the headings that are written now are those of the document.
     pub(crate) fn gathers_headings(&self) -> bool {
-        self.outline.gathering == Gathering::Yes && self.rehearsing == Rehearsing::No
+        let is_wanted = self.outline.gathering == Gathering::Yes || self.outline.running_titles == RunningTitles::Named;
+        is_wanted && self.rehearsing == Rehearsing::No
     }
 
     /// Here stands a table of contents, once all headings are known.
@@ -305,7 +306,8 @@ impl<'w> Writer<'w> {
     /// The HTML and what was noticed.
     pub(crate) fn finish(mut self) -> (String, Gathered, Vec<Heading>) {
         self.settle();
-        let headings = if self.outline.has_tables() { self.outline.headings } else { Vec::new() };
+        let are_wanted = self.outline.has_tables() || self.outline.running_titles == RunningTitles::Named;
+        let headings = if are_wanted { self.outline.headings } else { Vec::new() };
         (self.out, self.report, headings)
     }
 

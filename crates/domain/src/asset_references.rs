@@ -185,6 +185,10 @@ pub fn asset_references(definition: &Value) -> AssetReferences {
         search.text(object, "css", "css", None);
         if let Some(config) = object.get("renderConfig").and_then(Value::as_object) {
             search.text(config, "customCss", "css", None);
+            let watermark = config.get("watermark").and_then(|watermark| watermark.get("image")).and_then(Value::as_str);
+            if let Some(name) = watermark.and_then(AssetName::of_address) {
+                search.note(&name, "image", None);
+            }
             let fonts = config.get("fonts").and_then(Value::as_array).into_iter().flatten();
             for name in fonts.filter_map(Value::as_str).filter_map(font_name) {
                 search.note(&name, "font", None);

@@ -12,19 +12,51 @@ pub struct Issue {
     /// A stable machine-readable name of the kind of problem, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
+    /// The node of a template that it is about, where it is about one.
+    #[serde(flatten)]
+    pub node: Option<Box<IssueNode>>,
+}
+
+/// A node of a template as its author knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssueNode {
+    /// Its id, cut past 200 characters; absent where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_id: Option<String>,
+    /// Its type as it is written, cut past 200 characters; absent where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_type: Option<String>,
+    /// The way to it, such as `Section 'Body' > Text 1`, cut past 1,000 characters.
+    pub node_path: String,
+}
+
+impl IssueNode {
+    /// A node of that id, type and breadcrumb.
+    pub fn new(id: Option<&str>, kind: Option<&str>, path: String) -> Self {
+        let name = |text: &str| text.chars().take(NAME_CHARACTERS).collect();
+        Self { node_id: id.map(name), node_type: kind.map(name), node_path: clipped_message(path) }
+    }
 }
 
 impl Issue {
     /// An issue without a code. What of an input is repeated in it is cut: names in the path past 200 characters, the
     /// path past 2,000 and the message past 1,000.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: clipped_path(path.into()), message: clipped_message(message.into()), code: None }
+        Self { path: clipped_path(path.into()), message: clipped_message(message.into()), code: None, node: None }
     }
 
     /// The same issue under a stable name.
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
         self.code = Some(code);
+        self
+    }
+
+    /// The same issue about this node.
+    #[must_use]
+    pub fn about(mut self, node: IssueNode) -> Self {
+        self.node = Some(Box::new(node));
         self
     }
 }

@@ -6,7 +6,10 @@ use serde_json::{Map, Value};
 use crate::codes::ErrorCode;
 use crate::furniture::PageFurniture;
 use crate::issues::{Issue, MAX_ISSUES, near_names, pointer};
-use crate::paper::{Length, PaperSize};
+use crate::margins::Margins;
+use crate::paper::PaperSize;
+use crate::print_production::PrintProduction;
+use crate::watermark::Watermark;
 
 /// Which way the sheet lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -37,19 +40,6 @@ pub enum Disposition {
     /// Save it; the default.
     #[default]
     Attachment,
-}
-
-/// The page margins; `None` leaves the template's own.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Margins {
-    /// Above.
-    pub top: Option<Length>,
-    /// To the right.
-    pub right: Option<Length>,
-    /// Below.
-    pub bottom: Option<Length>,
-    /// To the left.
-    pub left: Option<Length>,
 }
 
 /// What a PDF says about itself. All but title and subject are literal text.
@@ -96,6 +86,10 @@ pub struct RenderOptions {
     pub page_header: Option<PageFurniture>,
     /// What stands at the bottom of every page.
     pub page_footer: Option<PageFurniture>,
+    /// What stands across the pages.
+    pub watermark: Option<Watermark>,
+    /// How the sheet is larger than the page.
+    pub print_production: Option<PrintProduction>,
 }
 
 /// An outline was asked for.
@@ -116,7 +110,7 @@ pub struct OptionsRefused {
     pub issues: Vec<Issue>,
 }
 
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 14] = [
     "paperSize",
     "orientation",
     "margins",
@@ -129,9 +123,11 @@ const KNOWN: [&str; 12] = [
     "bookmarks",
     "pageHeader",
     "pageFooter",
+    "watermark",
+    "printProduction",
 ];
 /// Published options that this version does not have.
-const UNSUPPORTED: [&str; 6] = ["watermark", "printProduction", "theme", "layout", "pdf", "aiNarratives"];
+const UNSUPPORTED: [&str; 4] = ["theme", "layout", "pdf", "aiNarratives"];
 const FILENAME_CHARACTERS: usize = 1000;
 /// Characters of each text that a PDF says about itself, before and after its expressions are evaluated.
 pub const METADATA_CHARACTERS: usize = 2000;
@@ -169,30 +165,11 @@ impl RenderOptions {
             }),
             page_header: reader.read("pageHeader", PageFurniture::from_json),
             page_footer: reader.read("pageFooter", PageFurniture::from_json),
+            watermark: reader.read("watermark", Watermark::from_json),
+            print_production: reader.read("printProduction", PrintProduction::from_json),
         };
         reader.refuse_unknown();
         if reader.issues.is_empty() { Ok(options) } else { Err(OptionsRefused { code: reader.code, issues: reader.issues }) }
-    }
-}
-
-impl Margins {
-    /// Reads `{"top": "20mm", …}`; sides may be left out.
-    pub fn from_json(value: &Value, path: &str) -> Result<Self, Issue> {
-        let Value::Object(given) = value else {
-            return Err(Issue::new(path, "must be an object with \"top\", \"right\", \"bottom\" and \"left\""));
-        };
-        if let Some(other) = given.keys().find(|key| !matches!(key.as_str(), "top" | "right" | "bottom" | "left")) {
-            return Err(Issue::new(pointer(path, other), format!("\"{other}\" is no side; accepted: top, right, bottom, left")));
-        }
-        let side = |name: &str| match given.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => value
-                .as_str()
-                .and_then(Length::parse)
-                .map(Some)
-                .ok_or_else(|| Issue::new(pointer(path, name), "must be a length as text, such as \"20mm\", \"0.8in\" or \"0\"")),
-        };
-        Ok(Self { top: side("top")?, right: side("right")?, bottom: side("bottom")?, left: side("left")? })
     }
 }
 
@@ -370,7 +347,7 @@ mod tests {
 
     #[test]
     fn an_option_of_a_later_version_is_refused_under_its_own_code() {
-        let refused = RenderOptions::from_json(&json!({"watermark": {"text": "DRAFT"}}), "/options").unwrap_err();
+        let refused = RenderOptions::from_json(&json!({"aiNarratives": "generate"}), "/options").unwrap_err();
         assert_eq!(refused.code, ErrorCode::UnsupportedRenderOption);
     }
 

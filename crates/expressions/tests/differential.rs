@@ -16,7 +16,7 @@ use expressions::{Budget, ExpressionError, Limits, Partials, Run, Scope, Templat
 use serde_json::{Value, json};
 
 const PACKAGE: &str = "handlebars@4.7.10";
-const GENERATED_CASES: u32 = 4_000;
+const GENERATED_CASES: u32 = 20_000;
 
 /// The folder of the npm package. The tests here run at the same time: one of them installs it.
 fn handlebars() -> &'static Path {

@@ -38,6 +38,38 @@ fn every_line_of_the_manual_page_gives_what_it_says() {
     let wrong: Vec<String> = wrong.collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(lines.len() >= 74, "{} lines were found", lines.len());
+    let (page, _) = PAGE.split_once("## Differences").expect("the last table is of another form");
+    let unread: Vec<&str> = page.lines().filter(|line| line.starts_with("| `{{") && cells(line).is_none()).collect();
+    assert!(unread.is_empty(), "not of the form | `template` | `text` |: {unread:#?}");
+}
+
+#[test]
+fn every_block_of_the_manual_page_is_rendered() {
+    let fences: Vec<&str> = PAGE.split("\n```").skip(1).step_by(2).collect();
+    assert!(fences.len() > 1 && fences[0].starts_with("json\n"), "{fences:?}");
+    for fence in &fences[1..] {
+        let source = fence.strip_prefix("handlebars\n").unwrap_or_else(|| panic!("a block that is not run: {fence}"));
+        let data = json!({"shipment": {"sscc": "00340123450000000018"}, "payment": {"text": "BCD\n002"}});
+        assert_eq!(render(source, &data).unwrap().matches("<svg").count(), source.lines().count(), "{source}");
+    }
+}
+
+#[test]
+fn what_the_manual_page_says_is_refused_when_parsing_is_and_the_rest_of_its_differences_is_not() {
+    let (_, rows) = PAGE.split_once("## Differences").expect("the section");
+    let mut refused = 0;
+    for row in rows.lines().filter(|line| line.starts_with("| `")) {
+        let row = row.replace("\\|", "\u{1f}");
+        let columns: Vec<String> = row.split('|').map(|column| column.replace('\u{1f}', "|")).collect();
+        let [_, templates, _, here, ..] = &columns[..] else { panic!("{row}") };
+        for source in templates.split('`').skip(1).step_by(2).filter(|source| source.contains("{{")) {
+            let is_refused = Template::parse(source, &Limits::default()).is_err();
+            let said = here.contains("refused when parsing") || here.contains("found when parsing");
+            assert!(is_refused == said, "{source} is said to be{here}");
+            refused += usize::from(is_refused);
+        }
+    }
+    assert!(refused > 5, "{refused} of the table are refused");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn inside(error: &ExpressionError, source: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_template_panics_or_exceeds_its_budget(source in source(), data in data()) {

@@ -118,7 +118,8 @@ fn leaf_of(prepared: &Prepared) -> Option<Leaf> {
     // An outline and contents go over the whole print.
     let is_plain = prepared.format == Format::Pdf
         && prepared.bookmarks.is_none()
-        && prepared.anchors.is_empty()
+        && prepared.headings.is_empty()
+        && prepared.sheet.is_none()
         && chromium::scan(&prepared.html) == Lane::Fast;
     if is_plain { Leaf::of(&prepared.html) } else { None }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chromium::{Outline, PrintJob, Printed, Priority, Tagged};
+use document::{Heading, PrintSheet};
 use domain::options::{Bookmarks, Metadata};
 use domain::usage::{RenderMode, RenderOutcome};
 use tokio::time::Instant;
@@ -34,8 +35,10 @@ pub(crate) struct Prepared {
     pub(crate) stamp: pdf::Stamp,
     pub(crate) filename: Option<String>,
     pub(crate) warnings: Vec<(&'static str, usize)>,
-    /// Destinations whose pages the document names.
-    pub(crate) anchors: Vec<String>,
+    /// What of the document is on pages that it names.
+    pub(crate) headings: Vec<Heading>,
+    /// The sheet around its pages, where that is larger.
+    pub(crate) sheet: Option<PrintSheet>,
 }
 
 /// What came of a render.
@@ -89,13 +92,15 @@ impl Renderer {
             stamp: pdf::Stamp { now, metadata: pdf_metadata(written.metadata) },
             filename: written.filename,
             warnings,
-            anchors: written.headings.into_iter().map(|heading| heading.anchor).collect(),
+            headings: written.headings,
+            sheet: written.sheet,
         })
     }
 
     /// The document, printed where it is to be a PDF.
     pub(crate) async fn print(&self, prepared: Prepared, deadline: Instant) -> Result<Document, RenderError> {
-        let Prepared { html, format, format_options, file, tenant, priority, bookmarks, stamp, filename, mut warnings, anchors } = prepared;
+        let Prepared { html, format, format_options, file, tenant, priority, bookmarks, stamp, filename, mut warnings, headings, sheet } =
+            prepared;
         if let Some(TabularFile { bytes, kind }) = file {
             return Ok(Document { body: bytes.into(), kind, filename, warnings, pages: 0 });
         }
@@ -114,17 +119,21 @@ impl Renderer {
             job
         };
         let printing = Instant::now();
-        let printed = if anchors.is_empty() {
+        let printed = if headings.is_empty() {
             self.0.pool.print(job(html), deadline).await?
         } else {
-            self.print_numbered(&html, anchors, job, deadline).await?
+            self.print_numbered(&html, headings, job, deadline).await?
         };
         phase("print", printing);
         if printed.blocked_requests > 0 {
             warnings.push(("RESOURCE_BLOCKED", printed.blocked_requests as usize));
         }
         let finishing = Instant::now();
-        let finished = finish(printed.pdf, stamp, self.pdf_limits()).instrument(debug_span!("finish")).await?;
+        let pdf = match sheet {
+            Some(sheet) => produced(printed.pdf, sheet).await?,
+            None => printed.pdf,
+        };
+        let finished = finish(pdf, stamp, self.pdf_limits()).instrument(debug_span!("finish")).await?;
         phase("finish", finishing);
         let pages = finished.page_count;
         if format != Format::Image {
@@ -139,24 +148,24 @@ impl Renderer {
         Ok(Document { body: drawn.bytes, kind: drawn.kind, filename, warnings, pages })
     }
 
-    /// Prints a document whose contents name pages: first without the numbers, then with those of the first print. Where the
-    /// second has other pages, the numbers in which the two differ are left out of a third.
+    /// Prints a document that says on which pages its headings are: first without that, then with what the first print shows. Where
+    /// the second has other pages, what the two differ in is left out of a third.
     async fn print_numbered(
         &self,
         html: &str,
-        anchors: Vec<String>,
+        headings: Vec<Heading>,
         job: impl Fn(String) -> PrintJob,
         deadline: Instant,
     ) -> Result<Printed, RenderError> {
-        let anchors = Arc::new(anchors);
+        let headings = Arc::new(headings);
         let mut printed = self.0.pool.print(job(html.to_owned()), deadline).await?;
-        let told = pages_of(&printed, &anchors).await?;
-        printed = self.0.pool.print(job(document::with_page_numbers(html, &told)), deadline).await?;
-        let found = pages_of(&printed, &anchors).await?;
+        let told = pages_of(&printed, &headings).await?;
+        printed = self.0.pool.print(job(document::with_pages(html, &headings, &told)), deadline).await?;
+        let found = pages_of(&printed, &headings).await?;
         if found != told {
-            tracing::warn!("a document's pages changed when its contents were given their numbers");
+            tracing::warn!("a document's pages changed when it was told on which its headings are");
             let agreed: Vec<Option<u32>> = told.into_iter().zip(found).map(|(told, found)| told.filter(|_| told == found)).collect();
-            printed = self.0.pool.print(job(document::with_page_numbers(html, &agreed)), deadline).await?;
+            printed = self.0.pool.print(job(document::with_pages(html, &headings, &agreed)), deadline).await?;
         }
         Ok(printed)
     }
@@ -200,14 +209,29 @@ async fn shown(html: String, options: HtmlOptions, warnings: &mut Vec<(&'static 
     Ok(html.into())
 }
 
-/// The pages of destinations, read off the request threads.
-async fn pages_of(printed: &Printed, anchors: &Arc<Vec<String>>) -> Result<Vec<Option<u32>>, RenderError> {
-    let (pdf, anchors) = (printed.pdf.clone(), Arc::clone(anchors));
+/// The pages of headings, read off the request threads.
+async fn pages_of(printed: &Printed, headings: &Arc<Vec<Heading>>) -> Result<Vec<Option<u32>>, RenderError> {
+    let (pdf, headings) = (printed.pdf.clone(), Arc::clone(headings));
     let reading = tokio::task::spawn_blocking(move || {
-        let names: Vec<&str> = anchors.iter().map(String::as_str).collect();
+        let names: Vec<&str> = headings.iter().map(|heading| heading.anchor.as_str()).collect();
         pdf::pages_of(&pdf, &names)
     });
     Ok(reading.await.map_err(RenderError::Defect)??)
+}
+
+/// The print with the boxes and the marks of its sheet.
+async fn produced(pdf: Bytes, sheet: PrintSheet) -> Result<Bytes, RenderError> {
+    #[expect(clippy::cast_possible_truncation, reason = "a sheet has at most 14,400 points on a side")]
+    let points = |mm: f64| (mm / 25.4 * 72.0) as f32;
+    let production = pdf::Production {
+        width_pt: points(sheet.width_mm),
+        height_pt: points(sheet.height_mm),
+        around_pt: points(sheet.around_mm),
+        bleed_pt: points(sheet.bleed_mm),
+        marks: sheet.marks.map(|marks| pdf::Marks { offset_pt: points(marks.offset_mm), length_pt: points(marks.length_mm) }),
+    };
+    let producing = tokio::task::spawn_blocking(move || pdf::produce(&pdf, &production));
+    Ok(producing.await.map_err(RenderError::Defect)??.into())
 }
 
 /// A large file takes long enough to hold up other requests of its thread.

@@ -248,7 +248,8 @@ impl Renderer {
     pub async fn validate(&self, compiled: Arc<Compiled>, data: Value) -> Result<Vec<domain::Issue>, RenderError> {
         let _admitted = self.admit(&self.0.checks)?;
         let deadline = self.deadline(Instant::now());
-        self.compute(deadline, move |limits, cancelled| document::validate_unless(cancelled, &compiled, &data, limits)).await
+        let now = self.0.clock.now();
+        self.compute(deadline, move |limits, cancelled| document::validate(&compiled, &data, now, limits, Some(cancelled))).await
     }
 
     /// What callers who send what `base` takes would meet at `candidate`.

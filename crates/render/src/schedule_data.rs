@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64_simd::STANDARD;
 use document::data_input::DataInput;
-use document::words;
+use document::words::{self, When};
 use domain::ErrorCode;
 use domain::data_urls::DataUrl;
 use domain::schedule_sources::{DataSource, UrlSource};
@@ -62,13 +62,14 @@ impl ScheduleError {
 }
 
 impl Renderer {
-    /// The data that a schedule's documents are made of. Texts in a URL source may name `parameters`.
+    /// The data that a schedule's documents are made of. Texts in a URL source may name `parameters`, and are filled in at `when`.
     pub async fn schedule_data(
         &self,
         store: &TenantStore,
         template: &TemplateKey,
         source: &DataSource,
         parameters: &Map<String, Value>,
+        when: &When,
     ) -> Result<Value, ScheduleError> {
         let deadline = Instant::now() + PREPARED_WITHIN;
         match source {
@@ -78,14 +79,20 @@ impl Renderer {
                 Ok(as_object(self.convert_data(input).await?.data, array_key.as_deref()))
             }
             DataSource::Template { dataset } => template_data(store, template, dataset.as_deref()).await,
-            DataSource::Url(url) => self.url_data(url, parameters, deadline).await,
+            DataSource::Url(url) => self.url_data(url, parameters, when, deadline).await,
         }
     }
 
-    async fn url_data(&self, source: &UrlSource, parameters: &Map<String, Value>, deadline: Instant) -> Result<Value, ScheduleError> {
+    async fn url_data(
+        &self,
+        source: &UrlSource,
+        parameters: &Map<String, Value>,
+        when: &When,
+        deadline: Instant,
+    ) -> Result<Value, ScheduleError> {
         let data = json!({ "parameters": parameters });
         let filled = |field: &str, text: &str| {
-            words::line(text, &data)
+            words::line(text, &data, when)
                 .map_err(|error| ScheduleError::refused(ErrorCode::TemplateExpressionError, format!("dataSource.{field}: {error}")))
         };
         let mut url = filled("url", &source.url)?;
@@ -96,7 +103,7 @@ impl Renderer {
         let headers: Map<String, Value> = source.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         let from = DataUrl::from_json(&url.into(), Some(&headers.into()))
             .map_err(|issue| ScheduleError::refused(ErrorCode::DataUrlRejected, format!("{}: {}", issue.path, issue.message)))?;
-        let body = source.body.as_ref().map(|body| filled_in(body, &data)).transpose()?.map(|body| body.to_string().into_bytes());
+        let body = source.body.as_ref().map(|body| filled_in(body, &data, when)).transpose()?.map(|body| body.to_string().into_bytes());
         let body = if source.posts { Some(body.unwrap_or_default()) } else { None };
         let urls = self.0.data_urls.as_ref().ok_or(RenderError::DataUrlsOff)?;
         let got = urls.ask(&from, body.as_deref(), Duration::from_millis(source.timeout_ms), deadline).await?;
@@ -138,14 +145,14 @@ fn as_object(data: Value, array_key: Option<&str>) -> Value {
 }
 
 /// Texts anywhere in it, with their expressions filled in.
-fn filled_in(value: &Value, data: &Value) -> Result<Value, ScheduleError> {
+fn filled_in(value: &Value, data: &Value, when: &When) -> Result<Value, ScheduleError> {
     Ok(match value {
-        Value::String(text) => words::plain(text, data)
+        Value::String(text) => words::plain(text, data, when)
             .map_err(|error| ScheduleError::refused(ErrorCode::TemplateExpressionError, format!("dataSource.body: {error}")))?
             .into(),
-        Value::Array(list) => list.iter().map(|value| filled_in(value, data)).collect::<Result<Vec<_>, _>>()?.into(),
+        Value::Array(list) => list.iter().map(|value| filled_in(value, data, when)).collect::<Result<Vec<_>, _>>()?.into(),
         Value::Object(fields) => {
-            let filled = fields.iter().map(|(name, value)| Ok((name.clone(), filled_in(value, data)?)));
+            let filled = fields.iter().map(|(name, value)| Ok((name.clone(), filled_in(value, data, when)?)));
             Value::Object(filled.collect::<Result<_, ScheduleError>>()?)
         }
         other => other.clone(),

@@ -2,13 +2,14 @@
 //! for before anything is made.
 
 use document::burst::{self, BurstItem, Bursted};
-use document::words::{self, WordsError};
+use document::words::{self, When, WordsError};
 use domain::ErrorCode;
 use domain::schedule_plans::{DeliveryPlan, Packaging, PlannedCall, PlannedEmail, PlannedFile, PlannedObject, PlannedTarget, Way};
 use domain::schedule_sources::{Burst, DataSource, DeliveryCondition};
 use domain::schedule_targets::{BodyTemplate, EmailTarget, RECIPIENTS_LIMIT, ScheduleTarget, WebhookFiles};
 use domain::templates::TemplateKey;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::request::Format;
@@ -37,6 +38,8 @@ pub struct ScheduleRun {
     pub fire_time: Timestamp,
     /// The moment that its documents believe it is.
     pub moment: Timestamp,
+    /// The zone of the schedule's clock.
+    pub time_zone: TimeZone,
     /// The day that it then is where the schedule's clock hangs, such as 2026-11-21.
     pub day: String,
     /// Its parameters, with dates in the place of what dates are reckoned from.
@@ -47,6 +50,13 @@ pub struct ScheduleRun {
     pub ignores_condition: bool,
     /// It goes to these addresses and nowhere else; empty where it is no test.
     pub test_recipients: Vec<String>,
+}
+
+impl ScheduleRun {
+    /// When its texts are filled in.
+    fn when(&self) -> When {
+        When { now: self.moment, time_zone: self.time_zone.clone() }
+    }
 }
 
 /// What an execution comes to.
@@ -83,7 +93,7 @@ impl Renderer {
     pub async fn schedule_work(&self, store: &store::TenantStore, run: ScheduleRun) -> Result<ScheduleOutcome, ScheduleError> {
         let source = run.definition.get("dataSource").cloned().unwrap_or_default();
         let source = DataSource::from_json(&source, "/dataSource").map_err(unreadable)?;
-        let data = self.schedule_data(store, &run.template, &source, &run.parameters).await?;
+        let data = self.schedule_data(store, &run.template, &source, &run.parameters, &run.when()).await?;
         // Lists may have ten thousand elements with words for each.
         let reckoned = tokio::task::spawn_blocking(move || work(&run, data)).await;
         reckoned.unwrap_or_else(|_| Err(ScheduleError::refused(ErrorCode::InternalError, "reckoning what is to be made failed")))
@@ -106,7 +116,7 @@ fn work(run: &ScheduleRun, data: Value) -> Result<ScheduleOutcome, ScheduleError
     let is_test = !run.test_recipients.is_empty();
     if let (Some(condition), false) = (given("deliveryCondition"), run.ignores_condition || is_test) {
         let condition = DeliveryCondition::from_json(condition, "/deliveryCondition").map_err(unreadable)?;
-        if let Some(reason) = nothing(&condition, &with_facts(run, &data, None))? {
+        if let Some(reason) = nothing(&condition, &with_facts(run, &data, None), &run.when())? {
             return Ok(ScheduleOutcome::Nothing(reason));
         }
     }
@@ -114,7 +124,7 @@ fn work(run: &ScheduleRun, data: Value) -> Result<ScheduleOutcome, ScheduleError
         None => Bursted { total: 1, items: vec![BurstItem { key: None, data }], ..Bursted::default() },
         Some(value) => {
             let wanted = Burst::from_json(value, "/burst").map_err(unreadable)?;
-            burst::burst(&wanted, &data).map_err(|error| ScheduleError::refused(error.code(), error.to_string()))?
+            burst::burst(&wanted, &data, &run.when()).map_err(|error| ScheduleError::refused(error.code(), error.to_string()))?
         }
     };
     if bursted.items.is_empty() {
@@ -139,9 +149,9 @@ fn work(run: &ScheduleRun, data: Value) -> Result<ScheduleOutcome, ScheduleError
 }
 
 /// Why there is nothing to deliver, if there is nothing.
-fn nothing(condition: &DeliveryCondition, data: &Value) -> Result<Option<String>, ScheduleError> {
+fn nothing(condition: &DeliveryCondition, data: &Value, when: &When) -> Result<Option<String>, ScheduleError> {
     if let Some(path) = &condition.skip_if_empty {
-        let found = words::value_at(path, data).map_err(of_words("deliveryCondition.skipIfEmpty"))?;
+        let found = words::value_at(path, data, when).map_err(of_words("deliveryCondition.skipIfEmpty"))?;
         let is_empty = match &found {
             None | Some(Value::Null) => true,
             Some(Value::Array(list)) => list.is_empty(),
@@ -154,7 +164,7 @@ fn nothing(condition: &DeliveryCondition, data: &Value) -> Result<Option<String>
         }
     }
     if let Some(expression) = &condition.deliver_if
-        && !words::holds(expression, data).map_err(of_words("deliveryCondition.deliverIf"))?
+        && !words::holds(expression, data, when).map_err(of_words("deliveryCondition.deliverIf"))?
     {
         return Ok(Some(format!("deliverIf: {expression} is not true")));
     }
@@ -281,15 +291,16 @@ fn planned_way(
     facts: &Value,
     body_file: Option<u32>,
 ) -> Result<Way, (&'static str, WordsError)> {
+    let when = &run.when();
     let line = |field: &'static str, text: &Option<String>| {
-        text.as_deref().map(|text| words::line(text, facts)).transpose().map_err(|error| (field, error))
+        text.as_deref().map(|text| words::line(text, facts, when)).transpose().map_err(|error| (field, error))
     };
     Ok(match target {
         ScheduleTarget::Email(email) => {
             let more = |field: &'static str, given: &[String], path: &Option<String>| {
                 let mut all = given.to_vec();
                 if let Some(path) = path {
-                    all.extend(addresses(words::value_at(path, facts).map_err(|error| (field, error))?));
+                    all.extend(addresses(words::value_at(path, facts, when).map_err(|error| (field, error))?));
                 }
                 all.truncate(RECIPIENTS_LIMIT + 1);
                 Ok::<_, (&'static str, WordsError)>(all)
@@ -301,11 +312,11 @@ fn planned_way(
                 reply_to: email.reply_to.clone(),
                 from_name: line("fromName", &email.from_name)?,
                 subject: line("subject", &email.subject)?.filter(|subject| !subject.is_empty()).unwrap_or_else(|| run.name.clone()),
-                body: email.body.as_deref().map(|text| words::plain(text, facts)).transpose().map_err(|error| ("body", error))?,
+                body: email.body.as_deref().map(|text| words::plain(text, facts, when)).transpose().map_err(|error| ("body", error))?,
                 body_html: email
                     .body_html
                     .as_deref()
-                    .map(|text| words::html(text, facts))
+                    .map(|text| words::html(text, facts, when))
                     .transpose()
                     .map_err(|error| ("bodyHtml", error))?,
                 body_file,
@@ -359,6 +370,7 @@ mod tests {
             fire_time: "2026-11-01T08:00:00Z".parse().unwrap(),
             day: "2026-11-01".to_owned(),
             moment: "2026-11-01T08:00:00Z".parse().unwrap(),
+            time_zone: TimeZone::UTC,
             parameters: json!({"month": "October"}).as_object().unwrap().clone(),
             definition,
             ignores_condition: false,
@@ -378,7 +390,7 @@ mod tests {
         let run = run(json!({
             "formats": ["pdf", "csv"], "tableId": "lines", "burst": {"itemsPath": "customers", "keyPath": "name"},
             "deliveryTargets": [
-                {"type": "email", "to": ["a@b.c"], "toPath": "mail", "subject": "{{parameters.month}} for {{name}}", "bodyTemplate": {"template": "cover"}},
+                {"type": "email", "to": ["a@b.c"], "toPath": "mail", "subject": "{{parameters.month}} for {{name}}, {{date \"now\" \"MMMM yyyy\"}}", "bodyTemplate": {"template": "cover"}},
                 {"type": "s3", "bucket": "reports", "key": "{{execution.date}}/{{execution.key}}.pdf"}
             ],
         }));
@@ -391,7 +403,7 @@ mod tests {
         let plan = &work.items[1].plan;
         assert_eq!((plan.files.as_slice(), plan.key.as_deref()), (&[3, 4][..], Some("Bob")));
         let Way::Email(email) = &plan.targets[0].way else { panic!("{plan:?}") };
-        assert_eq!((email.subject.as_str(), email.body_file), ("October for Bob", Some(5)));
+        assert_eq!((email.subject.as_str(), email.body_file), ("October for Bob, November 2026", Some(5)));
         assert_eq!(email.to, ["a@b.c", "bob@b.c", "7"]);
         let Way::S3(object) = &plan.targets[1].way else { panic!("{plan:?}") };
         assert_eq!(object.key.as_deref(), Some("2026-11-01/Bob.pdf"));

@@ -39,6 +39,8 @@ mod drafts;
 mod draining;
 #[path = "suite/duties.rs"]
 mod duties;
+#[path = "suite/examples.rs"]
+mod examples;
 #[path = "suite/excess.rs"]
 mod excess;
 #[path = "suite/first_minutes.rs"]
@@ -83,12 +85,16 @@ mod observability;
 mod oidc;
 #[path = "suite/operations.rs"]
 mod operations;
+#[path = "suite/page_furniture.rs"]
+mod page_furniture;
 #[path = "suite/part_lifecycle.rs"]
 mod part_lifecycle;
 #[path = "suite/parts.rs"]
 mod parts;
 #[path = "suite/poolers.rs"]
 mod poolers;
+#[path = "suite/print_production.rs"]
+mod print_production;
 #[path = "suite/rate_limits.rs"]
 mod rate_limits;
 #[path = "suite/render_containers.rs"]
@@ -141,6 +147,8 @@ mod traces;
 mod trust;
 #[path = "suite/usage.rs"]
 mod usage;
+#[path = "suite/watermarks.rs"]
+mod watermarks;
 #[path = "suite/webhooks.rs"]
 mod webhooks;
 #[path = "suite/wire.rs"]

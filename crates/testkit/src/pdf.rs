@@ -18,6 +18,20 @@ pub fn page_words(pdf: &[u8], page: u32) -> String {
     text(run("pdftotext", &["-layout", "-enc", "UTF-8", "-f", &number, "-l", &number], pdf, &["-"]))
 }
 
+/// The words of one page, counted from 1, in the order of reading, each with the place of its upper left corner: points from the left
+/// and from the upper edge of the page. Panics when there is no such page.
+pub fn words_with_places(pdf: &[u8], page: u32) -> Vec<(String, f64, f64)> {
+    check_page(pdf, page);
+    let number = page.to_string();
+    let boxes = text(run("pdftotext", &["-bbox", "-enc", "UTF-8", "-f", &number, "-l", &number], pdf, &["-"]));
+    let words = boxes.lines().filter_map(|line| line.trim().strip_prefix("<word ")?.strip_suffix("</word>")?.split_once('>'));
+    let place = |attributes: &str, name: &str| -> f64 {
+        let value = attributes.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split('"').next());
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("pdftotext tells no {name}: {attributes}"))
+    };
+    words.map(|(attributes, word)| (word.to_owned(), place(attributes, "xMin"), place(attributes, "yMin"))).collect()
+}
+
 /// How many pages there are.
 pub fn page_count(pdf: &[u8]) -> u32 {
     let info = info(pdf);
@@ -43,6 +57,43 @@ pub fn picture(pdf: &[u8], page: u32, dpi: u32) -> Vec<u8> {
     check_page(pdf, page);
     let (number, dpi) = (page.to_string(), dpi.to_string());
     run("pdftoppm", &["-png", "-r", &dpi, "-f", &number, "-l", &number, "-singlefile"], pdf, &[])
+}
+
+/// The pixels of one page, counted from 1, at the given resolution. Panics when there is no such page.
+pub fn pixels(pdf: &[u8], page: u32, dpi: u32) -> Pixels {
+    check_page(pdf, page);
+    let (number, dpi) = (page.to_string(), dpi.to_string());
+    let map = run("pdftoppm", &["-r", &dpi, "-f", &number, "-l", &number, "-singlefile"], pdf, &[]);
+    // "P6", width, height and the largest value, each behind a blank, then the channels of one pixel after the other.
+    let mut fields = map.splitn(4, u8::is_ascii_whitespace).skip(1);
+    let mut side = || fields.next().and_then(|field| str::from_utf8(field).ok()?.parse().ok()).expect("the size of a picture");
+    let (width, height): (usize, usize) = (side(), side());
+    let channels = map[map.len() - width * height * 3..].to_vec();
+    Pixels { width, height, channels }
+}
+
+/// A page as it looks.
+pub struct Pixels {
+    /// From left to right.
+    pub width: usize,
+    /// From top to bottom.
+    pub height: usize,
+    channels: Vec<u8>,
+}
+
+impl Pixels {
+    /// Red, green and blue of a pixel, counted from the upper left one.
+    pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
+        let from = (y * self.width + x) * 3;
+        [self.channels[from], self.channels[from + 1], self.channels[from + 2]]
+    }
+
+    /// How many pixels of a part of the page fulfil a condition; its left, upper, right and lower edge are hundredths of the page.
+    pub fn count(&self, [left, top, right, bottom]: [usize; 4], fulfils: impl Fn([u8; 3]) -> bool) -> usize {
+        let columns = left * self.width / 100..right * self.width / 100;
+        let rows = top * self.height / 100..bottom * self.height / 100;
+        rows.flat_map(|y| columns.clone().map(move |x| (x, y))).filter(|(x, y)| fulfils(self.at(*x, *y))).count()
+    }
 }
 
 /// The file with the numbers of each `MediaBox` as short as they can be in single precision; everything stays where it is.

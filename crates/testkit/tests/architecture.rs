@@ -43,7 +43,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     // A measuring tool beside the product: it sees the server from outside.
     ("bench", &["domain"]),
     // Searches for input that breaks a promise; nobody names it.
-    ("fuzz", &["domain", "expressions", "media"]),
+    ("fuzz", &["document", "domain", "expressions", "media"]),
 ];
 
 /// The heavy dependencies and the crates that may name each: one, or more where others have reasons of its own. A `*` stands for any ending.

@@ -5,17 +5,13 @@ use crate::nodes::DOCUMENT;
 use crate::shapes::{Property, Shape, Takes};
 use crate::theme;
 
+use super::page_shapes::{FURNITURE, MARGINS, PRINT_PRODUCTION, WATERMARK};
+
 const fn optional(name: &'static str, takes: Takes, default: &'static str, meaning: &'static str) -> Property {
     Property::optional(name, takes, default, meaning)
 }
 
 const REFERENCE: Takes = Takes::Other("key, or `{key, version}` or `{key, label}`", r#"{"type": ["string", "object"]}"#);
-const FURNITURE: Takes = Takes::Other(
-    "HTML, or `{left, center, right}`",
-    r#"{"oneOf": [{"type": "string"}, {"type": "object", "properties": {"left": {"type": ["string", "null"]}, "center": {"type": ["string", "null"]}, "right": {"type": ["string", "null"]}}, "additionalProperties": false}]}"#,
-);
-const MARGINS: Takes = Takes::Other("`{top, right, bottom, left}`", r#"{"type": "object"}"#);
-
 /// The whole definition.
 pub(crate) static DEFINITION: Shape = Shape {
     what: "a template definition",
@@ -35,7 +31,7 @@ pub(crate) static DEFINITION: Shape = Shape {
             "inputSchema",
             Takes::Other("JSON Schema", r#"{"type": ["object", "boolean"]}"#),
             "any data",
-            "What the data has to be, after the mappings.",
+            "What the data has to be, after the mappings; an absent property that has a `default` gets it.",
         ),
         optional("fieldMappings", Takes::List(&mapping::SHAPE), "none", "From the caller's payload to the data of this template."),
         optional("sampleData", Takes::Other("object", r#"{"type": "object"}"#), "made from `inputSchema`", "Data for previews."),
@@ -49,7 +45,7 @@ pub(crate) static DEFINITION: Shape = Shape {
         optional("layout", REFERENCE, "", "The frame whose slots this content fills."),
         optional("document", Takes::Object(&DOCUMENT), "", "The content as a tree of nodes; either this or `html`."),
         optional("html", Takes::Text, "", "The content as HTML with expressions; either this or `document`."),
-        optional("css", Takes::Text, "", "The style sheet of `html`."),
+        optional("css", Takes::Text, "", "The style sheet of `html`; it can load nothing from elsewhere."),
         optional(
             "components",
             Takes::Other("object of names and references", r#"{"type": "object"}"#),
@@ -86,7 +82,7 @@ pub(crate) static RENDER_CONFIG: Shape = Shape {
             "The sheet.",
         ),
         optional("orientation", Takes::Words(&["portrait", "landscape"]), "`portrait`", "Which way the sheet lies."),
-        optional("margins", MARGINS, "`20mm` each", "Lengths from the edge of the sheet to the content.").also(&["margin"]),
+        optional("margins", Takes::Object(&MARGINS), "`20mm` each", "Lengths from the edge of the sheet to the content.").also(&["margin"]),
         optional(
             "locale",
             Takes::Other("tag such as `de-CH`, or `{currency, date}` with one each", r#"{"type": ["string", "object"]}"#),
@@ -103,8 +99,10 @@ pub(crate) static RENDER_CONFIG: Shape = Shape {
         ),
         optional("filename", Takes::Text, "", "Name of the file in the answer."),
         optional("bookmarks", Takes::Flag, "`false`", "The headings as the outline of the PDF."),
-        optional("pageHeader", FURNITURE, "", "At the top of every page; `{{pageNumber}}` and `{{totalPages}}` count."),
+        optional("pageHeader", FURNITURE, "", "At the top of every page."),
         optional("pageFooter", FURNITURE, "", "The same at the bottom."),
+        optional("printProduction", Takes::Object(&PRINT_PRODUCTION), "", "For printing houses: a sheet that is larger than the page."),
+        optional("watermark", Takes::Object(&WATERMARK), "", "A text or a picture across the pages."),
         optional("customCss", Takes::Plain, "", "A style sheet after all others; it can load nothing from elsewhere."),
         optional(
             "fonts",

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::documented;
+use crate::definition::page_shapes::{MARGINS, PAGE_FURNITURE, PRINT_PRODUCTION, WATERMARK};
 use crate::definition::shape::RENDER_CONFIG;
 use crate::nodes::DOCUMENT;
 use crate::shapes::{Preset, Property, Shape, Takes};
@@ -68,7 +69,8 @@ fn rows(shape: &'static Shape, prefix: &str, out: &mut String) {
 
 /// Objects inside that have no table of their own, with the mark of a list.
 fn inner_shapes(property: &'static Property) -> Option<(&'static Shape, &'static str)> {
-    let elsewhere: [&Shape; 4] = [&style::SHAPE, &theme::SHAPE, &DOCUMENT, &RENDER_CONFIG];
+    let elsewhere: [&Shape; 8] =
+        [&style::SHAPE, &theme::SHAPE, &DOCUMENT, &RENDER_CONFIG, &MARGINS, &PAGE_FURNITURE, &WATERMARK, &PRINT_PRODUCTION];
     property
         .form(|takes| match takes {
             Takes::List(shape) => Some((*shape, "[]")),

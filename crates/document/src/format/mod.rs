@@ -6,6 +6,7 @@ mod schema;
 pub use manual::with_tables;
 pub use schema::template_schema;
 
+use crate::definition::page_shapes::{MARGINS, PAGE_FURNITURE, PRINT_PRODUCTION, WATERMARK};
 use crate::definition::shape::{DEFINITION, RENDER_CONFIG};
 use crate::nodes::{DOCUMENT, KINDS, NODE};
 use crate::shapes::Shape;
@@ -16,9 +17,13 @@ static ANY_NODE: Shape = Shape { what: "node", base: &[], properties: NODE };
 
 /// Every object that the manual has a table of, by the name it has there.
 fn documented() -> impl Iterator<Item = (&'static str, &'static Shape)> {
-    let others: [(&str, &Shape); 6] = [
+    let others: [(&str, &Shape); 10] = [
         ("definition", &DEFINITION),
         ("renderConfig", &RENDER_CONFIG),
+        ("margins", &MARGINS),
+        ("pageHeader", &PAGE_FURNITURE),
+        ("watermark", &WATERMARK),
+        ("printProduction", &PRINT_PRODUCTION),
         ("theme", &theme::SHAPE),
         ("node", &ANY_NODE),
         ("style", &style::SHAPE),

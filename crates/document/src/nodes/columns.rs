@@ -15,10 +15,10 @@ use crate::shapes::{Property, Shape, Takes};
 use crate::style::{Style, length};
 use crate::writer::Writer;
 
-/// `{columns: [{children, ratio?, width?}], gap?}`, or `{children, ratios?, gap?}` where each child is a column.
+/// `{columns: [{children, ratio?, width?}], gap?, align?}`, or `{children, ratios?, gap?, align?}` where each child is a column.
 #[derive(Debug)]
 pub(crate) struct Columns {
-    /// `grid-template-columns` and `gap`.
+    /// `grid-template-columns`, `gap` and `align-items`.
     layout: Box<str>,
     columns: Vec<Vec<Node>>,
 }
@@ -49,12 +49,26 @@ pub(crate) static SHAPE: Shape = Shape {
             "Widths of `children` in proportion to each other.",
         ),
         Property::optional("gap", Takes::Length, "`6mm`", "Between columns."),
+        Property::optional(
+            "align",
+            Takes::Words(&["stretch", "top", "middle", "bottom", "baseline"]),
+            "`stretch`",
+            "Where columns of different heights stand; `baseline` puts their first lines at one height.",
+        ),
     ],
 };
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature every kind has")]
 pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content> {
     let gap = fields.checked("gap", length).unwrap_or_else(|| "6mm".into());
+    let places = [
+        ("stretch", ""),
+        ("top", ";align-items:start"),
+        ("middle", ";align-items:center"),
+        ("bottom", ";align-items:end"),
+        ("baseline", ";align-items:baseline"),
+    ];
+    let align = fields.choice("align", &places).unwrap_or_default();
     let given = fields.list("columns");
     let mut tracks = Vec::new();
     let mut columns = Vec::new();
@@ -64,7 +78,7 @@ pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Conte
             let Some(object) = value.as_object() else {
                 fields.refuse_at(
                     &format!("columns/{index}"),
-                    &format!("a column is {}; accepted: an object with \"children\"", short(value)),
+                    &format!("\"columns[{index}]\" is {}; accepted: an object with \"children\"", short(value)),
                 );
                 continue;
             };
@@ -90,7 +104,7 @@ pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Conte
     if given.is_none() && fields.value("children").is_none() {
         fields.refuse_missing("columns", "a list of {\"children\": […], \"ratio\"?, \"width\"?}");
     }
-    Some(Content::Columns(Columns { layout: format!("grid-template-columns:{};gap:{gap}", tracks.join(" ")).into(), columns }))
+    Some(Content::Columns(Columns { layout: format!("grid-template-columns:{};gap:{gap}{align}", tracks.join(" ")).into(), columns }))
 }
 
 fn fraction(ratio: f64) -> String {

@@ -113,7 +113,8 @@ fn read_field(fields: &mut Fields<'_, '_>, name: &str, value: &Value) -> Option<
         Err(error) => {
             let path = pointer(&fields.at("data"), name);
             let message = format!("\"{property}\", line {}, column {}: {}", error.line(), error.column(), error.message());
-            fields.reading.issues.push(domain::Issue::new(path, message).with_code("template_expression_error"));
+            let issue = fields.reading.issue(path, &message).with_code("template_expression_error");
+            fields.reading.issues.push(issue);
             None
         }
     }

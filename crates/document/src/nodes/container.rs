@@ -11,10 +11,10 @@ use crate::shapes::{Property, Shape, Takes};
 use crate::style::{Style, length};
 use crate::writer::Writer;
 
-/// `{children, width?, place?}`
+/// `{children, width?, height?, place?}`
 #[derive(Debug)]
 pub(crate) struct Container {
-    /// Its width and margins.
+    /// Its width, height and margins.
     layout: Box<str>,
     children: Vec<Node>,
 }
@@ -25,6 +25,7 @@ pub(crate) static SHAPE: Shape = Shape {
     properties: &[
         Property::optional("children", Takes::Nodes, "none", "What stands in it."),
         Property::optional("width", Takes::Length, "that of the column", "Width of the box."),
+        Property::optional("height", Takes::Length, "that of its content", "Height of the box; it grows where its content needs more."),
         Property::optional("place", Takes::Words(&["start", "center", "end"]), "`start`", "Where a box with a `width` stands in its line."),
     ],
 };
@@ -34,7 +35,13 @@ pub(crate) fn read(tree: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Conte
     let width = fields.checked("width", length);
     let places = [("start", ""), ("center", "margin-inline:auto"), ("end", "margin-inline-start:auto")];
     let place = fields.choice("place", &places).unwrap_or_default();
-    let layout = width.map_or_else(String::new, |width| format!("width:{width};{place}"));
+    let height = fields.checked("height", length);
+    let mut layout = width.map_or_else(String::new, |width| format!("width:{width};{place};"));
+    if let Some(height) = height {
+        // Beneath the edge of a box with padding, so that `height` is what is measured on paper.
+        layout.push_str("box-sizing:border-box;min-height:");
+        layout.push_str(&height);
+    }
     let children = tree.children(fields, "children");
     Some(Content::Container(Container { layout: layout.trim_end_matches(';').into(), children }))
 }

@@ -15,8 +15,11 @@ mod heading;
 mod html;
 mod image;
 mod list;
+mod node_at;
 mod page_break;
 mod pivot_table;
+#[cfg(test)]
+mod refusals;
 mod repeater;
 mod rich_text;
 mod section;
@@ -31,6 +34,7 @@ mod tree;
 
 use expressions::Scope;
 
+pub use node_at::node_at;
 pub(crate) use table_of_contents::TableOfContents;
 pub(crate) use tree::{Document, label, read_document};
 

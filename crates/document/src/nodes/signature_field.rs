@@ -59,7 +59,9 @@ impl SignatureField {
     }
 
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
-        writer.open_with("div", "signature", style, &format!("width:{}", self.width));
+        let is_dated = self.date.is_some() || self.date_label.is_some();
+        let class = if is_dated { "signature" } else { "signature undated" };
+        writer.open_with("div", class, style, &format!("width:{}", self.width));
         self.open_line(writer);
         if let Some(image) = &self.image
             && let Some(address) = image::address(image, writer, scope)?
@@ -72,7 +74,7 @@ impl SignatureField {
         writer.text_in("<p>", self.name.as_ref(), "</p>", scope)?;
         writer.text_in("<p class=\"label\">", self.label.as_ref(), "</p>", scope)?;
         writer.push("</div>");
-        if self.date.is_some() || self.date_label.is_some() {
+        if is_dated {
             self.open_line(writer);
             writer.text_in("<p>", self.date.as_ref(), "</p>", scope)?;
             writer.push("</div>");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{DOCUMENT, KINDS, Node};
 use crate::definition::Kind;
-use crate::fields::{Fields, Reading};
+use crate::fields::{Around, Fields, Reading};
 use crate::html_slots::MAIN;
 use crate::issues::{clip, hint, short};
 use crate::limits::MAX_DEPTH;
@@ -102,6 +102,20 @@ impl Tree {
     }
 
     fn node(&mut self, reading: &mut Reading<'_>, value: &Value, at: String, counts: &mut BTreeMap<&'static str, usize>) -> Option<Node> {
+        let word = |name: &str| value.get(name).and_then(Value::as_str);
+        let given = word("type");
+        let known = KINDS.iter().find(|(shape, _)| Some(shape.what) == given);
+        let count = counts.entry(known.map_or("node", |(shape, _)| shape.what)).or_default();
+        *count += 1;
+        let label = label(known.map_or("node", |(shape, _)| shape.what), *count, word("title"));
+        reading.trail.push(Around { label: label.clone(), id: word("id").map(Into::into), kind: given.map(Into::into) });
+        let node = self.node_here(reading, value, at, label);
+        reading.trail.pop();
+        node
+    }
+
+    /// A node that is the last of the trail.
+    fn node_here(&mut self, reading: &mut Reading<'_>, value: &Value, at: String, label: Box<str>) -> Option<Node> {
         let limit = reading.limits.nodes;
         self.nodes += 1;
         if self.nodes > limit {
@@ -124,19 +138,13 @@ impl Tree {
             reading.refuse(pointer(&at, "type"), &message);
             return None;
         };
-        let kind = shape.what;
-        let count = counts.entry(kind).or_default();
-        *count += 1;
-        let label = label(kind, *count, object.get("title").and_then(Value::as_str));
-        reading.trail.push(label.clone());
         let mut fields = Fields::new(reading, shape, object, at, String::new());
         fields.value("type");
         let id = self.id(&mut fields);
         let style = style::read(&mut fields);
         let content = read(self, &mut fields);
         fields.finish();
-        reading.trail.pop();
-        Some(Node { id: id?, kind, label, style, content: content? })
+        Some(Node { id: id?, kind: shape.what, label, style, content: content? })
     }
 
     fn id(&mut self, fields: &mut Fields<'_, '_>) -> Option<Box<str>> {

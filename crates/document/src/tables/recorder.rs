@@ -86,6 +86,14 @@ impl Recorder {
         }
     }
 
+    /// Adds a line to a cell of text. A number, an amount or a date stays one, without what is said about it.
+    pub(crate) fn add_below(&mut self, text: &str) {
+        if let Some(cell) = self.row_of_cell().and_then(|row| row.cells.last_mut()).filter(|cell| cell.meaning.is_none()) {
+            cell.text.push('\n');
+            cell.text.push_str(text);
+        }
+    }
+
     fn row_of_cell(&mut self) -> Option<&mut Row> {
         let row = self.tables.last_mut()?.rows.last_mut();
         row.filter(|_| self.place == Place::Cell)

@@ -74,6 +74,22 @@ impl Writer<'_> {
         self.or_note(rendered, &text.property)
     }
 
+    /// A smaller line below the text of a cell; nothing at all where it is blank.
+    pub(crate) fn detail(&mut self, text: &Text, scope: &Scope<'_>) -> Result<(), DocumentError> {
+        let mut shown = String::new();
+        self.run.set_escape(Escape::None);
+        let rendered = text.template.render(scope, &mut self.run, &mut shown);
+        if !shown.trim().is_empty() {
+            self.push("<small>");
+            escape_into(&shown, &mut self.out);
+            self.push("</small>");
+            if let Some(recorder) = &mut self.recorder {
+                recorder.add_below(&shown);
+            }
+        }
+        self.or_note(rendered, &text.property)
+    }
+
     /// The tables so far.
     pub(crate) fn take_tables(&mut self) -> Vec<Table> {
         self.recorder.take().map_or_else(Vec::new, Recorder::finish)

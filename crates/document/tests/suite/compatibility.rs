@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 
+use document::Limits;
 use document::compatibility::{Compatibility, Impact, compare};
-use document::{Limits, validate};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 
-use crate::compile;
+use crate::{compile, validate};
 
 #[expect(clippy::needless_pass_by_value, reason = "every caller makes the values on the spot")]
 fn compared(base: Value, candidate: Value) -> Compatibility {

@@ -1,10 +1,10 @@
 //! Mapping, schema check and sample data.
 
-use document::{Bindings, DocumentError, Input, Limits, check, validate, write_html};
+use document::{Bindings, DocumentError, Input, Limits, check, write_html};
 use domain::options::RenderOptions;
 use serde_json::{Value, json};
 
-use crate::{body, compile, write_with, written};
+use crate::{body, compile, validate, write_with, written};
 
 #[test]
 fn data_that_does_not_fit_is_refused_with_exact_pointers_and_keywords() {
@@ -195,4 +195,40 @@ fn counting_does_not_change_what_a_schema_means() {
     assert_eq!(count(json!({"x": {"b": 2}})), 1);
     assert_eq!(count(json!({"type": "t"})), 1);
     assert_eq!(compiled.input_schema(), Some(&schema));
+}
+
+#[test]
+fn what_the_data_leaves_out_has_the_default_of_its_schema_wherever_it_is_looked_at() {
+    let definition = json!({"html": "{{currency}} {{shop.name}}{{#each lines}} {{quantity}}x{{name}}{{/each}} {{note}}",
+    "fieldMappings": [{"target": "shop.town", "source": "town"}],
+    "inputSchema": {
+        "required": ["currency", "shop"],
+        "properties": {
+            "currency": {"type": "string", "default": "EUR"},
+            "shop": {"$ref": "#/definitions/shop"},
+            "lines": {"items": {"allOf": [{"required": ["quantity"], "properties": {"quantity": {"type": "integer", "default": 1}}}]}},
+            "note": {"default": "none"}
+        },
+        "definitions": {"shop": {"default": {}, "required": ["name"], "properties": {"name": {"default": "Corner & Sons"}}}}
+    }});
+    let compiled = compile(&definition);
+    for data in [
+        json!({"lines": [{"name": "Ink"}, {"name": "Pen", "quantity": 2}], "note": null}),
+        json!({"note": "kept", "currency": "CHF", "lines": []}),
+    ] {
+        assert_eq!(validate(&compiled, &data, &Limits::default()).unwrap(), []);
+        let written = crate::body(&definition, &data);
+        let expected = if data["note"] == "kept" { "CHF Corner &amp; Sons kept" } else { "EUR Corner &amp; Sons 1xInk 2xPen " };
+        assert_eq!(written, expected, "{data}");
+    }
+    let wrong = validate(&compiled, &json!({"lines": [{"quantity": "two"}]}), &Limits::default()).unwrap();
+    assert_eq!(wrong.iter().map(|issue| issue.path.as_str()).collect::<Vec<_>>(), ["/lines/0/quantity"]);
+}
+
+#[test]
+fn defaults_that_bring_ever_more_defaults_end_at_a_limit() {
+    let inner = json!({"$ref": "#", "default": {}});
+    let definition = json!({"html": "x", "inputSchema": {"properties": {"a": inner, "b": inner, "c": inner}}});
+    let error = crate::write_with(&definition, &json!({}), &json!({})).unwrap_err();
+    assert!(matches!(error.code().as_str(), "render_input_too_large" | "template_budget_exceeded"), "{error}");
 }

@@ -50,9 +50,12 @@ fn a_mistake_of_a_node_is_named_with_its_breadcrumb() {
     let cases: Vec<(Value, &str)> = vec![
         (
             titled(json!({"id": "t", "type": "txt", "content": ""})),
-            "/document/children/0/children/0/type: Section 'Body': \"txt\" is no type of node; did you mean \"text\"? accepted: section, heading, text, table, image, columns, pageBreak, conditional, repeater, html",
+            "/document/children/0/children/0/type: Section 'Body' > Node 1: \"txt\" is no type of node; did you mean \"text\"? accepted: section, heading, text, table, image, columns, pageBreak, conditional, repeater, html",
         ),
-        (titled(json!({"id": "t"})), "/document/children/0/children/0/type: Section 'Body': a node without \"type\"; accepted: section, "),
+        (
+            titled(json!({"id": "t"})),
+            "/document/children/0/children/0/type: Section 'Body' > Node 1: a node without \"type\"; accepted: section, ",
+        ),
         (
             titled(json!({"id": "t", "type": "text"})),
             "/document/children/0/children/0: Section 'Body' > Text 1: \"content\" is missing; accepted: text, which may hold {{expressions}}",

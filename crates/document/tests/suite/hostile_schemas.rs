@@ -3,10 +3,10 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use document::{Compiled, DocumentError, Limits, validate, validate_unless};
+use document::{Compiled, DocumentError, Limits};
 use serde_json::{Map, Value, json};
 
-use crate::compile;
+use crate::{compile, validate};
 
 const DRAFTS: [&str; 2] = ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"];
 
@@ -130,7 +130,7 @@ fn a_check_ends_at_its_deadline_and_when_nobody_waits() {
     let compiled = compile(&json!({"html": "x", "inputSchema": schema}));
     let limits = Limits { schema_steps: u64::MAX, ..Limits::default() };
     let cancelled = AtomicBool::new(true);
-    let answer = validate_unless(&cancelled, &compiled, &data, &limits);
+    let answer = document::validate(&compiled, &data, crate::NOW.parse().unwrap(), &limits, Some(&cancelled));
     assert!(matches!(answer, Err(DocumentError::Stopped(_))), "{answer:?}");
 }
 

@@ -1,11 +1,11 @@
 //! From a sample to a schema.
 
 use document::inference::{MAX_PROPERTIES, MAX_SAMPLE_VALUES, RequiredWhen, Sample, infer_schema};
-use document::{DocumentError, Limits, validate};
+use document::{DocumentError, Limits};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::compile;
+use crate::{compile, validate};
 
 fn inferred(sample: &Value, required: RequiredWhen) -> Result<Value, DocumentError> {
     infer_schema(&serde_json::from_str::<Sample>(&sample.to_string()).unwrap(), required)

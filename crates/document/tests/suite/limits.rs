@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use document::{Bindings, Compiled, DocumentError, Input, Limits, write_html};
 use domain::ErrorCode;
 use domain::options::RenderOptions;
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::{compile, tree, write_with, written};
@@ -23,6 +24,17 @@ fn rows(count: usize) -> Value {
     json!({"rows": (0..count).map(row).collect::<Vec<_>>()})
 }
 
+/// Processor time of this thread: a busy machine makes waiting longer, and not work.
+fn processor_time(work: impl FnOnce()) -> Duration {
+    let spent = || {
+        let spent = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap())
+    };
+    let from = spent();
+    work();
+    spent() - from
+}
+
 fn time(work: impl FnOnce()) -> Duration {
     let start = Instant::now();
     work();
@@ -37,6 +49,29 @@ fn a_hundred_thousand_rows_are_written_in_linear_time() {
     let long = time(|| assert_eq!(written(&definition, &large).html.matches("<tr>").count(), 100_001));
     assert!(long < short * 40, "{short:?} for 10,000 rows, {long:?} for 100,000");
     assert!(long < Duration::from_secs(15), "{long:?}");
+}
+
+/// The example invoice with its rows repeated up to a number.
+fn invoice(count: usize) -> (Value, Value) {
+    let example = |file: &str| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/invoice/").to_owned() + file;
+        serde_json::from_str::<Value>(&std::fs::read_to_string(&path).unwrap()).unwrap()
+    };
+    let mut data = example("request.json")["data"].take();
+    let rows = data["items"].as_array_mut().unwrap();
+    *rows = rows.iter().cycle().take(count).cloned().collect();
+    (example("template.json"), data)
+}
+
+#[test]
+fn the_invoice_costs_in_proportion_to_its_rows() {
+    let cost = |count| {
+        let (definition, data) = invoice(count);
+        let one = || processor_time(|| assert!(written(&definition, &data).html.len() > 50 * count));
+        (0..3).map(|_| one()).min().unwrap()
+    };
+    let (short, long) = (cost(1_000), cost(8_000));
+    assert!(long < short * 8 * 2, "{short:?} for 1,000 rows, {long:?} for 8,000");
 }
 
 #[test]
@@ -88,6 +123,33 @@ fn a_deadline_stops_the_walk() {
 }
 
 #[test]
+fn a_definition_of_ten_megabytes_is_refused_with_the_text_that_makes_it_so() {
+    let text = |id: &str, bytes| json!({"id": id, "type": "html", "content": "x".repeat(bytes)});
+    let large = tree(json!([text("a", 10), {"id": "s", "type": "section", "title": "Body", "children": [text("b", 10_000_000)]}]));
+    let issue = Compiled::compile(&large, &Limits::default()).unwrap_err().issues().remove(0);
+    assert_eq!(issue.path, "/document/children/1/children/0/content");
+    assert!(issue.message.starts_with("Section 'Body' > Html 1: the definition has 10000"), "{}", issue.message);
+    assert!(issue.message.contains("accepted: up to 8388608, and 10000000 of them are \"content\""), "{}", issue.message);
+    let node = issue.node.unwrap();
+    assert_eq!((node.node_id.as_deref(), node.node_type.as_deref()), (Some("b"), Some("html")));
+
+    let many: Vec<Value> = (0..10_000).map(|index| text(&index.to_string(), 1_000)).collect();
+    let issues = Compiled::compile(&tree(json!(many)), &Limits::default()).unwrap_err().issues();
+    assert_eq!((issues.len(), issues[0].path.as_str()), (1, ""));
+    assert!(Compiled::compile(&tree(json!(many[..7_900])), &Limits::default()).is_ok());
+}
+
+#[test]
+fn fifty_thousand_nodes_are_refused_at_the_first_beyond_the_stated_limit() {
+    let nodes: Vec<Value> = (0..50_000).map(|index| json!({"id": format!("n{index}"), "type": "pageBreak"})).collect();
+    let issues = Compiled::compile(&tree(json!(nodes)), &Limits::default()).unwrap_err().issues();
+    assert_eq!(issues.len(), 1, "{issues:#?}");
+    assert_eq!(issues[0].path, "/document/children/20000");
+    assert_eq!(issues[0].message, "PageBreak 20001: the tree has more than the 20000 nodes accepted");
+    assert_eq!(issues[0].node.as_ref().unwrap().node_id.as_deref(), Some("n20000"));
+}
+
+#[test]
 fn too_many_nodes_are_refused_by_the_stated_limit() {
     let nodes: Vec<Value> = (0..20_001).map(|index| json!({"id": index.to_string(), "type": "pageBreak"})).collect();
     let error = Compiled::compile(&tree(json!(nodes)), &Limits::default()).unwrap_err();
@@ -117,7 +179,9 @@ fn nesting_up_to_the_limit_fits_a_small_stack_and_beyond_it_is_refused() {
         assert!(html.contains("<p>deep</p>"), "{html}");
         for levels in [101, 500] {
             let error = Compiled::compile(&nested(levels), &Limits::default()).unwrap_err();
-            assert!(error.issues()[0].message.ends_with("nodes are nested deeper than the 100 levels accepted"), "{error}");
+            let issue = error.issues().remove(0);
+            assert!(issue.message.ends_with("nodes are nested deeper than the 100 levels accepted"), "{error}");
+            assert_eq!(issue.node.unwrap().node_id, Some(format!("n{}", levels - 100)));
         }
     };
     std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(work).unwrap().join().unwrap();

@@ -45,6 +45,10 @@ fn refusals(definition: &Value) -> Vec<String> {
     error.issues().iter().map(|issue| format!("{}: {}", issue.path, issue.message)).collect()
 }
 
+fn validate(compiled: &Compiled, data: &Value, limits: &Limits) -> Result<Vec<domain::Issue>, DocumentError> {
+    document::validate(compiled, data, NOW.parse().unwrap(), limits, None)
+}
+
 fn write_with(definition: &Value, data: &Value, options: &Value) -> Result<Written, DocumentError> {
     write_compiled(&compile(definition), data, options)
 }

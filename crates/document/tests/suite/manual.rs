@@ -33,6 +33,9 @@ fn examples() -> Vec<(usize, Value, Value)> {
 fn every_example_of_the_manual_is_compiled_and_written_with_every_value_it_names() {
     let examples = examples();
     assert!(examples.len() > 25, "{} examples were found", examples.len());
+    let fences = PAGE.lines().filter(|line| line.trim_start().starts_with("```") && line.trim() != "```").count();
+    let data = PAGE.matches("\n```json data\n").count();
+    assert_eq!(fences, examples.len() + data, "an example is marked as something that is not run");
     for (line, definition, data) in &examples {
         let compiled =
             Compiled::compile(definition, &Limits::default()).unwrap_or_else(|error| panic!("line {line}: {:#?}", error.issues()));
@@ -73,8 +76,8 @@ fn the_schema_accepts_every_example_and_every_template_that_comes_with_the_produ
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
     let mut definitions: Vec<(String, Value)> =
         examples().into_iter().map(|(line, definition, _)| (format!("line {line}"), definition)).collect();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path().join("template.json");
+    let folders = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    for path in folders.map(|path| path.join("template.json")) {
         let text = std::fs::read_to_string(&path).unwrap();
         definitions.push((path.display().to_string(), serde_json::from_str(&text).unwrap()));
     }

@@ -1,6 +1,6 @@
 //! Nodes one by one, beyond those that every document has.
 
-use document::with_page_numbers;
+use document::with_pages;
 use serde_json::{Value, json};
 
 use crate::{body, compile, refusals, tree, write_compiled, write_with, written};
@@ -110,6 +110,52 @@ fn a_signature_has_a_line_a_name_and_a_date_and_its_picture_is_checked() {
     assert_eq!(foreign.code(), domain::ErrorCode::AssetBlocked);
 }
 
+#[test]
+fn a_signature_without_a_date_has_a_line_as_wide_as_the_field() {
+    assert_eq!(
+        node(json!({"id": "s", "type": "signatureField", "name": "Ada", "width": "60mm"}), json!({})),
+        "<div class=\"signature undated\" style=\"width:60mm\"><div><div class=\"line\" style=\"height:16mm\"></div><p>Ada</p></div></div>"
+    );
+}
+
+#[test]
+fn a_box_has_the_height_it_is_given_and_columns_stand_where_they_are_told() {
+    let text = json!({"id": "t", "type": "text", "content": "x"});
+    assert_eq!(
+        node(json!({"id": "c", "type": "container", "width": "80mm", "height": "45mm", "place": "end", "children": [text]}), json!({})),
+        "<div class=\"container\" style=\"width:80mm;margin-inline-start:auto;box-sizing:border-box;min-height:45mm\"><p>x</p></div>"
+    );
+    for (align, css) in [("top", ";align-items:start"), ("middle", ";align-items:center"), ("baseline", ";align-items:baseline")] {
+        assert_eq!(
+            node(json!({"id": "c", "type": "columns", "align": align, "children": [text]}), json!({})),
+            format!("<div class=\"columns\" style=\"grid-template-columns:minmax(0,1fr);gap:6mm{css}\"><div><p>x</p></div></div>")
+        );
+    }
+}
+
+#[test]
+fn a_style_names_fonts_and_draws_lines_at_single_sides() {
+    let style = json!({"borderTop": "1pt solid #999", "borderBottom": false, "borderStart": "2pt dotted red", "borderEnd": true, "borderRadius": "1mm",
+        "fontFamily": "Liberation Serif, Noto Naskh Arabic, serif", "letterSpacing": "0.08em"});
+    let found = node(json!({"id": "t", "type": "text", "content": "x", "style": style}), json!({}));
+    for wanted in [
+        "border-top:1pt solid #999",
+        "border-bottom:none",
+        "border-inline-start:2pt dotted red",
+        "border-inline-end:0.75pt solid #c4c9d0",
+        "border-radius:1mm",
+        "font-family:'Liberation Serif','Noto Naskh Arabic',serif",
+        "letter-spacing:0.08em",
+    ] {
+        assert!(found.contains(wanted), "{wanted} is missing in {found}");
+    }
+    for hostile in ["a\"b", "a'b", "x;color:red", "x\\", "a,,b", "", "url(x)", "a,b,c,d,e,f"] {
+        let refused = refusals(&tree(json!([{"id": "t", "type": "text", "content": "x", "style": {"fontFamily": hostile}}])));
+        assert!(refused[0].starts_with("/document/children/0/style/fontFamily: Text 1: style.fontFamily is "), "{refused:?}");
+        assert!(refused[0].contains("accepted: one to five names of fonts"), "{refused:?}");
+    }
+}
+
 fn book() -> Value {
     tree(json!([
         {"id": "toc", "type": "tableOfContents", "title": "Contents", "to": 2},
@@ -143,8 +189,8 @@ fn a_table_of_contents_leads_to_every_heading_that_follows_it() {
 #[test]
 fn the_pages_of_headings_stand_in_the_table_of_contents_and_nothing_else_changes() {
     let data = json!({"chapters": [{"name": "One"}, {"name": "Two <b data-heading=\"1\"></b>"}]});
-    let plain = written(&book(), &data).html;
-    let numbered = with_page_numbers(&plain, &[Some(2), Some(3), None, Some(11)]);
+    let document::Written { html: plain, headings, .. } = written(&book(), &data);
+    let numbered = with_pages(&plain, &headings, &[Some(2), Some(3), None, Some(11)]);
     for (number, page) in [(1, "2"), (2, "3"), (4, "11"), (5, "")] {
         let line = numbered.split(&format!("href=\"#heading-{number}\"")).nth(1).unwrap().split("</a>").next().unwrap();
         assert!(line.ends_with(&format!("<b data-heading=\"{number}\">{page}</b>")), "{line}");
@@ -153,7 +199,7 @@ fn the_pages_of_headings_stand_in_the_table_of_contents_and_nothing_else_changes
     for odd in
         ["<b data-heading=\"", "<b data-heading=\"x\"></b>", "<b data-heading=\"0\"></b>", "<b data-heading=\"99999999999999999999\"></b>"]
     {
-        assert_eq!(with_page_numbers(odd, &[Some(1)]), odd);
+        assert_eq!(with_pages(odd, &headings, &[Some(1)]), odd);
     }
 }
 

@@ -169,7 +169,7 @@ fn a_reference_that_leads_nowhere_or_to_another_kind_is_refused_where_it_stands(
             "/document/children/0 []: Component 1: \"component\" is missing",
         ),
         (json!({"kind": "theme", "theme": {"variables": {"a": "x;y"}}}), "/theme/variables/a []: the variable \"a\" could end"),
-        (json!({"kind": "theme", "theme": {}, "html": "x"}), "/html []: \"html\" is no property"),
+        (json!({"kind": "theme", "theme": {}, "html": "x"}), "/html []: \"html\" does not go with the other properties given"),
     ] {
         let near = json!({"key": "near", "kind": "component", "name": "N", "html": "n"});
         let said = refusals(&[definition.clone(), near]);

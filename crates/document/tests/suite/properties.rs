@@ -77,6 +77,71 @@ fn piece() -> impl Strategy<Value = &'static str> {
     ])
 }
 
+/// Places of a page that data is printed in, each with the characters that would end it.
+const PLACES: [(&str, &[char]); 9] = [
+    ("<p>{{x}}</p>", &['<', '>']),
+    ("<p title=\"{{x}}\">a</p>", &['"', '<', '>']),
+    ("<p title='{{x}}'>a</p>", &['\'', '<', '>']),
+    ("<p title={{x}} id=a>a</p>", &['=', '"', '\'', '`', '<', '>']),
+    ("<a href=\"{{x}}\">a</a>", &['"', '<', '>']),
+    ("<p style=\"color:{{x}}\">a</p>", &['"', '<', '>']),
+    ("<style>p{color:{{x}}}</style>", &[';', '{', '}', '<', '"', '\'', '/', '*', '(', '\n']),
+    ("<style>p{content:\"{{x}}\"}</style>", &['"', '<', '\n']),
+    ("<textarea>{{x}}</textarea>", &['<', '>']),
+];
+
+/// Text that ends places, or leads somewhere from them.
+fn hostile_piece() -> impl Strategy<Value = String> {
+    let words = [
+        "javascript:alert(1)",
+        "JavaScript&colon;",
+        "data:text/html,",
+        "expression(",
+        "url(http://x)",
+        "</textarea>",
+        "</title>",
+        "{{x}}",
+        "&#x22;",
+        "&quot;",
+        "\\22 ",
+        "\\",
+        ";",
+        "}",
+        "{",
+        "\"",
+        "'",
+        "`",
+        "=",
+        " ",
+        "\n",
+        "\r",
+        "\u{2028}",
+        "<",
+        ">",
+        "*/",
+        "![a](javascript:x)",
+        "[a](javascript:x)",
+        "[a](https://x \"onx=1\")",
+        "<b onx=1>",
+        "```\n",
+        "# ",
+        "* ",
+        "| a |\n|---|\n",
+        "<https://x>",
+        "&lt;q9&gt;",
+        "text",
+        "\u{0}",
+        "😀",
+    ];
+    prop_oneof![3 => prop::sample::select(words.to_vec()).prop_map(str::to_owned), 1 => piece().prop_map(str::to_owned), 1 => "[^⟦⟧]{0,4}"]
+}
+
+fn whole(definition: &Value, data: &Value) -> String {
+    let limits = Limits::default();
+    let compiled = Compiled::compile(definition, &limits).unwrap();
+    with_input(data, |input| write_html(&compiled, input, &limits)).unwrap().html
+}
+
 fn path() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just("a"), Just("b.c"), Just("c"), Just("@root.a"), Just("this")]
 }
@@ -200,7 +265,7 @@ fn with_input<T>(data: &Value, act: impl FnOnce(&Input<'_>) -> T) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn no_data_becomes_markup(definition in definition(), data in data()) {
@@ -233,6 +298,45 @@ proptest! {
     }
 
     #[test]
+    fn no_data_leaves_the_place_it_is_printed_in(pieces in prop::collection::vec(hostile_piece(), 0..8)) {
+        let data = json!({"x": pieces.concat()});
+        let mut html = "<a href=\"{{x}}\">a</a>".to_owned();
+        for place in PLACES {
+            html.push_str(&place.0.replace("{{x}}", "⟦{{x}}⟧"));
+        }
+        let furniture = "<b title=\"⟦{{x}}⟧\">⟦{{x}}⟧</b>";
+        let page = json!({"html": html, "css": "p{content:\"⟦{{x}}⟧\"}q{color:⟦{{x}}⟧}", "renderConfig": {"pageHeader": furniture,
+            "pageFooter": {"left": "⟦{{x}}⟧"}, "metadata": {"title": "⟦{{x}}⟧"}}});
+        let written = whole(&page, &data);
+        let mut found: Vec<&str> = written.split('⟦').skip(1).map(|rest| rest.split_once('⟧').map_or(rest, |(inside, _)| inside)).collect();
+        for (place, ends) in PLACES.iter().rev() {
+            let inside = found.pop().unwrap();
+            prop_assert!(!inside.contains(*ends), "{place} became {inside}");
+        }
+        // The head: the title, the furniture as strings of a style sheet, and the sheet itself.
+        prop_assert!(found.len() >= 4);
+        prop_assert!(!found[0].contains('<'), "{}", found[0]);
+        for inside in &found[1..] {
+            prop_assert!(!inside.contains(['<', '"', '\n', '\r']), "{inside}");
+        }
+        let active = [" href=\"javascript:", " href=\"data:text"].into_iter().find(|link| written.to_ascii_lowercase().contains(link));
+        prop_assert_eq!(active, None, "{}", written);
+        let tree = json!({"document": {"id": "root", "type": "document", "children": [
+            {"id": "r", "type": "richText", "content": "<p>⟦{{x}}⟧</p>"},
+            {"id": "h", "type": "html", "content": "<p>{{markdown x}}</p>"},
+            {"id": "t", "type": "text", "content": "⟦{{{x}}}⟧"}]}});
+        let written = whole(&tree, &data);
+        let tags = ["p", "strong", "em", "del", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "br", "a", "table", "thead", "tbody", "tr",
+            "th", "td", "h1", "h2", "h3", "h4", "h5", "h6", "div", "body", "html", "s"];
+        let (_, body) = written.split_once("<body").unwrap();
+        for tag in body.split('<').skip(1) {
+            let name: String = tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
+            prop_assert!(tags.contains(&name.as_str()), "<{name} in {body}");
+            prop_assert!(!tag.split('>').next().unwrap().contains(" on"), "<{tag} in {body}");
+        }
+    }
+
+    #[test]
     fn no_definition_makes_this_room_panic(definition in damaged(), data in data()) {
         let limits = Limits::default();
         match Compiled::compile(&definition, &limits) {
@@ -258,7 +362,7 @@ proptest! {
         }
         if let Ok(compiled) = Compiled::compile(&json!({"html": "x", "inputSchema": object}), &Limits::default()) {
             let _ = compiled.sample_data();
-            let _ = document::validate(&compiled, &data, &Limits::default());
+            let _ = crate::validate(&compiled, &data, &Limits::default());
         }
     }
 }

@@ -37,6 +37,19 @@ fn a_table_groups_its_rows_and_adds_them_up_in_decimals() {
 }
 
 #[test]
+fn a_cell_has_smaller_lines_below_its_text_where_there_are_any() {
+    let table = json!({"id": "t", "type": "table", "items": "lines", "density": "compact", "columns": [{"field": "name", "detail": "{{#if (eq kind \"Goods\")}}of <{{kind}}>{{/if}} "}]});
+    let found = node(table, lines());
+    assert!(found.starts_with("<table class=\"table compact\">"), "{found}");
+    let rows = found.split("<tbody>").nth(1).unwrap().trim_end_matches("</tbody></table>");
+    assert_eq!(
+        rows,
+        "<tr><td>Paper &lt;A4&gt;<small>of &lt;Goods&gt; </small></td></tr><tr><td>Setting up</td></tr>\
+         <tr><td>Ink<small>of &lt;Goods&gt; </small></td></tr><tr><td>Advice</td></tr>"
+    );
+}
+
+#[test]
 fn every_total_and_a_footer_of_the_author_stand_below_their_columns() {
     let table = json!({"id": "t", "type": "table", "items": "lines", "zebra": true, "lines": "grid", "columns": [
         {"field": "name", "total": "count"}, {"field": "amount", "total": "avg", "format": "round", "align": "left"},

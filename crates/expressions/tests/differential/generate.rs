@@ -81,6 +81,21 @@ const PATHS: &[&str] = &[
     "foothis",
     "x.length",
     "@index.z",
+    "@../first",
+    "@../last",
+    "@../../index",
+    "../../this",
+    "../../../a",
+    "../@index",
+    "@root.b.d.[2]",
+    "../x",
+    "../n",
+    "y.length",
+    "z",
+    "b.[c]",
+    "this.[a]",
+    "list.[1].list.[0]",
+    "@root.i.list.[0].[1]",
 ];
 
 const SPACE: &[&str] = &["", "", "", " ", "\n", "\n\n", " \n", "\n ", "  \n\t", "\r\n", "x", "x\n", "\nx", " x ", "\u{a0}\n", "\\", "=<&"];
@@ -120,6 +135,11 @@ impl Grower {
                         "{{{{if a}}}} {{b}} {{{{/if}}}}",
                         "\\{{{a}}}",
                         "{{{{nil}}}}\n{{{{/nil}}}}",
+                        "{{{{each list}}}}{{#if x}} {{{{/each}}}}",
+                        "{{{{with b}}}}\n {{c}} {{{y}}}\n{{{{/with}}}}",
+                        "{{{{unless no}}}}{{{{if a}}}}x{{{{/if}}}}{{{{/unless}}}}",
+                        "{{else}}",
+                        "\\\\\\{{a}}",
                     ]);
                     self.out.push_str(odd);
                 }
@@ -209,6 +229,16 @@ impl Grower {
         }
     }
 
+    /// Sometimes the names of a block's parameters.
+    fn parameters(&mut self, name: &str) {
+        if self.dice.roll(3) == 0 {
+            let one = [" as |x|", " as |y|", " as | z |"];
+            let two = [" as |x|", " as |x y|", " as | y x |", " as |z\n|"];
+            let params = if name == "with" { self.dice.pick(&one) } else { self.dice.pick(&two) };
+            self.out.push_str(params);
+        }
+    }
+
     fn block(&mut self, depth: usize) {
         let inverted = self.dice.roll(8) == 0;
         let plain = self.dice.roll(4) == 0;
@@ -225,9 +255,8 @@ impl Grower {
         } else {
             self.head(name);
         }
-        if matches!(name, "each" | "list") && !inverted && self.dice.roll(3) == 0 {
-            let params = self.dice.pick(&[" as |x|", " as |x y|", " as | y x |"]);
-            self.out.push_str(params);
+        if matches!(name, "each" | "list" | "with") && !inverted {
+            self.parameters(name);
         }
         self.tilde();
         self.out.push_str("}}");
@@ -241,6 +270,9 @@ impl Grower {
             self.out.push_str("else ");
             let name = self.dice.pick(&["if", "each", "with", "unless"]);
             self.head(name);
+            if matches!(name, "each" | "with") {
+                self.parameters(name);
+            }
             self.tilde();
             self.out.push_str("}}");
             let size = self.dice.roll(3);

@@ -1,7 +1,9 @@
 //! What is searched for input that breaks it. Each target is a file of its own; all run in parallel.
 #![cfg(test)]
 
+mod definitions;
 mod editor_tokens;
+mod expressions;
 mod media;
 mod networks;
 mod outbound;

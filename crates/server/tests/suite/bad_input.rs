@@ -81,6 +81,104 @@ async fn a_dry_run_says_what_the_render_would_refuse() {
 }
 
 #[tokio::test]
+async fn a_mistake_in_a_tree_names_its_node_wherever_it_is_told() {
+    let server = Server::start();
+    let tree = |node: Value| {
+        json!({"key": "k", "name": "n", "document": {"id": "d", "type": "document", "children": [
+        {"id": "s", "type": "section", "title": "Body", "children": [node]}]}})
+    };
+    let cases = [
+        (
+            json!({"id": "h", "type": "heading", "content": "x", "lvel": 2}),
+            422,
+            "/document/children/0/children/0/lvel",
+            "did you mean \"level\"",
+        ),
+        (json!({"id": "h", "type": "heading", "content": "x", "level": 9}), 422, "/document/children/0/children/0/level", "from 1 to 6"),
+        (json!({"id": "h", "type": "heading", "content": "{{#if x}}"}), 422, "/document/children/0/children/0/content", "line 1, column 1"),
+    ];
+    for (node, status, path, words) in cases {
+        let definition = tree(node);
+        let answer = server.post("/templates", &definition).await;
+        assert_eq!(answer.status(), status, "{definition}");
+        let said: Value = answer.json().await.unwrap();
+        let issue = &said["issues"][0];
+        assert!(issue["path"] == path && issue["message"].as_str().unwrap().contains(words), "{said}");
+        let node = (&issue["nodeId"], &issue["nodeType"], &issue["nodePath"]);
+        assert_eq!(node, (&json!("h"), &json!("heading"), &json!("Section 'Body' > Heading 1")), "{said}");
+        let checked = server.post("/render/validate", &json!({"template": definition, "data": {}})).await;
+        let checked: Value = checked.json().await.unwrap();
+        assert!(checked["valid"] == false && checked["issues"][0]["nodeId"] == "h", "{checked}");
+    }
+    let unknown = tree(json!({"id": "h", "type": "heading", "content": "{{shout x}}"}));
+    for (call, body) in
+        [("/render/pdf", json!({"definition": unknown, "data": {}})), ("/render/validate", json!({"template": unknown, "data": {}}))]
+    {
+        let said: Value = server.post(call, &body).await.json().await.unwrap();
+        assert_eq!(said["issues"][0]["nodePath"], "Section 'Body' > Heading 1", "{call}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_value_is_told_beside_the_document_and_refused_where_strictness_is_asked_for() {
+    let server = Server::start();
+    let definition = json!({"key": "strict", "name": "n", "document": {"id": "d", "type": "document", "children": [
+        {"id": "t", "type": "text", "content": "Dear {{customer.nam}}, {{gone}}"}]}});
+    assert_eq!(server.post("/templates", &definition).await.status(), 201);
+    let data = json!({"customer": {"name": "Ada"}});
+    for format in ["pdf", "html"] {
+        let mut body = json!({"template": "strict", "data": data});
+        let lenient = server.post(&format!("/render/{format}"), &body).await;
+        assert_eq!(
+            (lenient.status().as_u16(), &lenient.headers()["x-render-warnings"]),
+            (200, &"count=2; codes=UNRESOLVED_BINDING".parse().unwrap())
+        );
+        body["strictBindings"] = json!(true);
+        let said = told(&server, &format!("/render/{format}"), &body, 422, "unresolved_bindings").await;
+        let issues = said["issues"].as_array().unwrap();
+        assert_eq!(issues.len(), 2, "{said}");
+        assert!(issues[0]["path"] == "customer.nam" && issues[0]["nodeId"] == "t" && issues[0]["nodePath"] == "Text 1", "{said}");
+        assert!(issues[0]["message"].as_str().unwrap().contains("did you mean `customer.name`"), "{said}");
+    }
+    for (strict, valid) in [(false, true), (true, false)] {
+        let body = json!({"template": definition, "data": data, "strictBindings": strict});
+        let checked: Value = server.post("/render/validate", &body).await.json().await.unwrap();
+        assert_eq!(checked["valid"], valid, "strict: {strict}: {checked}");
+    }
+    let bindings: Value = server.get("/templates/strict/bindings").await.json().await.unwrap();
+    assert!(bindings.to_string().contains("customer.nam"), "{bindings}");
+}
+
+#[tokio::test]
+async fn a_sheet_that_loads_and_a_script_are_taken_out_of_what_callers_get() {
+    let server = Server::start();
+    let html =
+        "<style>@import 'http://x.example/a.css';b{color:red}</style><b>Visible</b><script>document.body.textContent = 'ran'</script>";
+    let definition = json!({"key": "k", "name": "n", "html": html, "css": "@import url(http://x.example/b.css);p{background:u\\72l(http://x.example/c.png)}",
+        "renderConfig": {"customCss": "i{background:url(http://x.example/d.png)}", "pageHeader": "<b onclick=\"x()\">Top</b><script>1</script><img src=\"http://x.example/e.png\">"}});
+    let body = json!({"definition": definition, "data": {}});
+    let answer = server.post("/render/html", &body).await;
+    let warnings = answer.headers()["x-render-warnings"].to_str().unwrap().to_ascii_lowercase();
+    assert!(["css_import", "css_url", "script"].iter().all(|code| warnings.contains(code)), "{warnings}");
+    let page = answer.text().await.unwrap();
+    assert!(!page.contains("x.example") && page.contains("color:red") && !page.contains("onclick"), "{page}");
+    let printed = pdf::words(&server.pdf_of(&body).await);
+    assert!(printed.contains("Visible") && !printed.contains("ran") && printed.contains("Top"), "{printed}");
+}
+
+#[tokio::test]
+async fn the_moment_of_a_request_is_known_to_its_mappings() {
+    let server = Server::start();
+    let definition = json!({"key": "k", "name": "n", "html": "<p>{{day}}</p>", "fieldMappings": [{"target": "day", "source": "date \"now\" \"iso\""}],
+        "inputSchema": {"required": ["day"], "properties": {"day": {"const": "2026-01-02"}}}});
+    let mut body = json!({"definition": definition, "data": {}, "now": "2026-01-02T03:04:05Z"});
+    assert!(pdf::words(&server.pdf_of(&body).await).contains("2026-01-02"));
+    body["template"] = body.as_object_mut().unwrap().shift_remove("definition").unwrap();
+    let checked: Value = server.post("/render/validate", &body).await.json().await.unwrap();
+    assert_eq!(checked, json!({"valid": true, "issues": []}));
+}
+
+#[tokio::test]
 async fn two_renders_of_the_same_are_the_same_bytes() {
     let server = Server::start();
     for tagged in [false, true] {

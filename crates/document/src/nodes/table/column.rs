@@ -11,6 +11,8 @@ pub(super) struct Column {
     pub(super) header: Option<Text>,
     /// A template, also where the column was given as a `field`.
     pub(super) cell: Text,
+    /// Below the cell, smaller.
+    pub(super) detail: Option<Text>,
     /// The opening tag of its cells, after `<`, without the name of the element.
     pub(super) opening: &'static str,
     pub(super) width: Option<Box<str>>,
@@ -53,6 +55,12 @@ pub(super) static COLUMN: Shape = Shape {
             "",
             "What of a `field` stands below the column, and below each group, reckoned in decimal digits.",
         ),
+        Property::optional(
+            "detail",
+            Takes::Text,
+            "",
+            "Smaller lines below the text of a cell; none where it is empty. CSV and workbooks have them in cells of text alone.",
+        ),
         Property::optional("footer", Takes::Text, "", "A text of the author in the row of totals, in place of `total`."),
     ],
 };
@@ -64,6 +72,7 @@ pub(super) fn read_column(column: &mut Fields<'_, '_>) -> Option<Column> {
     let value = column.text(&["value"]);
     let format = Format::read(column);
     let act = column.choice("total", &TOTALS);
+    let detail = column.text(&["detail"]);
     let footer = column.text(&["footer"]);
     for (name, is_there) in [("format", format.is_some()), ("total", act.is_some())] {
         if is_there && column.are_absent(&["field"]) {
@@ -91,7 +100,7 @@ pub(super) fn read_column(column: &mut Fields<'_, '_>) -> Option<Column> {
             return None;
         }
     };
-    Some(Column { header, cell, opening, width, total, footer })
+    Some(Column { header, cell, detail, opening, width, total, footer })
 }
 
 fn cell_of_field(column: &mut Fields<'_, '_>, format: Option<&Format>) -> Option<Text> {

@@ -21,7 +21,7 @@ use carry::{Carried, Carrying};
 use column::{COLUMN, Column, read_column};
 use groups::{Grouping, Sums};
 
-/// `{items, columns: [{header?, value | field, format?, align?, width?, total?, footer?}], groupBy?, …}`; `rows` is another
+/// `{items, columns: [{header?, value | field, detail?, format?, align?, width?, total?, footer?}], groupBy?, …}`; `rows` is another
 /// name of `items`. Inside a cell the item is `this` and `@index` counts.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -53,6 +53,12 @@ pub(crate) static SHAPE: Shape = Shape {
         Property::optional("emptyText", Takes::Text, "", "A row for an empty list."),
         Property::optional("zebra", Takes::Flag, "`false`", "Whether every other row is tinted, in `var(--zebra)`."),
         Property::optional("lines", Takes::Words(&["rows", "grid", "none"]), "`rows`", "Which lines are drawn between cells."),
+        Property::optional(
+            "density",
+            Takes::Words(&["normal", "compact"]),
+            "`normal`",
+            "How much room is above and below the text of a row.",
+        ),
         Property::optional("groupBy", Takes::Expression, "", "What of an item says which group it is in, such as `kind`."),
         Property::optional("groupHeader", Takes::Text, "`{{key}}`", "A row above each group, where `key` and `count` are known."),
         Property::optional("subtotals", Takes::Flag, "`true`", "Whether each group ends with a row of totals."),
@@ -75,6 +81,7 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
     let items = fields.required_formula(&["items", "rows"]);
     let once = if fields.flag("repeatHeader").unwrap_or(true) { "" } else { " once" };
     let lines = fields.choice("lines", &[("rows", ""), ("grid", " grid"), ("none", " bare")]).unwrap_or_default();
+    let density = fields.choice("density", &[("normal", ""), ("compact", " compact")]).unwrap_or_default();
     let striped = if fields.flag("zebra").unwrap_or(false) { Striped::Yes } else { Striped::No };
     let empty_text = fields.text(&["emptyText"]);
     let grouping = Grouping::read(fields);
@@ -89,7 +96,7 @@ pub(crate) fn read(_: &mut Tree, fields: &mut Fields<'_, '_>) -> Option<Content>
     }
     let columns = fields.each("columns", read_column);
     let zebra = if striped == Striped::Yes { " zebra" } else { "" };
-    let class = format!("table{once}{lines}{zebra}").into();
+    let class = format!("table{once}{lines}{density}{zebra}").into();
     Some(Content::Table(Box::new(Table {
         items: items?,
         columns,
@@ -107,11 +114,11 @@ impl Table {
         uses.formula(&self.items);
         self.columns.iter().filter_map(|column| column.header.as_ref()).for_each(|header| uses.text(header));
         uses.each(&self.items, None, |uses| {
-            self.columns.iter().for_each(|column| uses.text(&column.cell));
+            self.columns.iter().flat_map(|column| [Some(&column.cell), column.detail.as_ref()]).flatten().for_each(|text| uses.text(text));
             self.grouping.iter().for_each(|grouping| uses.formula(&grouping.key));
         });
         self.columns.iter().filter_map(|column| column.footer.as_ref()).for_each(|footer| uses.text(footer));
-        self.empty_text.iter().for_each(|text| uses.text(text));
+        [Some(&self.total_label), self.empty_text.as_ref()].into_iter().flatten().for_each(|text| uses.text(text));
     }
 
     pub(crate) fn write_html<'w>(&'w self, style: &Style, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
@@ -229,7 +236,10 @@ impl Table {
         for (at, column) in self.columns.iter().enumerate() {
             writer.push("<td");
             writer.push(column.opening);
-            writer.cell(1, |writer| writer.text(&column.cell, scope))?;
+            writer.cell(1, |writer| {
+                writer.text(&column.cell, scope)?;
+                column.detail.as_ref().map_or(Ok(()), |detail| writer.detail(detail, scope))
+            })?;
             writer.push("</td>");
             if let Some(total) = &column.total {
                 sums.take(at, total, writer, scope)?;
