@@ -53,7 +53,7 @@ impl ApiError {
             RenderError::OutputRefused(issue) => Self::invalid(error.code(), vec![issue.as_ref().clone()]),
             RenderError::StorageFull(standing) => Self::new(error.code(), said).quota(**standing),
             RenderError::Store(error) => Self::from_store(error),
-            RenderError::DeadlineExceeded { .. } => Self::new(ErrorCode::RenderTimeout, said),
+            RenderError::DeadlineExceeded { .. } | RenderError::Pdf(render::PdfError::Stopped) => Self::new(ErrorCode::RenderTimeout, said),
             RenderError::Saturated { retry_after } => Self::saturated(*retry_after),
             RenderError::ProofUnderWay { retry_after } | RenderError::FormsBusy { retry_after } => {
                 Self::new(error.code(), said).retry_after(retry_after.as_secs())
@@ -61,7 +61,6 @@ impl ApiError {
             RenderError::QuotaExhausted(exhausted) => Self::new(ErrorCode::QuotaExhausted, said).quota(exhausted.0),
             RenderError::Pdf(render::PdfError::NoSuchPage { .. }) => Self::field("/image/pages", said),
             RenderError::Pdf(render::PdfError::PictureTooLarge { .. }) => Self::field("/image/width", said),
-            RenderError::Pdf(render::PdfError::Stopped) => Self::new(ErrorCode::RenderTimeout, said),
             RenderError::Pdf(error @ (render::PdfError::Unreadable(_) | render::PdfError::Undrawable)) => Self::internal(error),
             RenderError::Packing(error) => Self::internal(error),
             RenderError::Defect(error) => Self::internal(error),

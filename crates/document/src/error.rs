@@ -118,7 +118,9 @@ impl DocumentError {
     /// The published code of this refusal.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Definition(_) | Self::Data(_) | Self::Sample(_) => ErrorCode::ValidationFailed,
+            Self::Definition(_) | Self::Data(_) | Self::Sample(_) | Self::UnknownTable { .. } | Self::TableUnfit { .. } => {
+                ErrorCode::ValidationFailed
+            }
             Self::DataInput(_) => ErrorCode::DataInputInvalid,
             Self::DataInputTooLarge(_) => ErrorCode::DataInputTooLarge,
             Self::Options(_) => ErrorCode::InvalidRenderOptions,
@@ -132,7 +134,6 @@ impl DocumentError {
             Self::UnresolvedBindings(_) => ErrorCode::UnresolvedBindings,
             Self::NoTables => ErrorCode::NoRenderedTables,
             Self::AmbiguousTable { .. } => ErrorCode::AmbiguousTable,
-            Self::UnknownTable { .. } | Self::TableUnfit { .. } => ErrorCode::ValidationFailed,
         }
     }
 

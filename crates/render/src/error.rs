@@ -230,19 +230,19 @@ impl RenderError {
             }
             Self::NotReleased { .. } => ErrorCode::TemplateNotReleased,
             Self::AsOfBeforeHistory { .. } => ErrorCode::AsOfBeforeHistory,
-            Self::AsOfInFuture { .. } | Self::OutputRefused(_) | Self::DataUnfit { .. } => ErrorCode::ValidationFailed,
+            Self::AsOfInFuture { .. }
+            | Self::OutputRefused(_)
+            | Self::DataUnfit { .. }
+            | Self::Pdf(PdfError::NoSuchPage { .. } | PdfError::PictureTooLarge { .. }) => ErrorCode::ValidationFailed,
             Self::Document(error) => error.code(),
             Self::Part { code, .. } => *code,
             Self::StorageFull(_) => ErrorCode::QuotaExceeded,
-            Self::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,
+            Self::DeadlineExceeded { .. } | Self::Pdf(PdfError::Stopped) => ErrorCode::RenderTimeout,
             Self::Saturated { .. } | Self::FormsBusy { .. } => ErrorCode::RenderSaturated,
             Self::ProofUnderWay { .. } => ErrorCode::RateLimited,
             Self::QuotaExhausted(_) => ErrorCode::QuotaExhausted,
             Self::Pdf(PdfError::TooManyPages { .. } | PdfError::TooManyPictures { .. }) => ErrorCode::TooManyPages,
             Self::Pdf(PdfError::TooLarge { .. } | PdfError::TooMuch { .. } | PdfError::PicturesTooLarge { .. }) => ErrorCode::PdfTooLarge,
-            Self::Pdf(PdfError::NoSuchPage { .. } | PdfError::PictureTooLarge { .. }) => ErrorCode::ValidationFailed,
-            Self::Pdf(PdfError::Stopped) => ErrorCode::RenderTimeout,
-            Self::Packing(_) => ErrorCode::InternalError,
             Self::Pdf(PdfError::Invalid(_)) => ErrorCode::InvalidPdf,
             Self::Pdf(PdfError::Encrypted) => ErrorCode::PdfEncrypted,
             Self::UnknownDataset { .. } => ErrorCode::DatasetNotFound,
@@ -260,7 +260,9 @@ impl RenderError {
             Self::Store(StoreError::Unavailable { .. }) | Self::Blobs(_) => ErrorCode::ServiceUnavailable,
             Self::Upload(refusal) => crate::asset_uploads::code_of(refusal),
             Self::OtherKind { .. } => ErrorCode::AssetMimeMismatch,
-            Self::Pdf(PdfError::Unreadable(_) | PdfError::Undrawable) | Self::Store(_) | Self::Defect(_) => ErrorCode::InternalError,
+            Self::Pdf(PdfError::Unreadable(_) | PdfError::Undrawable) | Self::Store(_) | Self::Packing(_) | Self::Defect(_) => {
+                ErrorCode::InternalError
+            }
             Self::Chromium(error) => match error {
                 ChromiumError::Saturated { .. } | ChromiumError::DeadlineExceeded { phase: Phase::Queue } => ErrorCode::RenderSaturated,
                 ChromiumError::DeadlineExceeded { .. } => ErrorCode::RenderTimeout,

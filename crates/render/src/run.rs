@@ -429,7 +429,7 @@ impl Renderer {
             match writing.await? {
                 // Data named others than the template does. It names them all at once, so this happens once.
                 (_, Err(RenderError::Document(DocumentError::AssetsNeeded(names)))) => {
-                    assets = self.assets_of(&work, &assets, &names, deadline).await?
+                    assets = self.assets_of(&work, &assets, &names, deadline).await?;
                 }
                 outcome => return Ok(outcome),
             }
