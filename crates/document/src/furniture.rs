@@ -75,7 +75,7 @@ impl PageClass {
             (Self::All, _) => "",
             (Self::First, _) => " :first",
             (Self::Odd, Some(Direction::Rtl)) | (Self::Even, Some(Direction::Ltr | Direction::Auto) | None) => " :left",
-            (Self::Odd, _) | (Self::Even, _) => " :right",
+            (Self::Odd | Self::Even, _) => " :right",
         }
     }
 }
@@ -244,10 +244,10 @@ fn warn_of_height(cells: &[Cell], edge: Edge, margin: Length, writer: &mut Write
         let lines = 1 + cell.pieces.iter().map(breaks).sum::<usize>();
         let height = size.mm() * LEAST_LINE_HEIGHT * f64::from(u32::try_from(lines).unwrap_or(u32::MAX));
         if !cell.pieces.is_empty() && height > margin.mm() {
-            let (part, side) = if edge == Edge::Top { ("header", "top") } else { ("footer", "bottom") };
+            let (part, whereabouts) = if edge == Edge::Top { ("header", "top") } else { ("footer", "bottom") };
             let (margin, height) = (margin.mm().round(), height.ceil());
             let message =
-                format!("the page {part} has {lines} lines, about {height} mm, and the {side} margin {margin} mm: it does not fit");
+                format!("the page {part} has {lines} lines, about {height} mm, and the {whereabouts} margin {margin} mm: it does not fit");
             writer.warn("page_furniture", message);
         }
     }

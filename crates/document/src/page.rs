@@ -244,12 +244,12 @@ fn by_class(of: &Margins, importance: &str) -> String {
         (":first", margins(of.first.named(), importance)),
     ];
     let rules = classes.into_iter().filter(|(_, css)| !css.is_empty());
-    rules.map(|(class, css)| format!("@page {class}{{{css}}}")).collect()
+    rules.map(|(class, css)| ["@page ", class, "{", &css, "}"].concat()).collect()
 }
 
 fn margins<const N: usize>(sides: [(&str, Option<Length>); N], importance: &str) -> String {
     let set = sides.into_iter().filter_map(|(side, length)| Some((side, length?)));
-    set.map(|(side, length)| format!("margin-{side}:{}mm{importance};", millimetres(length))).collect()
+    set.map(|(side, length)| ["margin-", side, ":", &millimetres(length).to_string(), "mm", importance, ";"].concat()).collect()
 }
 
 fn millimetres(length: Length) -> f64 {

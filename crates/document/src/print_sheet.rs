@@ -54,7 +54,7 @@ impl PrintSheet {
     /// begins with the bleed.
     pub(crate) fn margins(&self, own: [Length; 4], reaching: [bool; 4]) -> String {
         let side = |(own, reaches): (Length, bool)| own.mm() + self.around_mm - if reaches { self.bleed_mm } else { 0.0 };
-        let sides = own.into_iter().zip(reaching).map(side).map(|side| format!("{}mm ", thousandths(side)));
+        let sides = own.into_iter().zip(reaching).map(side).map(|side| thousandths(side).to_string() + "mm ");
         format!("margin:{}!important", sides.collect::<String>())
     }
 
@@ -62,9 +62,11 @@ impl PrintSheet {
     /// what leaves that area.
     pub(crate) fn reach_css(&self, reaching: [bool; 4]) -> String {
         let side = |reaches: bool| if reaches { thousandths(self.bleed_mm) } else { 0.0 };
-        let sides: String = reaching.into_iter().map(side).map(|side| format!("{side}mm ")).collect();
+        let [top, right, bottom, left] = reaching.map(side);
         let bleed = thousandths(self.bleed_mm);
-        format!(":root{{--bleed:{bleed}mm}}html{{padding:{sides}!important;box-decoration-break:clone!important}}")
+        format!(
+            ":root{{--bleed:{bleed}mm}}html{{padding:{top}mm {right}mm {bottom}mm {left}mm !important;box-decoration-break:clone!important}}"
+        )
     }
 }
 

@@ -62,12 +62,11 @@ pub(crate) fn write_css(watermark: &Watermark, around: &Around<'_>, writer: &mut
     let drawing = match &watermark.mark {
         Mark::Text(mark) => text(mark, watermark, &own_fonts(mark, around.fonts, writer)?),
         Mark::Image { src, width } => {
-            let uri = match writer.asset_address(src)? {
-                Some(found) => found,
-                None => {
-                    writer.check_image(src)?;
-                    src.as_str()
-                }
+            let uri = if let Some(found) = writer.asset_address(src)? {
+                found
+            } else {
+                writer.check_image(src)?;
+                src.as_str()
             };
             if uri.is_empty() {
                 return Ok(String::new());
@@ -141,11 +140,11 @@ fn text(mark: &TextMark, watermark: &Watermark, font_faces: &str) -> String {
     let (sine, cosine) = (rotation.to_radians().sin().abs(), rotation.to_radians().cos().abs());
     // How wide and high the turned text is, in sizes of its font.
     let (across, along) = (width * cosine + height * sine, width * sine + height * cosine);
-    let (size, unit) = match mark.size {
-        Some(size) => (size.mm(), "mm"),
+    let (font_size, unit) = match mark.size {
+        Some(fixed) => (fixed.mm(), "mm"),
         None => ((FITTING_PERCENT / across.max(along)).min(LARGEST_PERCENT), "vmin"),
     };
-    let from_edge = along * size / 2.0;
+    let from_edge = along * font_size / 2.0;
     let at = match watermark.position {
         Position::Center => "50vh".to_owned(),
         Position::Top => format!("{from_edge:.3}{unit}"),
@@ -155,7 +154,7 @@ fn text(mark: &TextMark, watermark: &Watermark, font_faces: &str) -> String {
     let weight = if mark.weight == Weight::Bold { 700 } else { 400 };
     let color = mark.color.as_deref().unwrap_or(GREY);
     let mut style = String::new();
-    let plain = format!("font:{weight} {size:.3}{unit} {family};fill:{color};white-space:pre;unicode-bidi:plaintext");
+    let plain = format!("font:{weight} {font_size:.3}{unit} {family};fill:{color};white-space:pre;unicode-bidi:plaintext");
     escape_into(&plain, &mut style);
     let mut inside = String::new();
     for (index, line) in lines.iter().enumerate() {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use lopdf::{Dictionary, Document, Object, ObjectId, Stream};
 
 use crate::error::PdfError;
-use crate::graft::{load, member, resolved};
+use crate::graft::{load, member};
 
 /// How thick marks are, in points: what printing houses call a hairline.
 const MARK_WIDTH_PT: f32 = 0.25;
@@ -125,7 +125,7 @@ fn media_box(document: &Document, page: ObjectId) -> Result<[f32; 4], PdfError> 
     const NO_SIZE: PdfError = PdfError::Unreadable("a page has no size");
     let mut at = document.get_dictionary(page).map_err(|_| NO_SIZE)?;
     for _ in 0..MAX_DEPTH {
-        if let Some(Object::Array(sides)) = at.get(b"MediaBox").ok().and_then(|found| resolved(document, found)) {
+        if let Ok(Object::Array(sides)) = at.get_deref(b"MediaBox", document) {
             let sides: Vec<f32> = sides.iter().filter_map(|side| side.as_float().ok()).collect();
             return <[f32; 4]>::try_from(sides).map_err(|_| NO_SIZE);
         }
