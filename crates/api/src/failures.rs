@@ -23,7 +23,7 @@ impl ApiError {
         let said = error.to_string();
         match error {
             RenderError::Shared(error) => Self::from_render(error),
-            RenderError::Upload(render::Refusal::Read(error)) => Self::internal(error),
+            RenderError::Upload(render::Refusal::Read(error)) | RenderError::Packing(error) => Self::internal(error),
             RenderError::UnknownTemplate { .. }
             | RenderError::UnknownVersion { .. }
             | RenderError::UnknownLabel { .. }
@@ -62,7 +62,6 @@ impl ApiError {
             RenderError::Pdf(render::PdfError::NoSuchPage { .. }) => Self::field("/image/pages", said),
             RenderError::Pdf(render::PdfError::PictureTooLarge { .. }) => Self::field("/image/width", said),
             RenderError::Pdf(error @ (render::PdfError::Unreadable(_) | render::PdfError::Undrawable)) => Self::internal(error),
-            RenderError::Packing(error) => Self::internal(error),
             RenderError::Defect(error) => Self::internal(error),
             RenderError::AssetBinaryMissing { .. } => {
                 tracing::error!(error = %said, "the bytes of an asset are missing");

@@ -168,7 +168,8 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>
 impl Asked {
     async fn render(self, attempt: Attempt, body: Value, bucket: BucketHeader, format: Format) -> Result<Response, ApiError> {
         self.kept_once(attempt, body, move |asked, body| {
-            Box::pin(async move { render(&asked.setup, &asked.caller, &asked.here, body, bucket, format).await })
+            // What renders is large, and nobody but this holds it.
+            Box::pin(async move { Box::pin(render(&asked.setup, &asked.caller, &asked.here, body, bucket, format)).await })
         })
         .await
     }

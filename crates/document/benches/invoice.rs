@@ -29,7 +29,7 @@ impl Measurement for ProcessorTime {
     }
 
     fn end(&self, from: Duration) -> Duration {
-        self.start() - from
+        self.start().saturating_sub(from)
     }
 
     fn add(&self, one: &Duration, other: &Duration) -> Duration {
@@ -55,7 +55,9 @@ struct PerRow;
 
 impl PerRow {
     fn scaled(values: &mut [f64], factor: f64, unit: &'static str) -> &'static str {
-        values.iter_mut().for_each(|value| *value *= factor);
+        for value in values {
+            *value *= factor;
+        }
         unit
     }
 }

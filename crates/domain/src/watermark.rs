@@ -241,7 +241,10 @@ mod tests {
         let sized = Watermark::from_json(&json!({"text": "x", "fontSize": 72}), "/w").unwrap();
         assert!(matches!(sized.mark, Mark::Text(TextMark { size: Some(size), .. }) if (size.mm() - 25.4).abs() < 1e-9), "{sized:?}");
         let image = Watermark::from_json(&json!({"image": "asset:logo", "imageWidth": "40%"}), "/w").unwrap();
-        assert!(matches!(image.mark, Mark::Image { width: ImageWidth::Percent(percent), .. } if percent == 40.0), "{image:?}");
+        assert!(
+            matches!(image.mark, Mark::Image { width: ImageWidth::Percent(percent), .. } if (percent - 40.0).abs() < 1e-9),
+            "{image:?}"
+        );
     }
 
     #[test]

@@ -58,8 +58,7 @@ pub(crate) fn without_loads(sheet: &str, what: &str, warnings: &mut Vec<Warning>
 pub(crate) fn elements_without_loads(html: String, warnings: &mut Vec<Warning>) -> String {
     let Some(mut at) = super::find_ignoring_case(&html, "<style") else { return html };
     let (mut out, mut kept) = (String::with_capacity(html.len()), 0);
-    loop {
-        let Some(opened) = tag_end(&html[at..]).map(|end| at + end) else { break };
+    while let Some(opened) = tag_end(&html[at..]).map(|end| at + end) {
         let closed = super::find_ignoring_case(&html[opened..], "</style").map_or(html.len(), |end| opened + end);
         out.push_str(&html[kept..opened]);
         out.push_str(&without_loads(&html[opened..closed], "a style element", warnings));

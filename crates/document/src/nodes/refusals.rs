@@ -166,7 +166,9 @@ fn no_property_of_any_node_is_without_a_refusal_that_names_node_property_and_wha
         }
         let mut found = Vec::new();
         places(shape, &sample, String::new(), &mut found);
-        found.iter().for_each(|place| refusals_of(place, &sample, &mut tried, &mut flaws));
+        for place in &found {
+            refusals_of(place, &sample, &mut tried, &mut flaws);
+        }
     }
     assert!(flaws.is_empty(), "{} of {} refusals:\n{}", flaws.len(), tried.len(), flaws.join("\n"));
     let properties: usize = KINDS.iter().map(|(shape, _)| shape.properties.len() + NODE.len()).sum();

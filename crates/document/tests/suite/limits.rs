@@ -32,7 +32,7 @@ fn processor_time(work: impl FnOnce()) -> Duration {
     };
     let from = spent();
     work();
-    spent() - from
+    spent().saturating_sub(from)
 }
 
 fn time(work: impl FnOnce()) -> Duration {
