@@ -157,14 +157,16 @@ impl PivotTable {
     }
 
     fn count(&self, counted: &mut Counted, writer: &mut Writer<'_>, scope: &Scope<'_>) -> Result<(), DocumentError> {
-        let mut key = |formula| -> Result<Value, DocumentError> {
+        let mut key = |formula| -> Result<(String, Value), DocumentError> {
             let found = writer.evaluate(formula, scope)?;
             let key = found.and_then(|found| found.as_value().map(std::borrow::Cow::into_owned)).unwrap_or(Value::Null);
-            writer.charge(steps_of(key.as_str().map_or(64, str::len)))?;
-            Ok(key)
+            // A key may be everything there is.
+            let text = key.to_string();
+            writer.charge(steps_of(text.len()))?;
+            Ok((text, key))
         };
-        let (row, column) = (key(&self.row_by)?, key(&self.column_by)?);
-        let (row, column) = (counted.rows.place(row), counted.columns.place(column));
+        let ((row_text, row), (column_text, column)) = (key(&self.row_by)?, key(&self.column_by)?);
+        let (row, column) = (counted.rows.place(row_text, row), counted.columns.place(column_text, column));
         for (count, what, limit) in [(row, "pivot table (rows)", MAX_ROWS), (column, "pivot table (columns)", MAX_COLUMNS)] {
             if count >= limit {
                 return Err(DocumentError::TooLarge { what, limit: limit as u64 });

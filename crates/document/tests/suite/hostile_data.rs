@@ -1,21 +1,21 @@
 //! Data and definitions made to use up time and memory outside of any expression, or to change what a page says.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use document::{Bindings, Compiled, DocumentError, Input, Limits, check, write_html};
 use domain::options::RenderOptions;
 use serde_json::{Map, Value, json};
 
-use crate::{body, compile, refusals, tree, write_with, written};
+use crate::{body, compile, processor_time, refusals, tree, write_with, written};
 
 /// Far more than linear work needs in a debug build, far less than quadratic work.
 const SOON: Duration = Duration::from_secs(5);
 
 fn soon<T>(work: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let done = work();
-    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
-    done
+    let mut done = None;
+    let spent = processor_time(|| done = Some(work()));
+    assert!(spent < SOON, "{spent:?}");
+    done.unwrap()
 }
 
 fn dry_run(definition: &Value, data: &Value) -> Value {

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use document::{Bindings, Compiled, DocumentError, Input, Limits, write_html};
 use domain::ErrorCode;
 use domain::options::RenderOptions;
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
-use crate::{compile, tree, write_with, written};
+use crate::{compile, processor_time, tree, write_with, written};
 
 /// A table of four columns over `rows`, with a schema.
 fn table() -> Value {
@@ -24,29 +23,12 @@ fn rows(count: usize) -> Value {
     json!({"rows": (0..count).map(row).collect::<Vec<_>>()})
 }
 
-/// Processor time of this thread: a busy machine makes waiting longer, and not work.
-fn processor_time(work: impl FnOnce()) -> Duration {
-    let spent = || {
-        let spent = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap())
-    };
-    let from = spent();
-    work();
-    spent().saturating_sub(from)
-}
-
-fn time(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    work();
-    start.elapsed()
-}
-
 #[test]
 fn a_hundred_thousand_rows_are_written_in_linear_time() {
     let (definition, small, large) = (table(), rows(10_000), rows(100_000));
     written(&definition, &small);
-    let short = time(|| drop(written(&definition, &small)));
-    let long = time(|| assert_eq!(written(&definition, &large).html.matches("<tr>").count(), 100_001));
+    let short = processor_time(|| drop(written(&definition, &small)));
+    let long = processor_time(|| assert_eq!(written(&definition, &large).html.matches("<tr>").count(), 100_001));
     assert!(long < short * 40, "{short:?} for 10,000 rows, {long:?} for 100,000");
     assert!(long < Duration::from_secs(15), "{long:?}");
 }
@@ -201,8 +183,8 @@ fn fifty_thousand_groups_and_totals_are_written_in_linear_time() {
         {"header": "b", "field": "b"}, {"header": "c", "field": "c", "total": "sum"}, {"header": "a", "field": "a", "total": "max"}]}]));
     let (small, large) = (rows(5_000), rows(50_000));
     written(&definition, &small);
-    let short = time(|| drop(written(&definition, &small)));
-    let long = time(|| assert_eq!(written(&definition, &large).html.matches("<tr class=\"subtotal\">").count(), 50_000));
+    let short = processor_time(|| drop(written(&definition, &small)));
+    let long = processor_time(|| assert_eq!(written(&definition, &large).html.matches("<tr class=\"subtotal\">").count(), 50_000));
     assert!(long < short * 40, "{short:?} for 5,000 groups, {long:?} for 50,000");
     assert!(long < Duration::from_secs(20), "{long:?}");
 }
@@ -225,7 +207,7 @@ fn nodes_that_draw_or_parse_end_at_the_budget_of_their_document() {
         let mut definition = inside(node);
         definition["document"]["children"][0]["children"].as_array_mut().unwrap().push(headed);
         let mut error = None;
-        let spent = time(|| error = write_with(&definition, &data, &json!({})).err());
+        let spent = processor_time(|| error = write_with(&definition, &data, &json!({})).err());
         let error = error.unwrap_or_else(|| panic!("{kind} is written without end"));
         assert!(matches!(error.code(), ErrorCode::TemplateBudgetExceeded | ErrorCode::RenderInputTooLarge), "{kind}: {error}");
         assert!(spent < Duration::from_mins(1), "{kind}: {spent:?}");

@@ -23,8 +23,11 @@ mod regional;
 mod tables;
 mod tables_and_charts;
 
+use std::time::Duration;
+
 use document::{Bindings, Compiled, DocumentError, Input, Limits, Written, write_html};
 use domain::options::RenderOptions;
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-11-21T22:30:00Z";
@@ -77,4 +80,15 @@ fn body(definition: &Value, data: &Value) -> String {
     let from = html.find("<body").unwrap();
     let from = from + html[from..].find('>').unwrap() + 1;
     html[from..html.rfind("</body>").unwrap()].to_owned()
+}
+
+/// What of this thread's processor time `work` takes: a busy machine makes waiting longer, and not work.
+pub fn processor_time(work: impl FnOnce()) -> Duration {
+    let spent = || {
+        let spent = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap())
+    };
+    let from = spent();
+    work();
+    spent().saturating_sub(from)
 }

@@ -19,9 +19,10 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn place(&mut self, key: Value) -> usize {
+    /// The place of a key, which `text` is the JSON of.
+    pub(super) fn place(&mut self, text: String, key: Value) -> usize {
         let next = self.keys.len();
-        let place = *self.places.entry(key.to_string()).or_insert(next);
+        let place = *self.places.entry(text).or_insert(next);
         if place == next {
             self.keys.push(key);
         }
