@@ -63,7 +63,7 @@ fn deepest(upper: &Value) -> String {
             _ => None,
         };
         let Some((name, inner)) = last else { return path };
-        path = domain::issues::pointer(&path, name);
+        path.push_str(&domain::issues::pointer("", name));
         here = inner;
     }
 }

@@ -181,7 +181,9 @@ impl Taken {
     /// no more than it may know. A request that is broken off keeps its use: nobody knows how far it came.
     pub(crate) async fn refused(self, refusal: ApiError) -> ApiError {
         let code = refusal.code();
-        if !costs_a_document(code)
+        // What is wrong with the choice of a page or a table is known when the document is there.
+        let is_choice = ["/image/", "/tableId"].iter().any(|path| refusal.message().starts_with(path));
+        if !(costs_a_document(code) || is_choice)
             && let Err(error) = self.tenant.render_tokens().give_back(self.id).await
         {
             tracing::warn!(%error, token = %self.id, "a use of a render token was not given back");
@@ -204,6 +206,9 @@ fn costs_a_document(code: ErrorCode) -> bool {
             | ErrorCode::RenderTimeout
             | ErrorCode::EngineCrash
             | ErrorCode::InternalError
+            | ErrorCode::RenderInputTooLarge
+            | ErrorCode::NoRenderedTables
+            | ErrorCode::AmbiguousTable
     )
 }
 
@@ -213,6 +218,7 @@ fn is_about_the_template(code: ErrorCode, form_metadata: FormMetadata) -> bool {
         ErrorCode::TemplateExpressionError
         | ErrorCode::UnresolvedBindings
         | ErrorCode::TemplateBudgetExceeded
+        | ErrorCode::AmbiguousTable
         | ErrorCode::AssetBlocked => true,
         ErrorCode::ValidationFailed => form_metadata == FormMetadata::Refused,
         _ => false,

@@ -185,6 +185,11 @@ pub(crate) fn write_css(
         if cells.iter().any(|cell| cell.pieces.iter().any(names_title)) {
             writer.outline.running_titles = RunningTitles::Named;
         }
+        // A value of the data may hold the characters that stand for the title, and each of them becomes a title.
+        let titles = |cell: &Cell| cell.pieces.iter().filter(|piece| matches!(piece, Piece::Token("title"))).count();
+        if cells.iter().any(|cell| titles(cell).saturating_mul(known.title.len()) > MAX_RENDERED_BYTES) {
+            return Err(too_long());
+        }
         if known.page_rules == PageRules::Options {
             warn_of_height(&cells, edge, known.options.margin(edge, *class), writer);
         }
@@ -229,9 +234,13 @@ fn cells(content: &Content, writer: &mut Writer<'_>, scope: &Scope<'_>) -> Resul
 
 fn short_enough(rendered: String) -> Result<String, DocumentError> {
     if rendered.len() > MAX_RENDERED_BYTES {
-        return Err(DocumentError::TooLarge { what: "page header or footer (bytes)", limit: MAX_RENDERED_BYTES as u64 });
+        return Err(too_long());
     }
     Ok(rendered)
+}
+
+fn too_long() -> DocumentError {
+    DocumentError::TooLarge { what: "page header or footer (bytes)", limit: MAX_RENDERED_BYTES as u64 }
 }
 
 /// Says where lines alone are too many for the margin; how long ones break is for the browser to find.

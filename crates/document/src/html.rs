@@ -21,7 +21,7 @@ use crate::print_sheet::PrintSheet;
 use crate::report::{Severity, UnresolvedBinding, Warning};
 use crate::tables::{Table, tables_of_html};
 use crate::watermark::Around;
-use crate::writer::{Gathered, OnProblem, Recording, Writer, escape_into};
+use crate::writer::{Gathered, OnProblem, Recording, Writer, escape_into, steps_of};
 use crate::{head, mapping, nodes, running_titles, watermark};
 
 /// For trees of blocks: a finished look.
@@ -208,6 +208,7 @@ pub(crate) fn write(
                 writer.warn("script", "scripts do not run in documents; the page is printed as it is without them".to_owned());
             }
             if recording == Recording::On {
+                writer.charge(steps_of(body.len()))?;
                 tables_of_body = tables_of_html(&body, limits)?;
             }
             writer.check_images_in(&body)?;

@@ -15,6 +15,8 @@ const HEADINGS: [(&str, u8); 2] = [("h1", 1), ("h2", 2)];
 pub(crate) fn named(html: &str, outline: &mut Outline<'_>) -> Result<String, DocumentError> {
     let mut out = String::with_capacity(html.len() + 1024);
     let mut rest = html;
+    // What is not closed from here on is not closed further on either, and not looked for again.
+    let mut is_closed = [true; HEADINGS.len()];
     while let Some(at) = rest.find('<') {
         let (before, tag) = rest.split_at(at);
         out.push_str(before);
@@ -35,16 +37,26 @@ pub(crate) fn named(html: &str, outline: &mut Outline<'_>) -> Result<String, Doc
             let end = closing(raw).unwrap_or(tag.len());
             out.push_str(&tag[..end]);
             rest = &tag[end..];
-        } else if let Some((heading, level)) = HEADINGS.into_iter().find(|(known, _)| is(known))
-            && let Some(close) = closing(heading)
-        {
+        } else if let Some(which) = HEADINGS.iter().position(|(known, _)| is(known)).filter(|which| is_closed[*which]) {
+            let (heading, level) = HEADINGS[which];
+            let Some(close) = closing(heading) else {
+                is_closed[which] = false;
+                out.push_str(&tag[..end]);
+                rest = &tag[end..];
+                continue;
+            };
             let id = attributes_of(&tag[1 + name.len()..end - 1]).into_iter().find(|(name, value)| name == "id" && !value.is_empty());
-            let anchor = id.as_ref().map_or_else(|| outline.next_anchor(), |(_, id)| id.clone());
+            let own = id.as_ref().map(|(_, id)| id.as_str()).filter(|id| is_plain(id));
+            let anchor = own.map_or_else(|| outline.next_anchor(), str::to_owned);
             out.push_str(&tag[..=name.len()]);
             if id.is_none() {
                 out.extend([" id=\"", &anchor, "\""]);
             }
-            out.push_str(&tag[1 + name.len()..close]);
+            out.push_str(&tag[1 + name.len()..end]);
+            if id.is_some() && own.is_none() {
+                out.extend(["<span id=\"", &anchor, "\"></span>"]);
+            }
+            out.push_str(&tag[end..close]);
             push_link(&anchor, &mut out);
             let mut escaped = String::new();
             escape_into(&words_of(&tag[end..close]), &mut escaped);
@@ -57,6 +69,11 @@ pub(crate) fn named(html: &str, outline: &mut Outline<'_>) -> Result<String, Doc
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Whether a browser calls the destination in its PDF by the very id: others it spells in its own way, or leaves out.
+fn is_plain(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// A link that nobody sees: a browser keeps a destination only where some link leads to it.
@@ -91,10 +108,10 @@ mod tests {
         let mut outline = Outline::default();
         let html = "<!-- <h1>no</h1> --><style>h1{}</style><H1 class=a>One <b>&amp;</b>\n<br>two</H1><header>x</header><h2 id='b\"c'>Two</h2><h3>Three</h3><h1>open";
         let wanted = "<!-- <h1>no</h1> --><style>h1{}</style><H1 id=\"heading-1\" class=a>One <b>&amp;</b>\n<br>two<a style=\"display:none\" href=\"#heading-1\"></a></H1>\
-            <header>x</header><h2 id='b\"c'>Two<a style=\"display:none\" href=\"#b&quot;c\"></a></h2><h3>Three</h3><h1>open";
+            <header>x</header><h2 id='b\"c'><span id=\"heading-2\"></span>Two<a style=\"display:none\" href=\"#heading-2\"></a></h2><h3>Three</h3><h1>open";
         assert_eq!(named(html, &mut outline).unwrap(), wanted);
         let found: Vec<_> =
             outline.headings.iter().map(|heading| (heading.level, heading.anchor.as_str(), heading.html.as_str())).collect();
-        assert_eq!(found, [(1, "heading-1", "One &amp; two"), (2, "b\"c", "Two")]);
+        assert_eq!(found, [(1, "heading-1", "One &amp; two"), (2, "heading-2", "Two")]);
     }
 }

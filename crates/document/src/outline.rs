@@ -113,7 +113,10 @@ fn with_page_numbers(html: &str, pages: &[Option<u32>]) -> String {
         out.push_str(before);
         out.push_str(SLOT);
         rest = behind;
-        let Some((number, behind)) = behind.split_once(SLOT_END).filter(|(number, _)| number.len() < 10) else { continue };
+        // Only a number is looked for: what follows may be anything, and long.
+        let digits = behind.bytes().take(10).take_while(u8::is_ascii_digit).count();
+        let (number, behind) = behind.split_at(digits);
+        let Some(behind) = behind.strip_prefix(SLOT_END).filter(|_| digits < 10) else { continue };
         let page = number.parse::<usize>().ok().and_then(|number| pages.get(number.checked_sub(1)?).copied().flatten());
         let page = page.map(|page| page.to_string()).unwrap_or_default();
         out.extend([number, "\">", &page, "</b>"]);

@@ -152,7 +152,8 @@ pub(crate) fn steps(markup: &str) -> Result<u64, (&'static str, usize)> {
         }
     }
     // Whether an end belongs to a tag is looked for through all that are open.
-    let looks = count.saturating_mul(count) / 64;
+    let ends = markup.matches("</").count();
+    let looks = count.saturating_mul(count.saturating_add(ends)) / 64;
     Ok(u64::try_from(markup.len() / 64 + elements + looks).unwrap_or(u64::MAX))
 }
 

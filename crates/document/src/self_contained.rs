@@ -1,12 +1,16 @@
 //! A finished page that asks nobody for anything wherever it is opened, be it without the headers it was sent with.
 
 use crate::css::find_ignoring_case;
-use crate::head;
 use crate::tags::{attributes_of, tag_end};
 
 /// The page's own rule for browsers: what is within it may be shown, and nothing else is fetched, run or sent.
 const RULES: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
                      font-src data:; form-action 'none'; base-uri 'none'\"><meta http-equiv=\"x-dns-prefetch-control\" content=\"off\">";
+const DOCTYPE: &str = "<!doctype";
+/// How far into a page its doctype may stand behind comments.
+const BEGINNING_BYTES: usize = 1024;
+/// Bytes of an address that tell where it leads.
+const TELLING_BYTES: usize = 16;
 /// Attributes whose value a browser fetches by itself.
 const FETCHED: [&str; 7] = ["src", "srcset", "poster", "data", "background", "xlink:href", "imagesrcset"];
 /// Elements whose `href` it fetches.
@@ -21,11 +25,20 @@ pub fn self_contained(html: &str) -> (String, usize) {
     let html = replaced(&html, "<link", "<meta data-link", |next| {
         next.is_none_or(|next| next.is_ascii_whitespace() || matches!(next, b'/' | b'>'))
     });
-    let page = match head::anatomy(&html) {
-        Some(anatomy) => head::inject(&html, &anatomy, "", RULES),
-        None => format!("{RULES}{html}"),
+    // A page within the page does not have the rules of this one for everything.
+    let html = replaced(&html, "srcdoc", "src&#100;oc", |_| true);
+    // Before anything else, however a browser reads what follows; it takes up the attributes of a later html element.
+    let start = html.trim_start_matches('\u{feff}').trim_ascii_start();
+    let has_doctype = start.get(..DOCTYPE.len()).is_some_and(|word| word.eq_ignore_ascii_case(DOCTYPE));
+    let (doctype, rest) = match start.find('>').filter(|_| has_doctype) {
+        Some(end) => start.split_at(end + 1),
+        // Without one anywhere at its beginning it is a page as they were before there were doctypes, and stays one.
+        None => {
+            let beginning = &start[..start.floor_char_boundary(BEGINNING_BYTES)];
+            (if find_ignoring_case(beginning, DOCTYPE).is_some() { "<!doctype html>" } else { "" }, start)
+        }
     };
-    (page, outside)
+    ([doctype, RULES, rest].concat(), outside)
 }
 
 /// The text with another word in place of one, where the byte behind that fits.
@@ -74,6 +87,7 @@ fn urls_outside(html: &str) -> usize {
         rest = &rest[at + 4..];
         let address = rest.trim_start_matches(|character: char| character.is_ascii_whitespace() || matches!(character, '"' | '\''));
         let address = address.strip_prefix("&quot;").or_else(|| address.strip_prefix("&#39;")).unwrap_or(address);
+        let address = &address[..address.floor_char_boundary(TELLING_BYTES)];
         count += usize::from(leads_outside(address.split(')').next().unwrap_or_default()));
     }
     count
@@ -96,10 +110,23 @@ mod tests {
              </head><body><img src=\"data:image/png;base64,\"><img src=//d.example/y><a href=\"https://e.example\">about http-equiv</a><svg><use href=\"#x\"/></svg></body></html>",
         );
         assert_eq!(outside, 3, "link, url() and img");
-        assert!(page.starts_with(&format!("<!doctype html><html><head>{RULES}<meta data-link rel=preconnect")), "{page}");
+        assert!(page.starts_with(&format!("<!doctype html>{RULES}<html><head><meta data-link rel=preconnect")), "{page}");
         assert!(page.contains("<linked-word>"), "{page}");
         assert_eq!(page.to_lowercase().matches("http-equiv").count(), 2, "only the page's own: {page}");
         assert!(page.contains("about http&#45;equiv</a>"), "{page}");
+    }
+
+    #[test]
+    fn nothing_stands_before_the_rules_however_a_page_begins() {
+        for begun in
+            ["<!--><script src=//e.example/x></script>-->", "<html x\"><img src=//e.example/x><p title=\">", "\u{feff} <!DOCTYPE html>"]
+        {
+            let (page, _) = self_contained(&format!("{begun}<!doctype html><html><head></head></html>"));
+            let rules = page.find(RULES).unwrap();
+            assert!(page[..rules].eq_ignore_ascii_case("<!doctype html>"), "{page}");
+        }
+        assert!(self_contained("<p><iframe srcdoc=\"&lt;link&gt;\">").0.contains("<iframe src&#100;oc="));
+        assert_eq!(self_contained(&"url(".repeat(500_000)).1, 499_999, "read in one go");
     }
 
     #[test]

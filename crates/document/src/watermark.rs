@@ -162,7 +162,10 @@ fn text(mark: &TextMark, watermark: &Watermark, font_faces: &str) -> String {
         let y = middle * LINE_HEIGHT - height / 2.0;
         // Writing to a String does not fail.
         let _ = write!(inside, "<text y=\"{y:.3}em\" text-anchor=\"middle\" dominant-baseline=\"central\" style=\"{style}\">");
-        escape_into(&line.replace(|character: char| character.is_control(), " "), &mut inside);
+        escape_into(
+            &line.replace(|character: char| character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}'), " "),
+            &mut inside,
+        );
         inside.push_str("</text>");
     }
     let mut head = String::new();

@@ -43,7 +43,7 @@ fn every_page_has_its_boxes_and_says_the_same_words() {
         let first = after.page_iter().next().unwrap();
         let content = String::from_utf8_lossy(&after.get_page_content(first)).into_owned();
         assert!(content.starts_with(&format!("q 11.5 11.5 {} {} re W n\n", width - 23.0, height - 23.0)), "{content}");
-        let marks = content.rsplit("\nQ\n").next().unwrap();
+        let marks = content.rsplit("\nQ\n").nth(1).unwrap();
         assert_eq!(marks.matches(" l S").count(), 8, "{marks}");
         assert!(
             marks.contains("11 20 m 1 20 l S") && marks.contains(&format!("20 {} m 20 {} l S", height - 11.0, height - 1.0)),

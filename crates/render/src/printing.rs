@@ -8,7 +8,7 @@ use chromium::{Outline, PrintJob, Printed, Priority, Tagged};
 use document::{Heading, PrintSheet};
 use domain::options::{Bookmarks, Metadata};
 use domain::usage::{RenderMode, RenderOutcome};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, debug_span};
 
 use crate::error::RenderError;
@@ -105,7 +105,7 @@ impl Renderer {
             return Ok(Document { body: bytes.into(), kind, filename, warnings, pages: 0 });
         }
         if format == Format::Html {
-            let body = shown(html, format_options.html, &mut warnings).await?;
+            let body = timeout_at(deadline, shown(html, format_options.html, &mut warnings)).await.map_err(|_| self.late())??;
             return Ok(Document { body, kind: FileKind::HTML, filename, warnings, pages: 0 });
         }
         let job = |html: String| {
@@ -130,7 +130,7 @@ impl Renderer {
         }
         let finishing = Instant::now();
         let pdf = match sheet {
-            Some(sheet) => produced(printed.pdf, sheet).await?,
+            Some(sheet) => timeout_at(deadline, produced(printed.pdf, sheet)).await.map_err(|_| self.late())??,
             None => printed.pdf,
         };
         let finished = finish(pdf, stamp, self.pdf_limits()).instrument(debug_span!("finish")).await?;
@@ -159,9 +159,9 @@ impl Renderer {
     ) -> Result<Printed, RenderError> {
         let headings = Arc::new(headings);
         let mut printed = self.0.pool.print(job(html.to_owned()), deadline).await?;
-        let told = pages_of(&printed, &headings).await?;
+        let told = timeout_at(deadline, pages_of(&printed, &headings)).await.map_err(|_| self.late())??;
         printed = self.0.pool.print(job(document::with_pages(html, &headings, &told)), deadline).await?;
-        let found = pages_of(&printed, &headings).await?;
+        let found = timeout_at(deadline, pages_of(&printed, &headings)).await.map_err(|_| self.late())??;
         if found != told {
             tracing::warn!("a document's pages changed when it was told on which its headings are");
             let agreed: Vec<Option<u32>> = told.into_iter().zip(found).map(|(told, found)| told.filter(|_| told == found)).collect();

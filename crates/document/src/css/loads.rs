@@ -139,10 +139,14 @@ fn statement_end(text: &str) -> usize {
 }
 
 fn string_end(text: &str, quote: char) -> usize {
-    let mut escaped = false;
+    let (mut escaped, mut line_end_goes_on) = (false, false);
     for (at, character) in text.char_indices().skip(1) {
+        // The two characters of one line end.
+        if std::mem::take(&mut line_end_goes_on) && character == '\n' {
+            continue;
+        }
         match character {
-            _ if escaped => escaped = false,
+            _ if escaped => (escaped, line_end_goes_on) = (false, character == '\r'),
             '\\' => escaped = true,
             // An unclosed string ends with its line.
             '\n' | '\r' | '\x0c' => return at,

@@ -186,7 +186,7 @@ impl PivotTable {
         scope: &Scope<'_>,
     ) -> Result<(), DocumentError> {
         writer.push("<thead><tr><th>");
-        writer.begin_row(RowKind::Head);
+        writer.begin_row(RowKind::Head)?;
         writer.cell(1, |writer| self.corner.as_ref().map_or(Ok(()), |corner| writer.text(corner, scope)))?;
         writer.push("</th>");
         for column in columns {
@@ -208,7 +208,7 @@ impl PivotTable {
         writer: &mut Writer<'w>,
         scope: &Scope<'_>,
     ) -> Result<(), DocumentError> {
-        writer.begin_row(RowKind::Body);
+        writer.begin_row(RowKind::Body)?;
         let key = scope.child(&counted.rows.keys[row]);
         writer.cell(1, |writer| writer.text_in("<tr><th scope=\"row\">", Some(&self.row_label), "</th>", &key))?;
         let mut all = Vec::new();
@@ -233,7 +233,7 @@ impl PivotTable {
         writer: &mut Writer<'w>,
         scope: &Scope<'_>,
     ) -> Result<(), DocumentError> {
-        writer.begin_row(RowKind::Total);
+        writer.begin_row(RowKind::Total)?;
         writer.cell(1, |writer| writer.text_in("<tr class=\"total\"><th>", Some(&self.total_label), "</th>", scope))?;
         let of = |column: Option<usize>| {
             let mut cells: Vec<_> = counted.cells.iter().filter(|((_, own), _)| column.is_none_or(|column| column == *own)).collect();

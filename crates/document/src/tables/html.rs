@@ -158,7 +158,7 @@ impl Reader {
 
     fn begin_row(&mut self) -> Result<(), DocumentError> {
         self.end_row()?;
-        self.recorder.begin_row(self.part);
+        self.recorder.begin_row(self.part)?;
         (self.in_row, self.column) = (true, 0);
         Ok(())
     }
@@ -227,7 +227,8 @@ fn shown(text: &str) -> String {
     let mut decoded = decode(text);
     if decoded.contains('&') {
         // References by a name that is not common.
-        decoded = decode(&ammonia::Builder::empty().clean(text).to_string());
+        // All of it is text by now, also what looks like a tag.
+        decoded = decode(&ammonia::Builder::empty().clean(&text.replace('<', "&lt;")).to_string());
     }
     let lines = decoded.split('\n').map(|line| line.split_ascii_whitespace().collect::<Vec<_>>().join(" ")).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("\n")
@@ -273,6 +274,18 @@ mod tests {
         assert!(refused("<table><tr><td colspan=1001>").contains("1001 columns"));
         assert!(refused("<table><tr><td colspan=600><td colspan=600>").contains("limit of 1000"));
         assert!(refused(&"<table></table>".repeat(201)).contains("limit of 200"));
+    }
+
+    #[test]
+    fn what_looks_like_a_tag_in_a_text_stays_text_and_rows_without_cells_are_bounded() {
+        let table = |cell: &str| format!("<table><tr><td>{cell}</td></tr></table>");
+        let cell = |html: &str| tables_of_html(html, &Limits::default()).unwrap()[0].rows[0].cells[0].text.clone();
+        assert_eq!(cell(&table("&hearts; <<!---->b a=1><<!---->p>y")), "\u{2665} <b a=1><p>y");
+        let many: String = (0..2_000).map(|at| format!("<<!---->b a={at}>")).chain(["<<!---->p>y".repeat(20_000)]).collect();
+        assert!(cell(&table(&format!("&x{many}"))).ends_with("<p>y"));
+        let limits = Limits { table_cells: 100, ..Limits::default() };
+        let error = tables_of_html(&format!("<table>{}", "<tr>".repeat(101)), &limits).unwrap_err();
+        assert!(error.to_string().contains("rows"), "{error}");
     }
 
     proptest::proptest! {

@@ -25,7 +25,12 @@ pub(super) fn of_files(tables: &[Table], ending: &str) -> Vec<String> {
 }
 
 fn plain(id: &str, reserved: &str) -> String {
-    id.chars().map(|character| if character.is_control() || reserved.contains(character) { '-' } else { character }).collect()
+    // Neither line ends, nor what turns the direction of a name around, nor what no XML may hold.
+    let is_unfit = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
+    };
+    id.chars().map(|character| if is_unfit(character) || reserved.contains(character) { '-' } else { character }).collect()
 }
 
 /// The name, cut to so many UTF-16 units, or the same with the first number that makes it another one.
@@ -79,7 +84,7 @@ mod tests {
         let numbered = format!("{}-2", "a".repeat(29));
         assert_eq!(
             names,
-            ["lines", "Lines-2", "lines-3", "a-b-1------x", &cut, &numbered, "History-2", "table", "💶💶💶💶💶💶💶💶💶💶💶💶💶💶💶"]
+            ["lines", "Lines-2", "lines-3", "a-b-1-----x", &cut, &numbered, "History-2", "table", "💶💶💶💶💶💶💶💶💶💶💶💶💶💶💶"]
         );
     }
 

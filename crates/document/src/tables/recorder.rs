@@ -12,6 +12,8 @@ pub(crate) struct Recorder {
     tables: Vec<Table>,
     place: Place,
     cells_left: usize,
+    /// Rows cost something also where they have no cells.
+    rows_left: usize,
     limits: (usize, usize),
 }
 
@@ -28,7 +30,8 @@ enum Place {
 
 impl Recorder {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { tables: Vec::new(), place: Place::Outside, cells_left: limits.table_cells, limits: (limits.tables, limits.table_cells) }
+        let most = limits.table_cells;
+        Self { tables: Vec::new(), place: Place::Outside, cells_left: most, rows_left: most, limits: (limits.tables, most) }
     }
 
     pub(crate) fn begin_table(&mut self, id: &str) -> Result<(), DocumentError> {
@@ -44,12 +47,15 @@ impl Recorder {
         self.place = Place::Outside;
     }
 
-    pub(crate) fn begin_row(&mut self, kind: RowKind) {
+    pub(crate) fn begin_row(&mut self, kind: RowKind) -> Result<(), DocumentError> {
         self.place = Place::Outside;
         if let Some(table) = self.tables.last_mut().filter(|_| kind != RowKind::Carried) {
+            self.rows_left =
+                self.rows_left.checked_sub(1).ok_or(DocumentError::TooLarge { what: "tables (rows)", limit: self.limits.1 as u64 })?;
             table.rows.push(Row { kind, cells: Vec::new() });
             self.place = Place::Row;
         }
+        Ok(())
     }
 
     /// A cell begins that goes over so many columns; its text is in the first of them.

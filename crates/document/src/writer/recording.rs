@@ -36,10 +36,8 @@ impl Writer<'_> {
         }
     }
 
-    pub(crate) fn begin_row(&mut self, kind: RowKind) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.begin_row(kind);
-        }
+    pub(crate) fn begin_row(&mut self, kind: RowKind) -> Result<(), DocumentError> {
+        self.recorder.as_mut().map_or(Ok(()), |recorder| recorder.begin_row(kind))
     }
 
     /// A cell over so many columns; the texts that `write` writes are its text.

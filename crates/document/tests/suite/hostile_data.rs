@@ -65,6 +65,28 @@ fn a_header_of_elements_that_never_close_is_read_in_one_go_and_a_long_one_is_ref
 }
 
 #[test]
+fn titles_that_data_asks_for_in_a_header_do_not_multiply() {
+    let html = "<!doctype html><html><head><title>{{name}}</title></head><body>x</body></html>";
+    let definition = json!({"html": html, "renderConfig": {"pageHeader": {"left": "{{note}}"}}});
+    let data = json!({"name": "n".repeat(60_000), "note": "\u{10fff3}".repeat(16_000)});
+    let error = soon(|| write_with(&definition, &data, &json!({}))).unwrap_err();
+    assert!(error.to_string().contains("page header or footer (bytes)"), "{error}");
+}
+
+#[test]
+fn headings_and_numbers_that_never_end_are_read_in_one_go() {
+    let header = json!({"pageHeader": {"left": "{{chapterTitle}}"}});
+    let open = json!({"html": "{{{t}}}", "renderConfig": header});
+    let written = soon(|| write_with(&open, &json!({"t": "<h1>x".repeat(200_000)}), &json!({}))).unwrap();
+    assert!(written.headings.is_empty());
+    let numbers = format!("<h1>x</h1><!--{}-->", "<b data-heading=\"".repeat(100_000));
+    let written = soon(|| write_with(&open, &json!({"t": numbers}), &json!({}))).unwrap();
+    assert_eq!(written.headings.len(), 1);
+    let titled = soon(|| document::with_pages(&written.html, &written.headings, &[Some(1)]));
+    assert_eq!(titled.matches("data-heading").count(), 100_000);
+}
+
+#[test]
 fn mappings_do_not_multiply_the_payload() {
     let mappings = |count: usize| {
         let entries: Vec<Value> = (0..count).map(|at| json!({"target": format!("t{at}"), "source": "this"})).collect();

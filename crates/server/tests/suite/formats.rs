@@ -244,7 +244,7 @@ async fn a_self_contained_page_asks_nobody_for_anything_in_a_browser() {
     );
     let body = json!({"definition": {"key": "k", "name": "n", "html": html}, "html": {"selfContained": true}});
     let answer = server.post("/render/html", &body).await;
-    assert_eq!(answer.headers()["x-render-warnings"], "count=5; codes=RESOURCE_BLOCKED");
+    assert_eq!(answer.headers()["x-render-warnings"], "count=5; codes=css_url,RESOURCE_BLOCKED");
     let page = answer.text().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let shown = opened(folder.path(), &page);

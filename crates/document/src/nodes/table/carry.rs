@@ -95,7 +95,7 @@ impl Carried {
     ) -> Result<(), DocumentError> {
         let first = columns.iter().position(|column| column.total.as_ref().is_some_and(Total::is_sum)).unwrap_or(columns.len());
         writer.push(&format!("<tr class=\"{class}\">"));
-        writer.begin_row(RowKind::Carried);
+        writer.begin_row(RowKind::Carried)?;
         if first > 0 {
             writer.text_in(&format!("<th colspan=\"{first}\">"), Some(label), "</th>", scope)?;
         }

@@ -105,7 +105,7 @@ impl Sums {
         let speaks = |column: &Column| if class == "total" { column.has_total() } else { column.has_sum() };
         let first = columns.iter().position(speaks).unwrap_or(columns.len());
         writer.push(&format!("<tr class=\"{class}\">"));
-        writer.begin_row(if class == "total" { RowKind::Total } else { RowKind::Subtotal });
+        writer.begin_row(if class == "total" { RowKind::Total } else { RowKind::Subtotal })?;
         if first > 0 {
             let opening = format!("<th colspan=\"{first}\">");
             writer.cell(first, |writer| writer.text_in(&opening, Some(label), "</th>", labels))?;

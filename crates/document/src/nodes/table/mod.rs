@@ -171,7 +171,7 @@ impl Table {
             return Ok(());
         }
         writer.push("<thead><tr>");
-        writer.begin_row(RowKind::Head);
+        writer.begin_row(RowKind::Head)?;
         for column in &self.columns {
             writer.push("<th");
             writer.push(column.opening);
@@ -194,7 +194,7 @@ impl Table {
         for group in grouping.groups(items, writer, scope)? {
             let inner = scope.child(&group.facts);
             let opening = format!("<tr class=\"group\"><th colspan=\"{}\">", self.columns.len());
-            writer.begin_row(RowKind::Group);
+            writer.begin_row(RowKind::Group)?;
             writer.cell(self.columns.len(), |writer| writer.text_in(&opening, Some(&grouping.header), "</th></tr>", &inner))?;
             let mut of_group = Sums::of(&self.columns);
             let count = group.members.len();
@@ -232,7 +232,7 @@ impl Table {
 
     fn write_row<'w>(&'w self, opening: &str, sums: &mut Sums, writer: &mut Writer<'w>, scope: &Scope<'_>) -> Result<(), DocumentError> {
         writer.push(opening);
-        writer.begin_row(RowKind::Body);
+        writer.begin_row(RowKind::Body)?;
         for (at, column) in self.columns.iter().enumerate() {
             writer.push("<td");
             writer.push(column.opening);
