@@ -150,10 +150,7 @@ pub(crate) fn write(
 ) -> Result<Outcome, DocumentError> {
     // 1. The data, as the template wants it.
     let options = EffectiveOptions::resolve(input.options, &compiled.config.options);
-    if let Some((side, _)) = options.sheet.map(|sheet| sheet.size_mm()).filter(|(width, height)| width.max(*height) > MAX_LENGTH_MM) {
-        let message = format!("makes a sheet that is longer than the {MAX_LENGTH_MM}mm accepted on a side; its width would be {side}mm");
-        return Err(DocumentError::Options(vec![domain::Issue::new("/options/printProduction", message)]));
-    }
+    check_sheet(&options)?;
     let run = run(input.cancelled, limits).with_regional(options.regional(input.now));
     let mut writer = Writer::new(run, limits, on_problem).with_assets(input.assets).with_recording(recording);
     writer.report.warnings.extend(compiled.config.warnings.iter().cloned());
@@ -255,6 +252,14 @@ pub(crate) fn write(
         sheet: options.sheet,
         tables,
     })
+}
+
+/// With what is around it a page is still no longer than pages may be.
+fn check_sheet(options: &EffectiveOptions) -> Result<(), DocumentError> {
+    let size = options.sheet.map(|sheet| sheet.size_mm());
+    let Some((width, _)) = size.filter(|(width, height)| width.max(*height) > MAX_LENGTH_MM) else { return Ok(()) };
+    let message = format!("makes a sheet that is longer than the {MAX_LENGTH_MM}mm accepted on a side; its width would be {width}mm");
+    Err(DocumentError::Options(vec![domain::Issue::new("/options/printProduction", message)]))
 }
 
 /// The account of one document.

@@ -30,13 +30,12 @@ pub fn self_contained(html: &str) -> (String, usize) {
     // Before anything else, however a browser reads what follows; it takes up the attributes of a later html element.
     let start = html.trim_start_matches('\u{feff}').trim_ascii_start();
     let has_doctype = start.get(..DOCTYPE.len()).is_some_and(|word| word.eq_ignore_ascii_case(DOCTYPE));
-    let (doctype, rest) = match start.find('>').filter(|_| has_doctype) {
-        Some(end) => start.split_at(end + 1),
+    let (doctype, rest) = if let Some(end) = start.find('>').filter(|_| has_doctype) {
+        start.split_at(end + 1)
+    } else {
         // Without one anywhere at its beginning it is a page as they were before there were doctypes, and stays one.
-        None => {
-            let beginning = &start[..start.floor_char_boundary(BEGINNING_BYTES)];
-            (if find_ignoring_case(beginning, DOCTYPE).is_some() { "<!doctype html>" } else { "" }, start)
-        }
+        let beginning = &start[..start.floor_char_boundary(BEGINNING_BYTES)];
+        (if find_ignoring_case(beginning, DOCTYPE).is_some() { "<!doctype html>" } else { "" }, start)
     };
     ([doctype, RULES, rest].concat(), outside)
 }
