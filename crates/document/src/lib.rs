@@ -47,6 +47,7 @@ mod sample;
 mod schema;
 mod schema_defaults;
 mod schema_depth;
+mod schema_references;
 mod schema_steps;
 mod self_contained;
 mod shapes;

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::schema_references::resolved;
+
 /// Levels of objects and lists that are made.
 const MAX_DEPTH: usize = 12;
 /// Values that are made altogether.
 const MAX_VALUES: usize = 5_000;
-/// `$ref`s that may follow each other.
-const MAX_REFERENCES: usize = 16;
 
 /// Data that fits `schema` where its constraints are of the common kinds: the same every time.
 pub(crate) fn generate(schema: &Value) -> Value {
@@ -26,7 +26,7 @@ struct Sampler<'s> {
 
 impl<'s> Sampler<'s> {
     fn value(&mut self, schema: &'s Value, name: &str, depth: usize) -> Value {
-        let schema = self.resolved(schema);
+        let schema = resolved(self.root, schema);
         self.left = self.left.saturating_sub(1);
         if let Some(given) = given(schema) {
             return given.clone();
@@ -48,23 +48,11 @@ impl<'s> Sampler<'s> {
         }
     }
 
-    /// Follows `$ref`s inside the document.
-    fn resolved(&self, mut schema: &'s Value) -> &'s Value {
-        for _ in 0..MAX_REFERENCES {
-            let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#')) else { break };
-            match self.root.pointer(target) {
-                Some(found) => schema = found,
-                None => break,
-            }
-        }
-        schema
-    }
-
     fn object(&mut self, schema: &'s Value, depth: usize) -> Value {
         let mut object = Map::new();
         let parts = std::iter::once(schema).chain(schema.get("allOf").and_then(Value::as_array).into_iter().flatten());
         for part in parts {
-            let part = self.resolved(part);
+            let part = resolved(self.root, part);
             for (name, property) in part.get("properties").and_then(Value::as_object).into_iter().flatten() {
                 if self.left == 0 {
                     break;

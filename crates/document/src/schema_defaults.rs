@@ -10,12 +10,11 @@ use serde_json::Value;
 
 use crate::error::DocumentError;
 use crate::mapping::size_bytes;
+use crate::schema_references::resolved;
 use crate::writer::{Writer, steps_of};
 
 /// Levels of data, references and `allOf` that are followed.
 const MAX_DEPTH: usize = 64;
-/// `$ref`s that may follow each other.
-const MAX_REFERENCES: usize = 16;
 
 /// Whether a schema gives any.
 pub(crate) fn are_in(schema: &Value) -> bool {
@@ -52,7 +51,7 @@ impl<'f> Filler<'f, '_> {
         if depth >= MAX_DEPTH {
             return Ok(());
         }
-        let schema = self.resolved(schema);
+        let schema = resolved(self.root, schema);
         for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             self.value(part, data, depth + 1)?;
         }
@@ -61,7 +60,7 @@ impl<'f> Filler<'f, '_> {
                 let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
                 self.writer.charge(u64::try_from(properties.len()).unwrap_or(u64::MAX))?;
                 for (name, property) in properties {
-                    let default = property.get("default").or_else(|| self.resolved(property).get("default"));
+                    let default = property.get("default").or_else(|| resolved(self.root, property).get("default"));
                     if let Some(default) = default.filter(|_| !members.contains_key(name)) {
                         members.insert(name.clone(), self.copied(default)?);
                     }
@@ -86,17 +85,5 @@ impl<'f> Filler<'f, '_> {
         let limit = self.writer.limits.html_bytes as u64;
         self.left = self.left.checked_sub(bytes).ok_or(DocumentError::TooLarge { what: "defaults of inputSchema (bytes)", limit })?;
         Ok(default.clone())
-    }
-
-    /// Follows `$ref`s inside the schema.
-    fn resolved(&self, mut schema: &'f Value) -> &'f Value {
-        for _ in 0..MAX_REFERENCES {
-            let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#')) else { break };
-            match self.root.pointer(target) {
-                Some(found) => schema = found,
-                None => break,
-            }
-        }
-        schema
     }
 }

@@ -6,7 +6,7 @@ use document::{Bindings, Compiled, DocumentError, Input, Limits, check, write_ht
 use domain::options::RenderOptions;
 use serde_json::{Map, Value, json};
 
-use crate::{body, compile, processor_time, refusals, tree, write_with, written};
+use crate::{body, compile, input, processor_time, refusals, tree, write_with, written};
 
 /// Far more than linear work needs in a debug build, far less than quadratic work.
 const SOON: Duration = Duration::from_secs(5);
@@ -20,16 +20,7 @@ fn soon<T>(work: impl FnOnce() -> T) -> T {
 
 fn dry_run(definition: &Value, data: &Value) -> Value {
     let options = RenderOptions::default();
-    let input = Input {
-        data,
-        fixed_data: None,
-        options: &options,
-        now: crate::NOW.parse().unwrap(),
-        bindings: Bindings::Lenient,
-        cancelled: None,
-        assets: None,
-    };
-    serde_json::to_value(check(&compile(definition), &input, &Limits::default()).unwrap()).unwrap()
+    serde_json::to_value(check(&compile(definition), &input(data, &options), &Limits::default()).unwrap()).unwrap()
 }
 
 #[test]

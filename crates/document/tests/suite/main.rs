@@ -58,16 +58,12 @@ fn write_with(definition: &Value, data: &Value, options: &Value) -> Result<Writt
 
 fn write_compiled(compiled: &Compiled, data: &Value, options: &Value) -> Result<Written, DocumentError> {
     let options = RenderOptions::from_json(options, "/options").unwrap();
-    let input = Input {
-        data,
-        fixed_data: None,
-        options: &options,
-        now: NOW.parse().unwrap(),
-        bindings: Bindings::Lenient,
-        cancelled: None,
-        assets: None,
-    };
-    write_html(compiled, &input, &Limits::default())
+    write_html(compiled, &input(data, &options), &Limits::default())
+}
+
+/// Data and options, and nothing else that would be said.
+fn input<'a>(data: &'a Value, options: &'a RenderOptions) -> Input<'a> {
+    Input { data, fixed_data: None, options, now: NOW.parse().unwrap(), bindings: Bindings::Lenient, cancelled: None, assets: None }
 }
 
 fn written(definition: &Value, data: &Value) -> Written {

@@ -6,24 +6,15 @@ use calamine::{Data, Reader as _, Xlsx};
 use document::tables::{
     ByteOrderMark, CellTyping, SheetLayout, Table, TableChoice, WorkbookFacts, XlsxOptions, choose, csv_files, workbook,
 };
-use document::{Bindings, DocumentError, Input, Limits, write_tables};
+use document::{DocumentError, Limits, write_tables};
 use domain::options::{Metadata, RenderOptions};
 use serde_json::{Value, json};
 
-use crate::{NOW, compile, tree, written};
+use crate::{NOW, compile, input, tree, written};
 
 fn tables_with(definition: &Value, data: &Value, options: &Value) -> Result<Vec<Table>, DocumentError> {
     let options = RenderOptions::from_json(options, "/options").unwrap();
-    let input = Input {
-        data,
-        fixed_data: None,
-        options: &options,
-        now: NOW.parse().unwrap(),
-        bindings: Bindings::Lenient,
-        cancelled: None,
-        assets: None,
-    };
-    let (page, tables) = write_tables(&compile(definition), &input, &Limits::default())?;
+    let (page, tables) = write_tables(&compile(definition), &input(data, &options), &Limits::default())?;
     if options.locale.is_none() {
         assert_eq!(page.html, written(definition, data).html, "the page is the same as without its tables");
     }
